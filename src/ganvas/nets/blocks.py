@@ -1,0 +1,175 @@
+"""The parts that several architectures share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ..errors import RequestError, unknown
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky": lambda: nn.LeakyReLU(0.2),
+    "leaky-0.01": nn.LeakyReLU,
+    "selu": nn.SELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+}
+
+
+def activation(name: str) -> nn.Module:
+    if name not in ACTIVATIONS:
+        raise unknown("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]()
+
+
+class UnitToSigned(nn.Module):
+    """[0, 1] -> [-1, 1], behind a sigmoid."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 - 1
+
+
+OUTPUTS: dict[str, Callable[[], nn.Module]] = {
+    "tanh": nn.Tanh,
+    "sigmoid": lambda: nn.Sequential(nn.Sigmoid(), UnitToSigned()),
+    "linear": nn.Identity,
+}
+
+
+def output(name: str) -> nn.Module:
+    if name not in OUTPUTS:
+        raise unknown("output", name, OUTPUTS)
+    return OUTPUTS[name]()
+
+
+class Generator(nn.Module):
+    """A `Decoder` with a standard normal prior. `options` rebuild it: they go into the frozen file's header."""
+
+    def __init__(self, latent: int, shape: tuple[int, ...], options: dict[str, Any]) -> None:
+        super().__init__()
+        self.latent, self.shape = latent, tuple(shape)
+        self.options = {"shape": list(shape), "latent": latent, **options}
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """z ~ N(0, I), (n, latent), on the CPU with a generator and on the weights' device without."""
+        device = next(self.parameters()).device if generator is None else "cpu"
+        return torch.randn(n, self.latent, generator=generator, device=device)
+
+
+def log2_steps(size: int) -> tuple[int, int]:
+    """(base, doublings) of a square image: 4·2ᵏ for powers of two from 8 to 256, 7·2ᵏ for 28 and its doubles."""
+    for base in (4, 7):
+        steps = (size // base).bit_length() - 1
+        if 1 <= steps <= 6 and base << steps == size:
+            return base, steps
+    raise RequestError(f"images of {size}×{size} do not fit this network; use --set size=N with N 8, 16, 28, 32, 64, 128 or 256")
+
+
+def square(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(channels, size) of a square image; a RequestError for points and oblong images."""
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise RequestError(f"this network draws square images, not items of shape {tuple(shape)}; for points use net=mlp")
+    return shape[0], shape[1]
+
+
+def normal_init(module: nn.Module) -> None:
+    """DCGAN's initialisation: weights N(0, 0.02), batch norm's N(1, 0.02), biases 0 (Radford et al. 2016)."""
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(m.weight, 0, 0.02)
+        elif isinstance(m, nn.BatchNorm2d):
+            nn.init.normal_(m.weight, 1, 0.02)
+        else:
+            continue
+        if m.bias is not None:
+            nn.init.zeros_(m.bias)
+
+
+def apply_spectral_norm(module: nn.Module) -> nn.Module:
+    """Spectral normalisation of every linear and convolutional layer in place (Miyato et al. 2018)."""
+    for m in list(module.modules()):
+        if isinstance(m, nn.Conv2d | nn.Linear):
+            spectral_norm(m)
+    return module
+
+
+class Pack(nn.Module):
+    """PacGAN (Lin et al. 2018): m samples are judged together, stacked along the channels. (N, C, …) -> (N/m, mC, …)"""
+
+    def __init__(self, m: int) -> None:
+        super().__init__()
+        self.m = m
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x) // self.m, self.m * x.shape[1], *x.shape[2:])
+
+
+class MinibatchStddev(nn.Module):
+    """Appends the batch's mean standard deviation as one more feature (Karras et al. 2018). (N, C, …) -> (N, C+1, …)
+
+    The deviation is taken within groups of `group` samples, so that one group does not hide another's collapse.
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = len(x)
+        group = self.group if n % self.group == 0 else n
+        y = x.float().reshape(group, n // group, -1)
+        spread = (y.var(0, unbiased=False) + 1e-8).sqrt().mean(1)  # (N/group,)
+        spread = spread.repeat(group).reshape(n, *[1] * (x.dim() - 1)).to(x.dtype)
+        return torch.cat([x, spread.expand(n, 1, *x.shape[2:])], 1)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Appends each sample's closeness to the rest of its batch (Salimans et al. 2016). (N, A) -> (N, A+B)
+
+    M = xT, (N, B, C);  o(x_i)_b = Σ_{j≠i} exp(-‖M_ib - M_jb‖₁).
+    """
+
+    def __init__(self, features: int, kernels: int, dims: int = 5) -> None:
+        super().__init__()
+        self.kernels, self.dims = kernels, dims
+        self.T = nn.Linear(features, kernels * dims, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        m = self.T(x).float().reshape(len(x), self.kernels, self.dims)
+        distance = (m[:, None] - m[None]).abs().sum(3)  # (N, N, B)
+        closeness = torch.exp(-distance).sum(1) - 1  # the sample itself counts 1
+        return torch.cat([x, closeness.to(x.dtype)], 1)
+
+
+class Head(nn.Module):
+    """The critic's last layer, behind the batch statistics that see collapse. (N, C, …) -> (N,) or (N, outputs)"""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int = 1, stddev: bool = False, discrimination: int = 0) -> None:
+        super().__init__()
+        channels, area = shape[0] + stddev, torch.Size(shape[1:]).numel()
+        features = channels * area
+        self.statistics = nn.Sequential(MinibatchStddev() if stddev else nn.Identity(), nn.Flatten())
+        if discrimination:
+            self.statistics.append(MinibatchDiscrimination(features, discrimination))
+        self.linear = nn.Linear(features + discrimination, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(self.statistics(x))
+        return y.squeeze(1) if y.shape[1] == 1 else y
+
+
+class Autoencoder(nn.Module):
+    """BEGAN's critic: any encoder and any generator as its decoder; gives the energy ‖x - AE(x)‖₁ per element, (N,)."""
+
+    def __init__(self, encoder: nn.Module, decoder: Generator) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.decoder(self.encoder(x))).float().abs().flatten(1).mean(1)

@@ -1,0 +1,83 @@
+"""DCGAN (Radford et al. 2016): transposed convolutions up, strided convolutions down, for 28 and 8 to 256 pixels."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from .blocks import Generator, Head, Pack, activation, apply_spectral_norm, log2_steps, normal_init, output, square
+
+
+def stage_widths(width: int, stages: int, most: int) -> list[int]:
+    """Channels from the largest resolution to the smallest: doubling, up to `most`."""
+    return [min(width << i, most) for i in range(stages)]
+
+
+class DCGANGenerator(Generator):
+    """z (N, latent) or (N, latent, 1, 1) -> images (N, C, H, W).
+
+    The first block takes z to base×base, each further one doubles H and W; `width` is the channels of the last but one.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        latent: int = 100,
+        width: int = 64,
+        max_width: int = 512,
+        activate: str = "relu",
+        norm: bool = True,
+        out: str = "tanh",
+    ) -> None:
+        options = {"width": width, "max_width": max_width, "activate": activate, "norm": norm, "out": out}
+        super().__init__(latent, shape, options)
+        channels, size = square(shape)
+        base, steps = log2_steps(size)
+        widths = stage_widths(width, steps, max_width)[::-1]
+
+        def block(up: nn.Module, c: int) -> list[nn.Module]:
+            return [up, *([nn.BatchNorm2d(c)] if norm else []), activation(activate)]
+
+        layers = block(nn.ConvTranspose2d(latent, widths[0], base, bias=not norm), widths[0])
+        for a, b in pairwise(widths):
+            layers += block(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=not norm), b)
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), output(out))
+        normal_init(self)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.layers(z.reshape(len(z), -1, 1, 1))
+
+
+class DCGANCritic(nn.Module):
+    """Images (N, C, H, W) -> logits (N,), or (N/pack,) with packing. `norm`: none, batch or spectral."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        width: int = 64,
+        max_width: int = 512,
+        activate: str = "leaky",
+        norm: str = "batch",
+        dropout: float = 0.0,
+        stddev: bool = False,
+        discrimination: int = 0,
+        pack: int = 1,
+        outputs: int = 1,
+    ) -> None:
+        super().__init__()
+        channels, size = square(shape)
+        base, steps = log2_steps(size)
+        widths = stage_widths(width, steps, max_width)
+        layers: list[nn.Module] = [Pack(pack)]
+        for i, (a, b) in enumerate(pairwise((pack * channels, *widths))):
+            batch_norm = norm == "batch" and i > 0  # never on the input layer
+            layers += [nn.Conv2d(a, b, 4, 2, 1, bias=not batch_norm), *([nn.BatchNorm2d(b)] if batch_norm else [])]
+            layers += [activation(activate), *([nn.Dropout2d(dropout)] if dropout else [])]
+        self.layers = nn.Sequential(*layers, Head((widths[-1], base, base), outputs, stddev, discrimination))
+        normal_init(self)
+        if norm == "spectral":
+            apply_spectral_norm(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)

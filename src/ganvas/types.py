@@ -1,0 +1,99 @@
+"""The shapes everything else agrees on. Imports nothing of ganvas.
+
+Items are either images, `(N, C, H, W)` in [-1, 1], or points, `(N, D)` in the units of their data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
+from torch.optim import Optimizer
+
+Stats = dict[str, Tensor]  # scalar, detached; a logging step reports their means
+
+
+class Batch(NamedTuple):
+    """One batch of a data set."""
+
+    x: Tensor  # (N, C, H, W) float32 in [-1, 1], or (N, D) float32
+    label: Tensor | None  # (N,) int64, where the data set has classes
+    index: Tensor  # (N,) int64, the rows of the data set: captions and attributes are looked up by it
+
+
+class Images(Protocol):
+    """A data set. `shape` is (C, H, W), or (D,) for points; `classes` is 0 where there are none."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def classes(self) -> int: ...
+    def batch(self, step: int, size: int) -> Batch:
+        """The batch of a step, a function of (seed, step) alone, so that resume is exact."""
+        ...
+
+
+class Decoder(Protocol):
+    """What turns latents into items: a GAN's generator, a VAE's decoder, a deterministic sampler."""
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """`n` latents drawn from the prior, on the CPU where a generator is given."""
+        ...
+
+    def __call__(self, z: Tensor, label: Tensor | None = None) -> Tensor: ...
+
+
+Critic = Callable[[Tensor], Tensor]  # items -> one logit (or energy) a sample, (N,)
+Penalty = Callable[[Critic, Tensor, Tensor], Tensor]  # (critic, real, fake) -> (N,)
+
+
+class Adversarial(NamedTuple):
+    """The two losses of a game: (real logits, fake logits) -> per-sample loss, both (N,)."""
+
+    critic: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+
+
+class Average(Protocol):
+    """A running average of weights that a phase updates after each of its optimiser steps."""
+
+    def update(self) -> None: ...
+
+
+class Turn(NamedTuple):
+    """When a phase acts: at the steps where `start <= step % period < stop`."""
+
+    start: int = 0
+    stop: int = 1
+    period: int = 1
+
+    def at(self, step: int) -> bool:
+        return self.start <= step % self.period < self.stop
+
+
+@dataclass
+class Phase:
+    """One player's move: `loss(batch, step) -> (scalar, stats)`, and the optimiser that follows it."""
+
+    name: str
+    params: list[Parameter]
+    optimizer: Optimizer
+    loss: Callable[[Batch, int], tuple[Tensor, Stats]]
+    turn: Turn = Turn()
+    average: Average | None = None
+    rate: Callable[[int], float] = lambda step: 1.0  # multiplies the learning rate; pure, so resume is exact
+    after: Callable[[], None] | None = None  # after each optimiser step: WGAN's clipping
+
+
+@dataclass
+class System:
+    """Everything that trains. Whatever must be remembered is a module here, and is checkpointed."""
+
+    modules: dict[str, Module]
+    phases: list[Phase]
+    decoder: Decoder | None = None
+    precision: torch.dtype = field(default=torch.float32)  # of the autocast region that train() opens
