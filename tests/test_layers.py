@@ -1,0 +1,103 @@
+"""The house's imports point one way; docs/architecture.md says why."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
+
+# A module may import what stands below its own row. Within a row, the first two stay apart from one another.
+LAYERS = (
+    ("types", "errors"),
+    ("objectives", "nets", "data", "augment", "sample", "latent", "metrics"),
+    ("train", "plan", "monitor"),
+    ("paint", "evaluate"),
+    ("recipes",),
+    ("run", "media"),
+    ("__init__", "cli", "studio"),
+    ("__main__",),
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+PLAIN = {"torch", "numpy"}  # all that the first two rows need
+READERS = {"data": {"PIL", "sklearn", "pooch", "huggingface_hub"}}
+UNWANTED = {"torchvision", "pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+HEAVY = ("torch", "numpy", "PIL", "matplotlib", "sklearn", "tensorboard", "pooch", "safetensors")
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def part(file: Path) -> str:
+    """The member of the table that a file belongs to: nets/mlp.py is of nets."""
+    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Every module that a file imports anywhere, dotted and absolute."""
+    package = ["ganvas", *file.relative_to(SOURCE).parts[:-1]]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            # `from ganvas import train` names a module, `from ganvas.train import train` what is in it
+            yield from (f"{module}.{alias.name}" if module == "ganvas" else module for alias in node.names)
+
+
+def inner(file: Path) -> set[str]:
+    """The members of the table that a file imports, its own aside."""
+    found = {
+        name.split(".")[1] if "." in name else "__init__" for name in imports(file) if name.split(".")[0] == "ganvas"
+    }
+    return {name if name in RANK else "__init__" for name in found} - {part(file)}
+
+
+def test_every_member_has_its_place() -> None:
+    assert {part(file) for file in FILES} <= set(RANK), "a new member must be given its row in LAYERS"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_imports_point_down(file: Path) -> None:
+    rank = RANK[part(file)]
+    apart = rank < 2
+    wrong = {name for name in inner(file) if RANK[name] > rank or (apart and RANK[name] == rank)}
+    assert not wrong, f"{part(file)} may not import {sorted(wrong)}"
+
+
+def test_members_of_a_row_do_not_import_in_a_circle() -> None:
+    graph = {name: set() for name in RANK}
+    for file in FILES:
+        graph[part(file)] |= {name for name in inner(file) if RANK[name] == RANK[part(file)]}
+    while leaves := {name for name, needs in graph.items() if not needs & graph.keys()}:
+        graph = {name: needs for name, needs in graph.items() if name not in leaves}
+    assert not graph
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_packages_from_outside(file: Path) -> None:
+    outside = {name.split(".")[0] for name in imports(file)} - {"ganvas"} - sys.stdlib_module_names
+    assert not {name.split(".")[0] for name in imports(file)} & UNWANTED
+    if RANK[part(file)] < 2:
+        assert outside <= PLAIN | READERS.get(part(file), set())
+
+
+def test_loading_never_runs_code() -> None:
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                options = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert options.get("weights_only") == "True", f"{file.name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("module", ["ganvas", "ganvas.cli"])
+def test_the_command_line_starts_light(module: str) -> None:
+    """`ganvas --help` has no time to import torch."""
+    code = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
