@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganvas.errors import RequestError, WorkError
+from .errors import RequestError, WorkError
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
