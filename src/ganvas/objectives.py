@@ -2,7 +2,7 @@
 
 A critic gives one number a sample: a logit, D(x) before any sigmoid, or for BEGAN an energy, the reconstruction error.
 `real` and `fake` are those numbers, (N,), taken to float32 first, so that no loss is computed in bfloat16.
-A penalty takes `(critic, real items, fake items)` and returns (N,); it sends gradients to the critic's weights alone.
+A penalty takes `(critic, real items, fake items)`, both without a graph, and returns (N,).
 """
 
 from __future__ import annotations
@@ -144,7 +144,6 @@ def r2(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
 
 def finite_difference(critic: Critic, x: Tensor, sigma: float) -> Tensor:
     """(D(x) - D(x + σε))² / σ², ε ~ N(0, I): ‖∇D(x)‖² in expectation as σ → 0, without a double backward."""
-    x = x.detach()
     return ((critic(x).float() - critic(x + sigma * torch.randn_like(x)).float()) / sigma).square()
 
 
@@ -170,6 +169,7 @@ class Objective:
     clip: float = 0.0  # weights are clipped to ±clip after each critic step; 0: not at all
     critic_steps: int = 1
     boundary: float | None = 0.0  # the logit at which the critic is undecided; None: only differences mean something
+    paired: bool = False  # the generator's loss needs the real logits too
     energy: bool = False  # the critic is an autoencoder, low on real items
 
 
@@ -188,8 +188,8 @@ ADVERSARIAL: dict[str, Objective] = {
     "dragan-mm": Objective(MINIMAX, penalty="dragan:10"),  # the generator's loss as the source's table prints it
     "began": Objective(Adversarial(partial(began_critic, k=0.0), began_generator), boundary=None, energy=True),
     "hinge": Objective(Adversarial(hinge_critic, wasserstein_generator)),
-    "rpgan": Objective(RELATIVISTIC, boundary=None),
-    "r3gan": Objective(RELATIVISTIC, penalty="r1:1+r2:1", boundary=None),
+    "rpgan": Objective(RELATIVISTIC, boundary=None, paired=True),
+    "r3gan": Objective(RELATIVISTIC, penalty="r1:1+r2:1", boundary=None, paired=True),
 }
 
 PENALTIES: dict[str, Penalty] = {
@@ -219,7 +219,7 @@ def parse_penalty(text: str) -> dict[str, float]:
         try:
             weights[name] = float(weight or 1)
         except ValueError:
-            raise RequestError(f"penalty {part!r}: the weight {weight!r} is not a number; write for instance r1:1") from None
+            raise RequestError(f"penalty {part!r}: the weight {weight!r} is not a number; write it as r1:1") from None
     return weights
 
 

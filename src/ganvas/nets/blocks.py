@@ -68,13 +68,13 @@ def log2_steps(size: int) -> tuple[int, int]:
         steps = (size // base).bit_length() - 1
         if 1 <= steps <= 6 and base << steps == size:
             return base, steps
-    raise RequestError(f"images of {size}×{size} do not fit this network; use --set size=N with N 8, 16, 28, 32, 64, 128 or 256")
+    raise RequestError(f"this network does not draw {size}×{size}; use --set size=N, N one of 8, 16, 28, 32, 64, 128, 256")
 
 
 def square(shape: tuple[int, ...]) -> tuple[int, int]:
     """(channels, size) of a square image; a RequestError for points and oblong images."""
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise RequestError(f"this network draws square images, not items of shape {tuple(shape)}; for points use net=mlp")
+        raise RequestError(f"this network draws square images, not items of shape {tuple(shape)}; use --set net=mlp")
     return shape[0], shape[1]
 
 

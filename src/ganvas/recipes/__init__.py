@@ -1,0 +1,50 @@
+"""Recipes by name. A family is a frozen dataclass of options and a `build` that turns them into a `System`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from ..errors import unknown
+from ..plan import Plan
+from ..types import Images, System
+from . import gan, presets
+from .base import Training, describe, override
+
+RECIPES: dict[str, Callable[[], Training]] = {
+    "gan": presets.gan,
+    "sine": presets.sine,
+    "mlp": presets.mlp,
+    "mlp-bn": presets.mlp_bn,
+    "mlp-selu": presets.mlp_selu,
+    "mlp-wide": presets.mlp_wide,
+    "dcgan": presets.dcgan,
+    "r3gan": presets.r3gan,
+}
+
+BUILD: dict[type[Training], Callable[[Any, Images, Plan], System]] = {gan.GAN: gan.build}
+
+__all__ = ["RECIPES", "Training", "build", "describe", "from_json", "override", "recipe", "to_json"]
+
+
+def recipe(name: str) -> Training:
+    """The default options of a recipe; a RequestError with the nearest names where there is none."""
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    return RECIPES[name]()
+
+
+def build(options: Training, images: Images, plan: Plan) -> System:
+    """The system that `options` describe, its weights drawn from torch's global generator."""
+    return BUILD[type(options)](options, images, plan)
+
+
+def to_json(options: Training) -> dict[str, Any]:
+    """Every option, for the run's record."""
+    return asdict(options)
+
+
+def from_json(name: str, record: dict[str, Any]) -> Training:
+    """The options of a run's record: those of its recipe, with what the record says."""
+    return override(recipe(name), record)

@@ -1,0 +1,71 @@
+"""What the options of every family share, and how text becomes a typed option."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..errors import RequestError, unknown
+
+
+def opt(default: Any, meaning: str) -> Any:
+    """A documented option of a recipe: its default, and what `ganvas recipes NAME` says of it."""
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Training:
+    """The options that every recipe has."""
+
+    data: str = opt("digits", "the data set that is used where none is named")
+    size: int = opt(0, "side of the square images, in pixels; 0: the data's own")
+    channels: int = opt(0, "1 grey, 3 colour; 0: the data's own")
+    batch: int = opt(64, "images in one forward pass")
+    accumulate: int = opt(1, "forward passes whose gradients one step averages")
+    steps: int = opt(2000, "training steps, where neither --steps nor --minutes is given")
+    log_every: int = opt(50, "steps between two lines of the log")
+    sample_every: int = opt(250, "steps between two sample grids")
+    checkpoint_every: int = opt(500, "steps between two checkpoints")
+
+
+Options = TypeVar("Options", bound=Training)
+
+
+def override(options: Options, settings: Mapping[str, object]) -> Options:
+    """`options` with `settings`, typed or as text ('1,2,3' is a tuple); a RequestError for a wrong key or value."""
+    hints = get_type_hints(type(options))
+    changes: dict[str, object] = {}
+    for key, value in settings.items():
+        if key not in hints:
+            raise unknown("option", key, hints)
+        if isinstance(value, str) and getattr(hints[key], "__origin__", None) is tuple:
+            value = tuple(part for part in value.replace(" ", "").split(",") if part)
+        try:
+            changes[key] = TypeAdapter(hints[key]).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].lower()
+            raise RequestError(f"--set {key}={value}: {reason}; it is of type {type_text(hints[key])}") from None
+    return replace(options, **changes)
+
+
+def type_text(hint: Any) -> str:
+    """'int', or for a Literal the values it takes: 'adam|rmsprop'."""
+    values = getattr(hint, "__args__", ())
+    if getattr(hint, "__origin__", None) is tuple:
+        return f"{values[0].__name__},…"
+    return "|".join(map(str, values)) if values else hint.__name__
+
+
+def describe(options: Training) -> list[tuple[str, str, str, str]]:
+    """(name, type, value, meaning) of every option."""
+    hints = get_type_hints(type(options))
+
+    def row(name: str, meaning: str) -> tuple[str, str, str, str]:
+        value = getattr(options, name)
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        return name, type_text(hints[name]), text, meaning
+
+    return [row(f.name, f.metadata["meaning"]) for f in fields(options)]

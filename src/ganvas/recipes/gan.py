@@ -1,0 +1,291 @@
+"""Adversarial training: any objective of the table with any pair of networks that fits it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.optim import Adam, Optimizer, RMSprop
+
+from .. import objectives
+from ..augment import Adaptive, diff_augment
+from ..errors import RequestError
+from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
+from ..nets.blocks import Autoencoder
+from ..plan import Plan
+from ..train import EMA
+from ..types import Adversarial, Batch, Images, Phase, Stats, System, Turn
+from .base import Training, opt
+
+
+@dataclass(frozen=True)
+class GAN(Training):
+    """Options of the adversarial recipes."""
+
+    net: Literal["auto", "mlp", "dcgan", "residual"] = opt("auto", "architecture; auto: mlp for points, else dcgan")
+    latent: int = opt(100, "size of the latent z ~ N(0, I)")
+    hidden: tuple[int, ...] = opt((256, 512, 1024), "mlp: the generator's hidden layers")
+    critic_hidden: tuple[int, ...] = opt((1024, 512, 256), "mlp: the critic's hidden layers")
+    width: int = opt(64, "dcgan, residual: channels at the largest resolution, doubling inward")
+    max_width: int = opt(512, "dcgan, residual: most channels of a layer")
+    activation: str = opt("relu", "the generator's activation")
+    critic_activation: str = opt("leaky", "the critic's activation")
+    norm: bool = opt(True, "mlp, dcgan: batch normalisation in the generator")
+    critic_norm: Literal["auto", "none", "batch", "spectral"] = opt(
+        "auto", "normalisation in the critic; auto: batch for dcgan, unless a gradient penalty forbids it"
+    )
+    out: Literal["tanh", "sigmoid", "linear"] = opt("tanh", "the generator's last function; points need linear")
+    dropout: float = opt(0.0, "dropout in the critic")
+    minibatch_stddev: bool = opt(False, "the critic sees the batch's standard deviation")
+    minibatch_discrimination: int = opt(0, "kernels of minibatch discrimination in the critic; 0: none")
+    pack: int = opt(1, "samples that the critic judges together (PacGAN)")
+    objective: str = opt("ns", f"one of {', '.join(objectives.ADVERSARIAL)}")
+    penalty: str = opt("auto", f"name:weight+… of {', '.join(objectives.PENALTIES)}; auto: the objective's own")
+    penalty_every: int = opt(1, "steps between two uses of the penalty, whose weight grows by as much (lazy)")
+    clip: float = opt(-1.0, "clip the critic's weights to ±clip; 0: do not; -1: as the objective's paper does")
+    began_gamma: float = opt(0.5, "BEGAN's diversity ratio γ")
+    began_rate: float = opt(0.001, "BEGAN's λₖ")
+    optimizer: Literal["adam", "rmsprop"] = opt("adam", "optimiser of both players")
+    lr: float = opt(2e-4, "the generator's learning rate")
+    critic_lr: float = opt(0.0, "the critic's learning rate; 0: the generator's")
+    beta1: float = opt(0.5, "Adam's β₁")
+    beta2: float = opt(0.999, "Adam's β₂")
+    warmup: int = opt(0, "steps over which the learning rate rises from 0")
+    decay: int = opt(0, "step at which the learning rate, by a cosine, has fallen to 0; 0: constant")
+    critic_steps: int = opt(0, "critic's turns in a row; 0: as the objective's paper does")
+    generator_steps: int = opt(1, "generator's turns in a row")
+    turns: Literal["steps", "epochs"] = opt("steps", "the unit of the turns")
+    ema: float = opt(0.0, "decay of the generator's moving average, which is what is sampled; 0: none")
+    augment: Literal["none", "diffaugment", "ada"] = opt("none", "augmentation of what the critic sees")
+    ada_images: int = opt(500_000, "images in which ADA's probability can rise from 0 to 1")
+
+
+class Game:
+    """The two losses of an adversarial recipe over its networks."""
+
+    def __init__(self, options: GAN, row: objectives.Objective, generator: Generator, critic: nn.Module) -> None:
+        """`options` as `resolve` leaves them, so that nothing in them says `auto`."""
+        self.options, self.row = options, row
+        self.generator, self.critic = generator, critic
+        self.penalties = objectives.parse_penalty(options.penalty)
+        self.control = objectives.Equilibrium(options.began_gamma, options.began_rate) if row.energy else None
+        self.adaptive = Adaptive(images=options.ada_images) if options.augment == "ada" else None
+
+    def augment(self, x: Tensor) -> Tensor:
+        if self.adaptive is not None:
+            return self.adaptive(x)
+        return diff_augment(x) if self.options.augment == "diffaugment" else x
+
+    def losses(self) -> Adversarial:
+        return self.control.game() if self.control is not None else self.row.game
+
+    def critic_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
+        with torch.no_grad():
+            fake = self.augment(self.generator(self.generator.prior(len(batch.x))))
+            real = self.augment(batch.x)
+        critic = Remembered(self.critic)
+        real_logits, fake_logits = critic(real).float(), critic(fake).float()
+        loss = self.losses().critic(real_logits, fake_logits).mean()
+        stats = objectives.accuracy(real_logits.detach(), fake_logits.detach(), self.row)
+        if step % self.options.penalty_every == 0:
+            for name, weight in self.penalties.items():
+                penalty = objectives.PENALTIES[name](critic, real, fake).mean()
+                stats[f"critic/{name}"] = penalty.detach()
+                loss = loss + weight * self.options.penalty_every * penalty
+        if self.control is not None:
+            stats |= self.control.update(real_logits.detach(), fake_logits.detach())
+        if self.adaptive is not None:
+            self.adaptive.update(real_logits.detach())
+            stats |= self.adaptive.stats()
+        return loss, stats
+
+    def generator_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
+        fake_logits = self.critic(self.augment(self.generator(self.generator.prior(len(batch.x)))))
+        with torch.no_grad():  # relativistic losses compare with real items; they send no gradient to the generator
+            real_logits = self.critic(self.augment(batch.x)) if self.row.paired else fake_logits
+        return self.losses().generator(real_logits, fake_logits).mean(), {}
+
+    @torch.no_grad()
+    def clip_weights(self) -> None:
+        for p in self.critic.parameters():
+            p.clamp_(-self.options.clip, self.options.clip)
+
+
+class Remembered:
+    """A critic that does not judge the same tensor twice within one loss: penalties share the game's forward pass."""
+
+    def __init__(self, critic: nn.Module) -> None:
+        self.critic = critic
+        self.judged: list[tuple[Tensor, Tensor]] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for seen, logits in self.judged:
+            if seen is x:
+                return logits
+        logits = self.critic(x)
+        self.judged.append((x, logits))
+        return logits
+
+
+# -- networks ----------------------------------------------------------------------------------------------------------
+
+
+def mlp(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.Module]:
+    """The multilayer perceptrons of the options; `outputs` is the critic's."""
+    generator = MLPGenerator(shape, o.latent, o.hidden, o.activation, o.norm, o.out)
+    critic = MLPCritic(
+        shape,
+        o.critic_hidden,
+        o.critic_activation,
+        dropout=o.dropout,
+        spectral=o.critic_norm == "spectral",
+        stddev=o.minibatch_stddev,
+        discrimination=o.minibatch_discrimination,
+        pack=o.pack,
+        outputs=outputs,
+        unit=o.out == "sigmoid",
+    )
+    return generator, critic
+
+
+def dcgan(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.Module]:
+    """The convolutional pair of the options."""
+    generator = DCGANGenerator(shape, o.latent, o.width, o.max_width, o.activation, o.norm, o.out)
+    critic = DCGANCritic(
+        shape,
+        o.width,
+        o.max_width,
+        o.critic_activation,
+        norm=o.critic_norm,
+        dropout=o.dropout,
+        stddev=o.minibatch_stddev,
+        discrimination=o.minibatch_discrimination,
+        pack=o.pack,
+        outputs=outputs,
+    )
+    return generator, critic
+
+
+def residual(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.Module]:
+    """R3GAN's pair."""
+    generator = ResidualGenerator(shape, o.latent, o.width, o.max_width)
+    critic = ResidualCritic(shape, o.width, o.max_width, minibatch_stddev=o.minibatch_stddev, pack=o.pack)
+    return generator, critic
+
+
+NETS: dict[str, Callable[[GAN, tuple[int, ...], int], tuple[Generator, nn.Module]]] = {
+    "mlp": mlp,
+    "dcgan": dcgan,
+    "residual": residual,
+}
+
+
+def resolve(o: GAN, shape: tuple[int, ...]) -> GAN:
+    """Puts the shape's own choice where the options say `auto`, and refuses pairs that cannot work."""
+    row = objectives.objective(o.objective)
+    penalty = row.penalty if o.penalty == "auto" else o.penalty
+    net = o.net if o.net != "auto" else ("mlp" if len(shape) == 1 else "dcgan")
+    per_sample = bool(objectives.parse_penalty(penalty)) or row.energy
+    critic_norm = o.critic_norm
+    if critic_norm == "auto":
+        critic_norm = "batch" if net == "dcgan" and not per_sample else "none"
+    o = replace(
+        o,
+        net=net,
+        penalty=penalty,
+        critic_norm=critic_norm,
+        clip=row.clip if o.clip < 0 else o.clip,
+        critic_steps=o.critic_steps or row.critic_steps,
+        critic_lr=o.critic_lr or o.lr,
+        out="linear" if len(shape) == 1 else o.out,
+    )
+    check(o, row, shape)
+    return o
+
+
+def check(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> None:
+    """Raises a RequestError with the reason and the mend where the options contradict each other."""
+    penalties = objectives.parse_penalty(o.penalty)
+    finite = [name for name in penalties if name.startswith("fd-")]
+    refusals = {
+        "batch normalisation in the critic makes its gradient depend on the whole batch, so the penalty "
+        f"{o.penalty!r} is not defined; use critic_norm=none or spectral": bool(penalties) and o.critic_norm == "batch",
+        f"finite differences ({', '.join(finite)}) compare two passes of the critic, which dropout makes differ; "
+        "use dropout=0 or the exact penalty": bool(finite) and o.dropout > 0,
+        f"objective {o.objective!r} needs an autoencoder as critic, and a 'residual' one has not been built; "
+        "use net=mlp or dcgan": row.energy and o.net == "residual",
+        f"objective {o.objective!r} rebuilds each item, so pack={o.pack} has no meaning; use pack=1": row.energy
+        and o.pack > 1,
+        f"pack={o.pack} must divide batch={o.batch}": o.batch % o.pack != 0,
+        "critic_norm=batch exists for net=dcgan alone": o.critic_norm == "batch" and o.net != "dcgan",
+        "net=residual has no normalisation, dropout or minibatch discrimination; leave them at their defaults": o.net
+        == "residual"
+        and (o.critic_norm != "none" or o.dropout > 0 or o.minibatch_discrimination > 0),
+        f"augment={o.augment} is for images, not for points": o.augment != "none" and len(shape) == 1,
+    }
+    for reason, wrong in refusals.items():
+        if wrong:
+            raise RequestError(reason)
+
+
+# -- the system --------------------------------------------------------------------------------------------------------
+
+
+def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
+    if o.optimizer == "rmsprop":
+        return RMSprop(params, lr=lr)
+    return Adam(params, lr=lr, betas=(o.beta1, o.beta2), fused=True)
+
+
+def rate(o: GAN) -> Callable[[int], float]:
+    """The factor of the learning rate at a step: linear warm-up, then a cosine to 0 at `decay`."""
+
+    def at(step: int) -> float:
+        rise = min(1.0, (step + 1) / o.warmup) if o.warmup else 1.0
+        fall = (1 + math.cos(math.pi * min(1.0, step / o.decay))) / 2 if o.decay else 1.0
+        return rise * fall
+
+    return at
+
+
+def turns(o: GAN, items: int) -> tuple[Turn, Turn]:
+    """The critic's turns, then the generator's, repeated; they meet in one step, which shares its batch."""
+    unit = max(1, items // (o.batch * o.accumulate)) if o.turns == "epochs" else 1
+    k, m = o.critic_steps * unit, o.generator_steps * unit
+    return Turn(0, k, k + m - 1), Turn(k - 1, k + m - 1, k + m - 1)
+
+
+def build(options: GAN, images: Images, plan: Plan) -> System:
+    """The networks, optimisers and losses of `options` for items of `images`' shape."""
+    o = resolve(options, images.shape)
+    row = objectives.objective(o.objective)
+    generator, critic = NETS[o.net](o, images.shape, o.latent if row.energy else 1)
+    if row.energy:
+        critic = Autoencoder(critic, NETS[o.net](o, images.shape, 1)[0])
+    game = Game(o, row, generator, critic)
+    modules: dict[str, nn.Module] = {"generator": generator, "critic": critic}
+    if game.control is not None:
+        modules["equilibrium"] = game.control
+    if game.adaptive is not None:
+        modules["augment"] = game.adaptive
+    average = EMA(generator, copy.deepcopy(generator), o.ema) if o.ema else None
+    if average is not None:
+        modules["average"] = average
+    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
+    for module in modules.values():
+        module.to(plan.device, memory_format=layout)
+
+    ours, theirs = list(generator.parameters()), list(critic.parameters())
+    first, then = turns(o, len(images))
+    phases = [
+        Phase("critic", theirs, optimizer(o, theirs, o.critic_lr), game.critic_loss, first, rate=rate(o)),
+        Phase("generator", ours, optimizer(o, ours, o.lr), game.generator_loss, then, average, rate(o)),
+    ]
+    phases[0].after = game.clip_weights if o.clip else None
+    return System(modules, phases, average.model if average is not None else generator, plan.dtype)

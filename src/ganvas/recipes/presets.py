@@ -1,0 +1,129 @@
+"""The adversarial recipes by name: each the default options of one published or measured way to train a GAN."""
+
+from __future__ import annotations
+
+from .gan import GAN
+
+
+def gan() -> GAN:
+    """The recommended default: a small convolutional pair for images, perceptrons for points, sized to the data.
+
+    Objective, penalties and averaging are those that won by measurement (docs/results.md).
+    """
+    return GAN(ema=0.999)
+
+
+def sine() -> GAN:
+    """A point GAN on (x, sin x), x in [0, 2π] (source 000).
+
+    Latent N(0, I₂), binary cross-entropy, Adam, 300 epochs of 1,024 points. The source's text gives the critic an
+    input of "256, 2" and the generator three hidden layers; the sizes here are those that chain.
+    """
+    return GAN(
+        data="sine",
+        net="mlp",
+        latent=2,
+        hidden=(16, 32),
+        critic_hidden=(256, 128, 64),
+        critic_activation="relu",
+        norm=False,
+        out="linear",
+        dropout=0.3,
+        batch=32,
+        steps=9600,
+        lr=1e-3,
+        beta1=0.9,
+        sample_every=1600,
+    )
+
+
+def mlp() -> GAN:
+    """The Fashion-MNIST perceptron (source 003): ReLU, tanh, dropout 0.3, binary cross-entropy, Adam 1e-4, batch 32."""
+    return GAN(
+        data="fashion-mnist",
+        net="mlp",
+        critic_activation="relu",
+        norm=False,
+        dropout=0.3,
+        batch=32,
+        steps=18_750,
+        lr=1e-4,
+        beta1=0.9,
+        sample_every=300,
+    )
+
+
+def mlp_bn() -> GAN:
+    """The perceptron with batch norm (source 002, section 2.4): images in [0, 1], sigmoid output, Adam 1e-4, batch 128.
+
+    The source's critic loss is half the sum of its two terms; under Adam the factor changes nothing.
+    """
+    return GAN(
+        data="mnist",
+        net="mlp",
+        latent=64,
+        hidden=(128, 256, 512, 1024),
+        norm=True,
+        out="sigmoid",
+        batch=128,
+        steps=20_000,
+        lr=1e-4,
+        beta1=0.9,
+        sample_every=300,
+    )
+
+
+def mlp_selu() -> GAN:
+    """The small SELU perceptron (source 001, section 3.1): sigmoid output, RMSprop (Keras's rate 1e-3), batch 32."""
+    return GAN(
+        data="mnist",
+        net="mlp",
+        hidden=(100, 150),
+        critic_hidden=(150, 100),
+        activation="selu",
+        critic_activation="selu",
+        norm=False,
+        out="sigmoid",
+        optimizer="rmsprop",
+        batch=32,
+        steps=18_750,
+        lr=1e-3,
+    )
+
+
+def mlp_wide() -> GAN:
+    """The very wide perceptron (source 001, section 3.2): 10,000 and 4,000 hidden units, in the critic 10,000.
+
+    The source's generator ends in a linear layer; tanh keeps it in the range of the images.
+    """
+    return GAN(
+        data="mnist",
+        net="mlp",
+        hidden=(10_000, 4_000),
+        critic_hidden=(10_000,),
+        activation="leaky-0.01",
+        critic_activation="relu",
+        norm=False,
+        batch=32,
+        lr=1e-4,
+        beta1=0.9,
+    )
+
+
+def dcgan() -> GAN:
+    """DCGAN (sources 000 and 004): transposed convolutions, batch norm, Adam 2e-4 with β₁ 0.5, batch 128."""
+    return GAN(data="fashion-mnist", net="dcgan", batch=128)
+
+
+def r3gan() -> GAN:
+    """R3GAN (Huang et al. 2024): relativistic pairing, R1 and R2 at every step, residual nets, no norm, EMA."""
+    return GAN(
+        data="fashion-mnist",
+        objective="r3gan",
+        latent=64,
+        width=32,
+        norm=False,
+        beta1=0.0,
+        beta2=0.99,
+        ema=0.999,
+    )

@@ -1,0 +1,105 @@
+"""The one training loop, for every family, and the only place that steps an optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import Module
+from torch.nn.utils import get_total_norm
+
+from .types import Batch, Images, Phase, Stats, System
+
+
+def train(
+    system: System, images: Images, *, steps: int, batch: int = 64, start: int = 0, seed: int = 0, accumulate: int = 1
+) -> Iterator[tuple[int, Stats]]:
+    """Plays every step in `range(start, steps)` and yields `(step, stats)` after each.
+
+    `batch` is the size of one forward pass; a step sees `batch · accumulate` items, times the processes under torchrun.
+    All randomness of a step comes from (seed, rank, step): the caller may draw numbers between steps, and starting at
+    `start` with the weights and optimisers of that moment goes on exactly as if nothing had happened.
+    """
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    for step in range(start, steps):
+        reseed(seed, rank, step)
+        first = (step * world + rank) * accumulate
+        batches = [images.batch(first + i, batch) for i in range(accumulate)]
+        stats: Stats = {}
+        for phase in system.phases:
+            if phase.turn.at(step):
+                stats |= play(phase, batches, step, system.precision)
+        yield step, stats
+
+
+def play(phase: Phase, batches: list[Batch], step: int, precision: torch.dtype) -> Stats:
+    """One optimiser step of one phase; its gradients are averaged over `batches` and over the processes."""
+    for group in phase.optimizer.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * phase.rate(step)
+    phase.optimizer.zero_grad(set_to_none=True)
+    seen: list[Stats] = []
+    for batch in batches:
+        with torch.autocast(batch.x.device.type, dtype=precision, enabled=precision != torch.float32):
+            loss, stats = phase.loss(batch, step)
+        (loss / len(batches)).backward(inputs=phase.params)
+        seen.append({f"{phase.name}/loss": loss.detach(), **stats})
+    gradients = [p.grad for p in phase.params if p.grad is not None]
+    average_over_processes(gradients)
+    norm = get_total_norm(gradients)
+    phase.optimizer.step()
+    if phase.after:
+        phase.after()
+    if phase.average:
+        phase.average.update()
+    return {**mean_stats(seen), f"{phase.name}/grad_norm": norm}
+
+
+def mean_stats(seen: list[Stats]) -> Stats:
+    """The mean of each statistic over those that report it."""
+    names = dict.fromkeys(name for stats in seen for name in stats)
+    if len(seen) == 1:
+        return seen[0]
+    return {name: torch.stack([s[name].float() for s in seen if name in s]).mean() for name in names}
+
+
+def reseed(seed: int, rank: int, step: int) -> None:
+    """Seeds every device's generator for one step."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, rank, step)).generate_state(1, np.uint64)[0]) >> 1)
+
+
+def average_over_processes(gradients: list[Tensor]) -> None:
+    """All-reduces explicitly: DDP's hooks miss gradients that an earlier backward of the same step has made."""
+    if dist.is_initialized():
+        for gradient in gradients:
+            dist.all_reduce(gradient)
+            gradient /= dist.get_world_size()
+
+
+class EMA(Module):
+    """The exponential moving average of a model's weights; buffers, such as batch norm's statistics, are copied.
+
+    The decay rises as (1 + n) / (10 + n) to `decay`, so that early averages forget the initialisation.
+    """
+
+    updates: Tensor
+
+    def __init__(self, source: Module, average: Module, decay: float) -> None:
+        """`average` is a copy of `source` that nothing else trains."""
+        super().__init__()
+        self.model = average.requires_grad_(False).eval()
+        self._source = [source]  # in a list, so that it is not registered here a second time
+        self.decay = decay
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self) -> None:
+        self.updates += 1
+        n = int(self.updates)
+        decay = min(self.decay, (1 + n) / (10 + n))
+        (source,) = self._source
+        torch._foreach_lerp_(list(self.model.parameters()), list(source.parameters()), 1 - decay)
+        for mine, theirs in zip(self.model.buffers(), source.buffers(), strict=True):
+            mine.copy_(theirs)
