@@ -1,0 +1,286 @@
+"""Augmentation of what a critic sees, on the device and differentiable, so that few images train a GAN longer.
+
+A critic that meets a small data set too often memorises it. Both remedies here show it only augmented images, real
+and generated alike, and let the generator's gradient flow back through the augmentation:
+
+- `diff_augment` always augments (DiffAugment, Zhao et al. 2020, arXiv:2006.10738);
+- `Adaptive` augments with a probability that follows the critic's overfitting (ADA, Karras et al. 2020,
+  arXiv:2006.06676).
+
+Images are `(N, C, H, W)` in [-1, 1]; results may leave that range, as in both papers. Every draw comes from the global
+generator of the images' device. All of it is element-wise arithmetic, `pad` and `gather`, never `grid_sample`, so it
+runs on every device and a gradient penalty can differentiate through it twice.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .errors import RequestError, unknown
+
+# --- DiffAugment -----------------------------------------------------------------------------------------------------
+
+
+def _color(x: Tensor) -> Tensor:
+    brightness, saturation, contrast = torch.rand(3, len(x), 1, 1, 1, device=x.device)
+    x = x + (brightness - 0.5)
+    grey = x.mean(1, keepdim=True)
+    x = grey + (x - grey) * (2 * saturation)  # one channel is its own mean: nothing happens
+    mean = x.mean((1, 2, 3), keepdim=True)
+    return mean + (x - mean) * (contrast + 0.5)
+
+
+def _translation(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    down, right = round(h / 8), round(w / 8)
+    x = F.pad(x, (right, right, down, down))
+    row = torch.randint(0, 2 * down + 1, (n, 1, 1, 1), device=x.device) + torch.arange(h, device=x.device)[:, None]
+    col = torch.randint(0, 2 * right + 1, (n, 1, 1, 1), device=x.device) + torch.arange(w, device=x.device)
+    return x.gather(2, row.expand(n, c, h, x.shape[3])).gather(3, col.expand(n, c, h, w))
+
+
+def _cutout(x: Tensor) -> Tensor:
+    n, _, h, w = x.shape
+    # The centre falls anywhere in the image, so a square at the border is cut off by it.
+    top = torch.randint(0, h + 1, (n, 1, 1, 1), device=x.device) - h // 4
+    left = torch.randint(0, w + 1, (n, 1, 1, 1), device=x.device) - w // 4
+    row = torch.arange(h, device=x.device)[:, None] - top
+    col = torch.arange(w, device=x.device) - left
+    hole = (row >= 0) & (row < h // 2) & (col >= 0) & (col < w // 2)  # (N, 1, H, W)
+    return x.masked_fill(hole, 0.0)
+
+
+POLICIES = {"color": _color, "translation": _translation, "cutout": _cutout}
+
+
+def diff_augment(x: Tensor, policy: str = "color,translation,cutout") -> Tensor:
+    """Augment every image of `x` (N, C, H, W) by each transform that `policy` names, in its order.
+
+    - `color`: brightness shifted by U(-0.5, 0.5), saturation scaled by U(0, 2), contrast scaled by U(0.5, 1.5);
+    - `translation`: by whole pixels, up to an eighth of the image, the border filled with 0, which is mid-grey;
+    - `cutout`: a square of half the image's height and width set to 0.
+
+    An empty policy returns `x` itself. The result has the shape and the dtype of `x`; the arithmetic is float32.
+    Raises `RequestError` for an unknown name. Zhao et al. 2020, section 3.2.
+    """
+    names = [name.strip() for name in policy.split(",")] if policy else []
+    for name in names:
+        if name not in POLICIES:
+            raise unknown("augmentation", name, POLICIES)
+    y = x.float()
+    for name in names:
+        y = POLICIES[name](y)
+    return y.to(x.dtype) if names else x
+
+
+# --- ADA -------------------------------------------------------------------------------------------------------------
+
+GROUPS = ("flip", "rotate90", "geometric", "color")
+
+
+def _affine(a: Tensor, b: Tensor, tx: Tensor, c: Tensor, d: Tensor, ty: Tensor) -> Tensor:
+    """The matrices [[a, b, tx], [c, d, ty], [0, 0, 1]], (N, 3, 3), from entries (N,)."""
+    zero, one = torch.zeros_like(a), torch.ones_like(a)
+    return torch.stack([a, b, tx, c, d, ty, zero, zero, one], dim=-1).view(-1, 3, 3)
+
+
+def _scaling(sx: Tensor, sy: Tensor) -> Tensor:
+    zero = torch.zeros_like(sx)
+    return _affine(sx, zero, zero, zero, sy, zero)
+
+
+def _rotation(cos: Tensor, sin: Tensor) -> Tensor:
+    zero = torch.zeros_like(cos)
+    return _affine(cos, -sin, zero, sin, cos, zero)
+
+
+def _shift(tx: Tensor, ty: Tensor) -> Tensor:
+    zero, one = torch.zeros_like(tx), torch.ones_like(tx)
+    return _affine(one, zero, tx, zero, one, ty)
+
+
+def _reflect(index: Tensor, size: int) -> Tensor:
+    """Fold any integer onto 0..size-1 as if the image were mirrored at its edges without end."""
+    index = index % (2 * size)
+    return torch.minimum(index, 2 * size - 1 - index)
+
+
+def warp(x: Tensor, matrix: Tensor) -> Tensor:
+    """Resample `x` (N, C, H, W) bilinearly: output pixel q shows the input at `matrix` (N, 3, 3) times q.
+
+    Coordinates are (column, row, 1) in pixels from the image's centre; outside, the image is mirrored. Where the
+    matrix maps pixels to pixels, the result is exact, and the identity gives back `x` itself.
+    """
+    n, c, h, w = x.shape
+    u = torch.arange(w, device=x.device) - (w - 1) / 2
+    v = (torch.arange(h, device=x.device) - (h - 1) / 2)[:, None]
+    m = matrix[:, :2, :, None, None]  # (N, 2, 3, 1, 1)
+    col, row = (m[:, :, 0] * u + m[:, :, 1] * v + m[:, :, 2]).unbind(1)  # each (N, H, W)
+    col, row = col + (w - 1) / 2, row + (h - 1) / 2
+    left, top = col.floor(), row.floor()
+    right_part, low_part = (col - left).view(n, 1, -1), (row - top).view(n, 1, -1)
+    rows = [_reflect(top.long() + i, h) * w for i in (0, 1)]
+    cols = [_reflect(left.long() + j, w) for j in (0, 1)]
+    flat = x.flatten(2)
+
+    def corner(i: int, j: int) -> Tensor:
+        return flat.gather(2, (rows[i] + cols[j]).view(n, 1, -1).expand(-1, c, -1))
+
+    upper = torch.lerp(corner(0, 0), corner(0, 1), right_part)
+    lower = torch.lerp(corner(1, 0), corner(1, 1), right_part)
+    return torch.lerp(upper, lower, low_part).view(n, c, h, w)
+
+
+class Adaptive(nn.Module):
+    """Adaptive discriminator augmentation: each transform strikes each image with probability `p`.
+
+    `forward` augments, for the critic's and the generator's losses alike; `update` then moves `p`. Everything that
+    has to survive a restart is a buffer. Groups, in the order in which they act:
+
+    - `flip`: mirrored left to right, for half of the images struck;
+    - `rotate90`: turned by 0, 90, 180 or 270 degrees;
+    - `geometric`: translation by whole pixels, uniform within an eighth of the image; isotropic scale, octaves
+      N(0, 0.2²); rotation by any angle; anisotropic scale of the same spread; a second rotation; translation by
+      N(0, 0.125²) of the image. Composed with the two groups above into one bilinear resampling, mirrored at the edge;
+    - `color`: brightness + N(0, 0.2²); contrast, octaves N(0, 0.5²); luma reversed, for half of those struck; and in
+      colour images the hue turned by any angle; saturation, octaves N(0, 1).
+
+    The default suits pictures that have an upright and a handed side (digits, letters, clothes). Up to p = 0.8 none of
+    these transforms should leak into the generated images (appendix C of the paper), but a flip goes first, for at
+    that p it strikes 40 % of the images, and quarter turns next: ask for them where the mirrored or turned picture
+    would be a fair member of the data.
+
+    Args:
+        groups: which of `GROUPS` are on.
+        p: the probability at the start.
+        target: what `update` steers the mean sign of the critic's real logits to.
+        images: how many images it takes to raise p from 0 to 1; `math.inf` keeps it fixed.
+        interval: after how many updates p moves.
+        limit: the greatest p that `update` goes to.
+
+    Raises `RequestError` for an unknown group or an impossible probability. Karras et al. 2020, appendices B and C; the
+    paper's wavelet filters and its corruptions, which it does not recommend, are left out.
+    """
+
+    p: Tensor
+    sign: Tensor
+    tally: Tensor
+
+    def __init__(
+        self,
+        groups: tuple[str, ...] = ("geometric", "color"),
+        *,
+        p: float = 0.0,
+        target: float = 0.6,
+        images: float = 500_000,
+        interval: int = 4,
+        limit: float = 0.8,
+    ) -> None:
+        super().__init__()
+        for name in groups:
+            if name not in GROUPS:
+                raise unknown("augmentation group", name, GROUPS)
+        if not 0 <= p <= limit <= 1:
+            raise RequestError(f"augmentation probability {p} with limit {limit}: need 0 <= p <= limit <= 1")
+        self.groups, self.target, self.images, self.interval, self.limit = groups, target, images, interval, limit
+        self.register_buffer("p", torch.tensor(float(p)))
+        self.register_buffer("sign", torch.tensor(0.0))  # the mean sign over the last interval
+        self.register_buffer("tally", torch.zeros(3))  # of this interval: the sum of signs, logits, updates
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Augment `x` (N, C, H, W), C = 1 or 3, in float32; the result has its shape and dtype, and equals it at p = 0.
+
+        There is no branch on the value of p: it would stop the host to wait for the device at every call.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            y = x.float()
+            if set(self.groups) - {"color"}:
+                y = warp(y, self._geometry(y))
+            if "color" in self.groups:
+                matrix, offset = self._colors(y)
+                y = (matrix[..., None, None] * y[:, None]).sum(2) + offset[..., None, None]
+        return y.to(x.dtype)
+
+    @torch.no_grad()
+    def update(self, real_logits: Tensor) -> None:
+        """Move p once every `interval` calls, up where the mean sign of `real_logits` (N,) exceeds `target`.
+
+        Give D(x) of the augmented real images; with a relativistic loss, where only differences of logits mean
+        anything, D(x) - D(x̂). Equation 1 of the paper (its r_t).
+        """
+        self.tally[0] += real_logits.float().sign().sum()
+        self.tally[1] += real_logits.numel()
+        self.tally[2] += 1
+        total, seen, calls = self.tally.unbind()
+        due = calls >= self.interval
+        sign = total / seen
+        p = self.p + (sign - self.target).sign() * seen / self.images
+        self.sign.copy_(torch.where(due, sign, self.sign))
+        self.p.copy_(torch.where(due, p.clamp(0.0, self.limit), self.p))
+        self.tally.mul_(~due)
+
+    def stats(self) -> dict[str, Tensor]:
+        """The scalars `augment/p` and `augment/sign`, the mean sign of real logits over the last interval."""
+        return {"augment/p": self.p.clone(), "augment/sign": self.sign.clone()}
+
+    def _strike(self, drawn: Tensor, neutral: float, p: Tensor | None = None) -> Tensor:
+        """`drawn` (N, ...) for the samples struck, each with probability p, and `neutral` for the others."""
+        struck = torch.rand(len(drawn), *[1] * (drawn.dim() - 1), device=drawn.device) < (self.p if p is None else p)
+        return torch.where(struck, drawn, neutral)
+
+    def _octaves(self, n: int, spread: float) -> Tensor:
+        """Scale factors (N,), log-normal with a standard deviation of `spread` octaves."""
+        return self._strike(torch.exp2(spread * torch.randn(n, device=self.p.device)), 1.0)
+
+    def _angles(self, n: int, p: Tensor | None = None) -> Tensor:
+        return self._strike((2 * torch.rand(n, device=self.p.device) - 1) * math.pi, 0.0, p)
+
+    def _geometry(self, x: Tensor) -> Tensor:
+        """Matrices (N, 3, 3) for `warp`.
+
+        They take output to input, so a product reads in the order of the transforms. Inverses need not be formed:
+        every transform is as likely as its inverse.
+        """
+        (n, _, h, w), device = x.shape, x.device
+        m = torch.eye(3, device=device).expand(n, 3, 3)
+        one = torch.ones(n, device=device)
+        if "flip" in self.groups:
+            m = m @ _scaling(self._strike(1 - 2 * torch.randint(2, (n,), device=device).float(), 1.0), one)
+        if "rotate90" in self.groups:
+            turns = self._strike(torch.randint(4, (n,), device=device), 0)
+            cos, sin = (turns == 0).float() - (turns == 2).float(), (turns == 1).float() - (turns == 3).float()
+            m = m @ _rotation(cos, sin)
+        if "geometric" in self.groups:
+            across, down = self._strike((torch.rand(n, 2, device=device) - 0.5) / 4, 0.0).unbind(1)
+            m = m @ _shift((across * w).round(), (down * h).round())
+            scale = self._octaves(n, 0.2)
+            m = m @ _scaling(scale, scale)
+            p_rotate = 1 - torch.sqrt(1 - self.p)  # so that one rotation or the other strikes with probability p
+            before, after = self._angles(n, p_rotate), self._angles(n, p_rotate)
+            stretch = self._octaves(n, 0.2)
+            m = m @ _rotation(before.cos(), before.sin()) @ _scaling(stretch, 1 / stretch)
+            m = m @ _rotation(after.cos(), after.sin())
+            across, down = self._strike(0.125 * torch.randn(n, 2, device=device), 0.0).unbind(1)
+            m = m @ _shift(across * w, down * h)
+        return m
+
+    def _colors(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Matrices (N, C, C) and offsets (N, C) that map a pixel's channels."""
+        (n, c), device = x.shape[:2], x.device
+        eye = torch.eye(c, device=device)
+        luma = torch.full((c, c), 1 / c, device=device)  # vvᵀ: the projection on the grey axis v
+        brightness = self._strike(0.2 * torch.randn(n, device=device), 0.0)
+        contrast = self._octaves(n, 0.5)
+        reverse = self._strike(torch.randint(2, (n,), device=device).float(), 0.0)
+        m = contrast[:, None, None] * eye
+        m = (eye - 2 * reverse[:, None, None] * luma) @ m
+        if c == 3:
+            angle = self._angles(n)[:, None, None]
+            cross = (eye.roll(1, 0) - eye.roll(-1, 0)) / math.sqrt(3)  # cross @ x = v × x
+            m = (angle.cos() * eye + (1 - angle.cos()) * luma + angle.sin() * cross) @ m  # Rodrigues
+            m = (eye + (self._octaves(n, 1.0)[:, None, None] - 1) * (eye - luma)) @ m
+        return m, m.sum(2) * brightness[:, None]
