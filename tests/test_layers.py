@@ -14,9 +14,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
 
 # A module may import what stands below its own row. Within a row, the first two stay apart from one another.
 LAYERS = (
-    ("types", "errors"),
+    ("types", "errors", "files"),
     ("objectives", "nets", "data", "augment", "sample", "latent", "metrics"),
-    ("train", "plan", "monitor"),
+    ("train", "plan", "monitor", "frozen"),
     ("paint", "evaluate"),
     ("recipes",),
     ("run", "media"),
