@@ -19,7 +19,7 @@ from ..errors import RequestError
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
 from ..nets.blocks import Autoencoder
 from ..plan import Plan
-from ..train import EMA
+from ..loop import EMA
 from ..types import Adversarial, Batch, Images, Phase, Stats, System, Turn
 from .base import Training, opt
 
