@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import tutorial
 from ganvas import data, plan, recipes
 from ganvas.errors import RequestError
-from ganvas.train import train
+from ganvas.loop import train
 
 FOREVER = 10**9  # steps
 
