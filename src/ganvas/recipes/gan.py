@@ -16,10 +16,10 @@ from torch.optim import Adam, Optimizer, RMSprop
 from .. import objectives
 from ..augment import Adaptive, diff_augment
 from ..errors import RequestError
+from ..loop import EMA
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
 from ..nets.blocks import Autoencoder
 from ..plan import Plan
-from ..loop import EMA
 from ..types import Adversarial, Batch, Images, Phase, Stats, System, Turn
 from .base import Training, opt
 
