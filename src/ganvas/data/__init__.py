@@ -1,0 +1,129 @@
+"""Where images, points, labels and words come from: `open_data(spec)` opens any source as one Dataset.
+
+A spec is a name of NAMES; the path of a folder of pictures, a .zip of one, an .npz, an IDX file or folder, CIFAR-10's
+batches, or a store that `Dataset.save` wrote; or `hf:owner/name`. A name goes before a path: ./digits is a folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import RequestError, unknown
+from . import arrays, cifar, folder, hub, idx, points, shapes, store
+from .dataset import Dataset, Modes, Origin
+from .known import KNOWN, read_known
+from .options import Track, Wanted, untracked
+from .report import Report, describe
+
+__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "inspect", "open_data"]
+
+NAMES = {
+    "digits": "1,797 handwritten digits, grey 8x8, ten classes (scikit-learn's)",
+    "shapes": "10,000 drawn scenes, colour, any size, with captions and attributes",
+    "sine": "1,024 points on (x, sin x)",
+    "ring": "50,000 points of 8 Gaussians on a circle",
+    "grid": "50,000 points of 25 Gaussians on a grid",
+    "spiral": "50,000 points along a spiral",
+    "fashion-mnist": "70,000 articles of clothing, grey 28x28, ten classes",
+    "mnist": "70,000 handwritten digits, grey 28x28, ten classes",
+    "cifar10": "60,000 photographs, colour 32x32, ten classes",
+    "emoji": "3,786 emoji, colour 64x64, with names and categories",
+}
+
+Reader = Callable[[Path, Wanted], Dataset]
+
+
+def open_data(
+    spec: str,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    split: str = "train",
+    seed: int = 0,
+    track: Track = untracked,
+) -> Dataset:
+    """Open a data set.
+
+    size: pixels of a side; None keeps the native size of arrays, draws `shapes` at 32, and gives files of many sizes
+        the largest power of two from 8 to 256 that their median short side reaches. Images are cut to a centred square.
+    channels: 1 (grey) or 3 (colour); None keeps, which for files is 1 where all are grey.
+    split: "train" or "test", where the source has both (drawn sets do, and folders that hold `train` and `test`).
+    seed: of the stream of batches and, for `shapes` and points, of what is drawn.
+    track: wraps the list of files while they are decoded, to show progress; `rich.progress.track` will do.
+    Errors: RequestError, with the reason and a remedy; WorkError where the cache cannot be written.
+    """
+    wanted = Wanted(size, channels, split, seed, track).check()
+    dataset = arrays.fit(_read(spec, wanted), wanted)
+    return replace(dataset, spec=spec, seed=seed)
+
+
+def inspect(spec: str, *, size: int | None = None, track: Track = untracked) -> Report:
+    """Open a data set and count what is in it: classes, exact duplicates, unreadable files."""
+    return describe(open_data(spec, size=size, track=track))
+
+
+def _read(spec: str, wanted: Wanted) -> Dataset:
+    """The data set as its reader gives it; a size or channels that it could not heed are left to `fit`."""
+    if spec == "digits":
+        return _digits(wanted)
+    if spec == "shapes":
+        return shapes.read_shapes(wanted)
+    if spec in points.DRAWN:
+        return points.DRAWN[spec](np.random.default_rng((wanted.seed, wanted.split == "test")))
+    if spec in KNOWN:
+        return read_known(spec, wanted)
+    if spec.startswith("hf:"):
+        return hub.read_hub(spec.removeprefix("hf:"), wanted)
+    path = Path(spec).expanduser().resolve()
+    if spec and path.exists():
+        return _reader(path)(path, wanted)
+    if spec and path.name == spec and not path.suffix:
+        raise unknown("data set or folder", spec, NAMES)
+    raise RequestError(
+        f"there is no {spec!r}; give a folder, a .zip, an .npz, an IDX file, or one of: {', '.join(NAMES)}"
+    )
+
+
+def _reader(path: Path) -> Reader:
+    """What reads a path, told by what lies there."""
+    readers: dict[Reader, Callable[[Path], bool]] = {
+        _store: store.is_store,
+        arrays.read_npz: lambda path: path.suffix == ".npz",
+        cifar.read_cifar: cifar.is_cifar,
+        idx.read_idx: idx.is_idx,
+        folder.read_emoji: folder.is_emoji,
+        folder.read_folder: lambda path: path.is_dir() or path.suffix == ".zip",
+    }
+    for reader, matches in readers.items():
+        if matches(path):
+            return reader
+    raise RequestError(f"{path} is no data set; give a folder of images, a .zip of one, an .npz or an IDX file")
+
+
+def _store(path: Path, wanted: Wanted) -> Dataset:
+    wanted.only_train(str(path))
+    return store.load(path)
+
+
+def _digits(wanted: Wanted) -> Dataset:
+    """The test part of UCI's Optical Recognition of Handwritten Digits, 16 grey levels, scaled to 0..255."""
+    wanted.only_train("digits")
+
+    def build() -> Dataset:
+        from sklearn.datasets import load_digits  # takes seconds to import
+
+        images, labels = load_digits(return_X_y=True)
+        return Dataset(
+            name="digits",
+            items=torch.from_numpy((images.reshape(-1, 1, 8, 8) * (255 / 16)).round().astype(np.uint8)),
+            labels=torch.from_numpy(labels.astype(np.int64)),
+            class_names=tuple("0123456789"),
+            origin=Origin("scikit-learn"),
+        )
+
+    return store.cached("digits", build)

@@ -1,0 +1,99 @@
+"""Data sets that are arrays already: .npz files, and the fitting of any array of images to a size."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ..errors import RequestError
+from .dataset import Dataset, Origin
+from .options import Wanted
+from .store import Rows, cached
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+CHUNK = 1024  # images resized at a time
+
+
+def fit(dataset: Dataset, wanted: Wanted) -> Dataset:
+    """The data set cropped to squares about the centre, resized and recoloured as wanted; cached if that changes it."""
+    if len(dataset.shape) != 3:
+        if wanted.size or wanted.channels:
+            raise RequestError(f"{dataset.name} holds points, which have no size or channels; leave those out")
+        return dataset
+    channels, height, width = dataset.shape
+    size, depth = wanted.size or min(height, width), wanted.channels or channels
+    if (depth, size, size) == dataset.shape:
+        return dataset
+
+    def build() -> Dataset:
+        rows = Rows((depth, size, size))
+        for start in range(0, len(dataset), CHUNK):
+            rows.append(_fitted(dataset.items[start : start + CHUNK], size, depth).numpy())
+        return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
+
+    return cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
+
+
+def _fitted(images: Tensor, size: int, channels: int) -> Tensor:
+    """(N, C, H, W) uint8 -> (N, channels, size, size) uint8."""
+    height, width = images.shape[2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    images = images[:, :, top : top + side, left : left + side]
+    if images.shape[1] == 3 and channels == 1:
+        weights = torch.tensor(LUMA)[:, None, None]
+        images = (images * weights).sum(1, keepdim=True).round().to(torch.uint8)
+    if side != size:
+        images = interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    return images.expand(-1, channels, -1, -1)
+
+
+def labelled(labels: np.ndarray, place: str) -> tuple[Tensor, tuple[str, ...]]:
+    """Labels as class numbers, with the names: those of the labels where they are words, else the numbers."""
+    if labels.ndim != 1:
+        raise RequestError(f"the labels of {place} have shape {labels.shape}; give one label an item")
+    if labels.dtype.kind in "iu":
+        if labels.size and labels.min() < 0:
+            raise RequestError(f"the labels of {place} go down to {labels.min()}; number classes from 0")
+        names = tuple(str(i) for i in range(int(labels.max()) + 1 if labels.size else 0))
+        return torch.from_numpy(labels.astype(np.int64)), names
+    words, numbers = np.unique(labels.astype(str), return_inverse=True)
+    return torch.from_numpy(numbers.astype(np.int64)), tuple(words.tolist())
+
+
+def read_npz(path: Path, wanted: Wanted) -> Dataset:
+    """An archive of `images`, uint8 (N, H, W[, C]), and perhaps `labels` (N,) and `captions` (N,)."""
+    wanted.only_train(str(path))
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in ("images", "labels", "captions") if key in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RequestError(f"{path} cannot be read as an .npz of plain arrays: {error}") from error
+    if "images" not in arrays:
+        raise RequestError(f"{path} has no array named 'images'; save one, uint8 of shape (N, H, W) or (N, H, W, C)")
+    images = arrays["images"]
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
+        raise RequestError(
+            f"'images' of {path} is {images.dtype} {images.shape}; make it uint8 of shape (N, H, W), (N, H, W, 1) "
+            "or (N, H, W, 3), with N at least 1"
+        )
+    for key, values in arrays.items():
+        if len(values) != len(images):
+            raise RequestError(f"{path} has {len(images)} images but {len(values)} {key}; give one an image")
+    labels, names = labelled(arrays["labels"], str(path)) if "labels" in arrays else (None, ())
+    return Dataset(
+        name=path.stem,
+        items=torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
+        labels=labels,
+        class_names=names,
+        captions=tuple(arrays["captions"].astype(str).tolist()) if "captions" in arrays else None,
+        origin=Origin(str(path)),
+    )

@@ -1,0 +1,161 @@
+"""An opened data set: one array of items, what is known of them, and an endless stream of batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import RequestError, WorkError
+from ..types import Batch
+from .atomic import new_directory
+
+FORMAT = 1  # of the store that save() writes
+
+
+class Modes(NamedTuple):
+    """The modes of a mixture of Gaussians, for whoever counts which of them a generator reaches."""
+
+    centres: Tensor  # (K, D) float32
+    sigma: float  # standard deviation along each axis
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the items came from, and what was met on the way."""
+
+    place: str = ""
+    unreadable: tuple[tuple[str, str], ...] = ()  # (file, reason) of what was skipped
+    smallest: tuple[int, int] | None = None  # (width, height) in pixels, before resizing
+    largest: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Items with their labels and words. Satisfies `types.Images`.
+
+    Images are uint8 (N, C, H, W); points are float32 (N, D) in the units of their data. `seed` orders the stream of
+    batches alone: `dataclasses.replace(dataset, seed=1)` is another order of the same items.
+    """
+
+    name: str
+    items: Tensor
+    labels: Tensor | None = None  # (N,) int64
+    class_names: tuple[str, ...] = ()
+    captions: tuple[str, ...] | None = None  # one an item, "" where it has none
+    attributes: dict[str, Tensor] | None = None  # each (N, ...), on the CPU
+    modes: Modes | None = None
+    origin: Origin = field(default_factory=Origin)
+    fingerprint: str = ""  # sha256 of the content, 16 hexadecimal digits; computed where it is not given
+    spec: str = ""
+    seed: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))  # of the batches
+
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", fingerprint(self))
+
+    def __len__(self) -> int:
+        return self.items.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of an image, (D,) of a point."""
+        return tuple(self.items.shape[1:])
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are; 0 where nothing is labelled."""
+        return len(self.class_names)
+
+    def batch(self, step: int, size: int) -> Batch:
+        """The `size` items of a step: a function of (seed, step) alone.
+
+        Steps cut an endless stream, `step * size` being the position in it. Each epoch of the stream is a permutation
+        of all items, so a batch may end one epoch and begin the next, or hold several.
+        """
+        epoch, start = divmod(step * size, len(self))
+        parts: list[np.ndarray] = []
+        while size > 0:
+            part = _permutation(self.seed, epoch, len(self))[start : start + size]
+            parts.append(part)
+            size -= len(part)
+            epoch, start = epoch + 1, 0
+        return self.at(torch.from_numpy(np.concatenate(parts)))
+
+    def at(self, index: Tensor) -> Batch:
+        """The items of these rows (int64), images scaled as x / 127.5 - 1, on `device`. The index stays on the CPU."""
+        index = index.cpu()
+        x = self.items.index_select(0, index.to(self.items.device)).to(self.device)
+        if x.dtype == torch.uint8:  # moved as bytes, a quarter of the traffic
+            x = x.float().div_(127.5).sub_(1)
+        label = None if self.labels is None else self.labels[index.to(self.labels.device)].to(self.device)
+        return Batch(x, label, index)
+
+    def to(self, device: torch.device | str) -> Dataset:
+        """The data set whose batches are on `device`. Its items go there too, unless they would crowd it."""
+        device = torch.device(device)
+        if self.items.nbytes > _room(device):
+            return replace(self, device=device)
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, device=device, items=self.items.to(device), labels=labels)
+
+    def save(self, directory: str | Path) -> Path:
+        """Write a store that `open_data(directory)` maps into memory; it appears whole or not at all."""
+        target = Path(directory)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise RequestError(f"{target} already exists; choose another directory for the data set")
+        try:
+            with new_directory(target) as folder:
+                np.save(folder / f"{'points' if self.items.ndim == 2 else 'images'}.npy", self.items.cpu().numpy())
+                if self.labels is not None:
+                    np.save(folder / "labels.npy", self.labels.cpu().numpy())
+                if self.attributes:
+                    arrays = [value.numpy() for value in self.attributes.values()]
+                    np.savez(folder / "attributes.npz", *arrays)
+                (folder / "meta.json").write_text(json.dumps(self._meta(), indent=1), encoding="utf-8")
+        except OSError as error:
+            raise WorkError(f"cannot write the data set to {target}: {error.strerror or error}") from error
+        return target
+
+    def _meta(self) -> dict[str, object]:
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "class_names": self.class_names,
+            "captions": self.captions,
+            "attributes": list(self.attributes or ()),  # the names of attributes.npz's arrays, in order
+            "modes": self.modes and {"centres": self.modes.centres.tolist(), "sigma": self.modes.sigma},
+            "origin": asdict(self.origin),
+        }
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+def _room(device: torch.device) -> float:
+    """The bytes that items may take on a device: a quarter of what is free on CUDA, 1 GiB on other accelerators."""
+    if device.type == "cpu":
+        return float("inf")
+    return torch.cuda.mem_get_info(device)[0] / 4 if device.type == "cuda" else 2**30
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """What identifies the content: items, labels, captions and attributes, whatever they are called."""
+    digest = hashlib.sha256(repr((dataset.shape, dataset.captions)).encode())
+    arrays = {"items": dataset.items, "labels": dataset.labels, **(dataset.attributes or {})}
+    for name, tensor in arrays.items():
+        if tensor is not None:
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+    return digest.hexdigest()[:16]

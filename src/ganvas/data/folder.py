@@ -1,0 +1,158 @@
+"""Pictures in a folder or a .zip, with the words beside them, decoded once into one array."""
+
+from __future__ import annotations
+
+import math
+import os
+import statistics
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import RequestError
+from .arrays import labelled
+from .dataset import Dataset, Origin
+from .decode import SUFFIXES, Unreadable, decode, dimensions
+from .options import Wanted
+from .store import Rows, cached
+from .tree import Folder, Tree, Zip
+from .words import Words, emoji_words, read_words
+
+VERSION = 1  # of the decoding, raised whenever pixels or words change, for the cache's sake
+CHUNK = 256  # files decoded ahead of the one that is written
+SURVEYED = 1000  # files whose headers choose the size
+SIZES = (256, 128, 64, 32, 16, 8)  # that may be chosen
+EMOJI = "img/google/64/"
+
+T = TypeVar("T")
+Read = Callable[[Tree], dict[str, Words]]
+
+
+def is_emoji(path: Path) -> bool:
+    """Whether `path` is laid out as emoji-datasource-google is."""
+    return (path / "emoji.json").is_file() and (path / EMOJI).is_dir()
+
+
+def read_emoji(path: Path, wanted: Wanted) -> Dataset:
+    """The 64x64 pictures of npm's emoji-datasource-google, with their names and categories."""
+    wanted.only_train("emoji")
+    tree = Folder(path)
+    files = [file for file in _pictures(tree) if file.startswith(EMOJI)]
+    return _read(tree, files, wanted._replace(size=wanted.size or 64), "emoji", lambda tree: emoji_words(tree, EMOJI))
+
+
+def read_folder(path: Path, wanted: Wanted) -> Dataset:
+    """Every picture below `path`, a folder or a .zip. Sub-folders are classes, unless words give labels."""
+    tree = Zip(path) if path.is_file() else Folder(path)
+    files = _pictures(tree)
+    if not files:
+        raise RequestError(f"{path} holds no images; put some there ({', '.join(SUFFIXES)})")
+    tops = dict(zip(files, _top_folders(files), strict=True))
+    if {"train", "test"} <= set(tops.values()):
+        files = [file for file in files if tops[file] == wanted.split]
+    else:
+        wanted.only_train(str(path))
+    return _read(tree, files, wanted, path.stem, read_words)
+
+
+def _pictures(tree: Tree) -> list[str]:
+    return [file for file in tree.files if PurePosixPath(file).suffix.lower() in SUFFIXES]
+
+
+def _read(tree: Tree, files: list[str], wanted: Wanted, name: str, words: Read) -> Dataset:
+    key = f"{name}-{VERSION}-{tree.stamp()}-{wanted.split}-{wanted.size or 'auto'}-{wanted.channels or 'auto'}"
+    return cached(key, lambda: _decoded(tree, files, wanted, name, words(tree)))
+
+
+def _decoded(tree: Tree, files: list[str], wanted: Wanted, name: str, words: dict[str, Words]) -> Dataset:
+    """Decode every file once; those that cannot be are noted and left out."""
+    size, channels = wanted.size or _survey(tree, files), wanted.channels or 3
+    rows, kept, unreadable, sides, grey = Rows((channels, size, size)), [], [], [], True
+    results = _each(files, lambda file: decode(tree.read(file), file, size, channels))
+    for file, result in zip(wanted.track(files), results, strict=True):
+        if isinstance(result, str):
+            unreadable.append((file, result))
+            continue
+        rows.append(result.pixels[None])
+        kept.append(file)
+        sides.append((result.width, result.height))
+        grey = grey and result.grey
+    if not kept:
+        raise RequestError(_hopeless(tree, unreadable))
+    pixels = rows.array()
+    if wanted.channels is None and grey:
+        pixels = pixels[:, :1]
+    labels, class_names = _classes(kept, words, tree.place)
+    said = [words.get(file, Words()) for file in kept]
+    return Dataset(
+        name=name,
+        items=torch.from_numpy(pixels),
+        labels=labels,
+        class_names=class_names,
+        captions=tuple(it.caption or "" for it in said) if any(it.caption for it in said) else None,
+        attributes=_attributes(said),
+        origin=Origin(
+            tree.place,
+            tuple(unreadable),
+            smallest=min(sides, key=lambda side: side[0] * side[1]),
+            largest=max(sides, key=lambda side: side[0] * side[1]),
+        ),
+    )
+
+
+def _each(files: Sequence[str], work: Callable[[str], T]) -> Iterator[T | str]:
+    """The result of `work` on each file in turn, or the reason why it failed; a few threads run ahead."""
+
+    def attempt(file: str) -> T | str:
+        try:
+            return work(file)
+        except (Unreadable, OSError) as error:
+            return str(error)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of files that it decodes all the same
+        for start in range(0, len(files), CHUNK):
+            yield from pool.map(attempt, files[start : start + CHUNK])
+
+
+def _survey(tree: Tree, files: list[str]) -> int:
+    """The largest of SIZES that the median short side reaches, or the smallest."""
+    some = files[:: -(-len(files) // SURVEYED)]
+    found = _each(some, lambda file: dimensions(tree.read(file), file))
+    sides = [min(size) for size in found if not isinstance(size, str)]
+    median = statistics.median(sides) if sides else 0
+    return next((size for size in SIZES if size <= median), SIZES[-1])
+
+
+def _hopeless(tree: Tree, unreadable: list[tuple[str, str]]) -> str:
+    file, reason = unreadable[0]
+    return f"none of the {len(unreadable)} images of {tree.place} can be decoded (the first, {file}: {reason})"
+
+
+def _classes(files: list[str], words: dict[str, Words], place: str) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Labels and class names: as the words say or, where they say none, the sub-folders."""
+    told = [words[file].label if file in words else None for file in files]
+    if any(told):
+        return labelled(np.array([label or "unlabelled" for label in told]), place)
+    names = _top_folders(files)
+    return labelled(np.array(names), place) if len(set(names)) > 1 else (None, ())
+
+
+def _top_folders(files: list[str]) -> list[str]:
+    """The first folder of each file below those that all share: an archive often holds all in one folder."""
+    folders = [PurePosixPath(file).parts[:-1] for file in files]
+    depth = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False)))
+    return [folder[depth] if len(folder) > depth else "(top)" for folder in folders]
+
+
+def _attributes(said: list[Words]) -> dict[str, Tensor] | None:
+    """A column (N,) float32 for every attribute of any picture, nan where a picture lacks it."""
+    names = sorted({name for it in said for name in it.attributes})
+    return {name: torch.tensor([it.attributes.get(name, math.nan) for it in said]) for name in names} or None

@@ -1,0 +1,57 @@
+"""Two-dimensional points, in the units of their data: what a GAN is tried on before it is trusted with pictures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from .dataset import Dataset, Modes, Origin
+
+MANY = 50_000
+
+
+def _mixture(name: str, centres: np.ndarray, sigma: float, rng: np.random.Generator) -> Dataset:
+    labels = rng.integers(len(centres), size=MANY)
+    return Dataset(
+        name=name,
+        items=torch.from_numpy((centres[labels] + sigma * rng.normal(size=(MANY, 2))).astype(np.float32)),
+        labels=torch.from_numpy(labels),
+        class_names=tuple(str(i) for i in range(len(centres))),
+        modes=Modes(torch.from_numpy(centres.astype(np.float32)), sigma),
+        origin=Origin("drawn"),
+    )
+
+
+def ring(rng: np.random.Generator) -> Dataset:
+    """Eight Gaussians of sigma 0.01 on the unit circle, labelled by mode: 2D-ring of VEEGAN and PacGAN
+    (arXiv 1705.07761, 1712.04086).
+    """
+    angles = 2 * math.pi * np.arange(8) / 8
+    return _mixture("ring", np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.01, rng)
+
+
+def grid(rng: np.random.Generator) -> Dataset:
+    """25 Gaussians of sigma 0.05 at (-4 + 2i, -4 + 2j), labelled by mode: 2D-grid of the same papers."""
+    ticks = -4.0 + 2.0 * np.arange(5)
+    return _mixture("grid", np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(25, 2), 0.05, rng)
+
+
+def sine(rng: np.random.Generator) -> Dataset:
+    """1,024 points (x, sin x), x uniform in [0, 2 pi]."""
+    x = 2 * math.pi * rng.random(1024)
+    items = torch.from_numpy(np.stack([x, np.sin(x)], axis=1).astype(np.float32))
+    return Dataset(name="sine", items=items, origin=Origin("drawn"))
+
+
+def spiral(rng: np.random.Generator) -> Dataset:
+    """An Archimedean spiral of two turns in the unit disc, evenly spread along its length, with noise of sigma 0.01."""
+    radius = np.sqrt(rng.random(MANY))  # length grows as the radius squared
+    angle = 4 * math.pi * radius
+    curve = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    items = torch.from_numpy((curve + 0.01 * rng.normal(size=curve.shape)).astype(np.float32))
+    return Dataset(name="spiral", items=items, origin=Origin("drawn"))
+
+
+DRAWN = {"sine": sine, "ring": ring, "grid": grid, "spiral": spiral}

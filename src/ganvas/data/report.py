@@ -1,0 +1,65 @@
+"""What a data set turned out to be, for `ganvas data`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import torch
+
+from .dataset import Dataset
+
+NAMED = 5  # of the unreadable files and of the classes, in the lines
+
+
+@dataclass(frozen=True)
+class Report:
+    """A data set and what was found in it."""
+
+    dataset: Dataset
+    duplicates: int  # items that repeat an earlier one exactly
+    counts: dict[str, int]  # items of each class
+
+    @property
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """(file, reason) of each file that was skipped."""
+        return self.dataset.origin.unreadable
+
+    def lines(self) -> list[str]:
+        """The report in plain words, a fact a line."""
+        dataset, origin = self.dataset, self.dataset.origin
+        form = "x".join(str(length) for length in dataset.shape)
+        kind = "points of dimension" if len(dataset.shape) == 1 else "images"
+        lines = [f"{dataset.name}: {len(dataset):,} {kind} {form}, {dataset.items.nbytes / 2**20:.1f} MiB"]
+        if origin.place:
+            lines.append(f"from: {origin.place}")
+        if origin.smallest and origin.largest:
+            (w, h), (width, height) = origin.smallest, origin.largest
+            lines.append(f"sizes found: {w}x{h} to {width}x{height}")
+        if self.counts:
+            some = ", ".join(f"{name} {count:,}" for name, count in list(self.counts.items())[:NAMED])
+            lines.append(f"classes: {len(self.counts)} ({some}{_more(len(self.counts))})")
+        if dataset.captions:
+            first = next(caption for caption in dataset.captions if caption)
+            lines.append(f"captions: {sum(map(bool, dataset.captions)):,}, such as {first!r}")
+        if dataset.attributes:
+            lines.append(f"attributes: {', '.join(dataset.attributes)}")
+        lines.append(f"exact duplicates: {self.duplicates:,}")
+        some = ", ".join(f"{file} ({reason})" for file, reason in self.unreadable[:NAMED])
+        lines.append(f"unreadable: {len(self.unreadable):,}" + (some and f": {some}{_more(len(self.unreadable))}"))
+        lines.append(f"fingerprint: {dataset.fingerprint}")
+        return lines
+
+
+def _more(count: int) -> str:
+    return f" and {count - NAMED:,} more" if count > NAMED else ""
+
+
+def describe(dataset: Dataset) -> Report:
+    """Count what an opened data set holds."""
+    digests = {blake2b(item.contiguous().numpy().data, digest_size=16).digest() for item in dataset.items}
+    counts: dict[str, int] = {}
+    if dataset.labels is not None:
+        found = torch.bincount(dataset.labels, minlength=dataset.classes).tolist()
+        counts = dict(zip(dataset.class_names, found, strict=True))
+    return Report(dataset, len(dataset) - len(digests), counts)

@@ -1,0 +1,198 @@
+"""Drawn scenes whose every word is known: one to three flat shapes, with a caption and an exact table of attributes.
+
+The class of a scene is the shape that its caption names first. Positions and radii are shares of the image's side,
+from the top left corner.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from .dataset import Dataset, Origin
+from .options import Wanted
+from .store import Rows, cached
+
+SCENES = 10_000
+SIZE = 32  # pixels, where none is asked for
+VERSION = 1  # of the drawing, raised whenever pixels or words change, for the cache's sake
+
+COLORS = {
+    "red": (220, 50, 47),
+    "orange": (245, 130, 32),
+    "yellow": (250, 205, 40),
+    "green": (60, 160, 75),
+    "blue": (45, 100, 215),
+    "purple": (140, 70, 175),
+    "black": (45, 45, 50),
+}
+RADII = {"small": (0.09, 0.11), "medium": (0.135, 0.155), "large": (0.18, 0.2)}  # captions leave "medium" unsaid
+RELATIONS = ("left of", "right of", "above", "below")
+BACKGROUND = (246, 244, 238)
+MARGIN = 0.03  # between two shapes, and between a shape and the border
+CLEAR = 0.1  # how much farther apart along one axis than the other two shapes are whose relation is told
+REACH = 1.15  # of the farthest corner of an outline, in radii
+TRIES = 32  # placements tried at a time
+SUPERSAMPLING = 4
+MAX_OBJECTS = 3
+
+
+def _polar(radii: Sequence[float], turn: float = 0.0) -> np.ndarray:
+    """The closed outline (K, 2) with these radii at equal angles, the first pointing up but for `turn` (radians)."""
+    angle = 2 * math.pi * np.arange(len(radii)) / len(radii) + turn
+    return np.array(radii)[:, None] * np.stack([np.sin(angle), -np.cos(angle)], axis=1)
+
+
+def _heart() -> np.ndarray:
+    t = 2 * math.pi * np.arange(64) / 64
+    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+    return np.stack([16 * np.sin(t) ** 3, -2.5 - y], axis=1) / 16
+
+
+def _cross() -> np.ndarray:
+    arm, reach = 0.34, 0.95
+    quarter = np.array([(-arm, -reach), (arm, -reach), (arm, -arm)])
+    turns = [np.array([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]]) for a in np.arange(4) * math.pi / 2]
+    return np.concatenate([quarter @ turn for turn in turns])
+
+
+# (K, 2) each, around the origin and within REACH, y downwards; areas look alike.
+OUTLINES = {
+    "circle": _polar([0.92] * 64),
+    "square": _polar([1.15] * 4, turn=math.pi / 4),
+    "triangle": _polar([1.15] * 3),
+    "star": _polar([1.15, 0.5] * 5),
+    "cross": _cross(),
+    "heart": _heart(),
+}
+KINDS = tuple(OUTLINES)
+
+
+class Shape(NamedTuple):
+    """One object of a scene; x, y and radius are shares of the image's side."""
+
+    kind: str
+    color: str
+    size: str
+    x: float
+    y: float
+    radius: float
+
+
+def relation(a: Shape, b: Shape) -> str:
+    """Where `a` is, seen from `b`, along the axis on which they are farther apart."""
+    dx, dy = a.x - b.x, a.y - b.y
+    if abs(dx) > abs(dy):
+        return "left of" if dx < 0 else "right of"
+    return "above" if dy < 0 else "below"
+
+
+def scene(rng: np.random.Generator) -> tuple[Shape, ...]:
+    """One to three shapes, no two of one kind and colour, apart from one another, their relations clear."""
+    count = int(rng.integers(1, MAX_OBJECTS + 1))
+    looks = rng.choice(len(KINDS) * len(COLORS), size=count, replace=False)
+    sizes, radii, xy = _place(rng, count)
+    return tuple(
+        Shape(KINDS[look % len(KINDS)], tuple(COLORS)[look // len(KINDS)], tuple(RADII)[size], x, y, radius)
+        for look, size, (x, y), radius in zip(looks, sizes, xy.tolist(), radii.tolist(), strict=True)
+    )
+
+
+def _place(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sizes (count,), radii (count,) and centres (count, 2) that fit: the first of as many tries as it takes.
+
+    Shapes keep away from each other, and the first lies clearly on one side of each of the others. Sizes are drawn
+    anew with the places, for three large shapes hardly ever fit.
+    """
+    low, high = np.array(list(RADII.values())).T
+    pairs = np.triu_indices(count, 1)
+    while True:
+        sizes = rng.integers(len(RADII), size=(TRIES, count))
+        radii = rng.uniform(low[sizes], high[sizes])
+        reach = REACH * radii
+        xy = rng.uniform((reach + MARGIN)[..., None], (1 - reach - MARGIN)[..., None], size=(TRIES, count, 2))
+        apart = abs(xy[:, 1:] - xy[:, :1])
+        told = abs(apart[..., 0] - apart[..., 1]) > CLEAR
+        gaps = np.linalg.norm(xy[:, pairs[0]] - xy[:, pairs[1]], axis=-1) - reach[:, pairs[0]] - reach[:, pairs[1]]
+        fits = told.all(axis=1) & (gaps > MARGIN).all(axis=1)
+        if fits.any():
+            best = fits.argmax()
+            return sizes[best], radii[best], xy[best]
+
+
+def describe(shapes: Sequence[Shape]) -> str:
+    """The caption: the first shape, and how it lies to each of the others."""
+    first, *others = shapes
+    return _phrase(first) + " and".join(f" {relation(first, other)} {_phrase(other)}" for other in others)
+
+
+def _phrase(shape: Shape) -> str:
+    words = f"{shape.color} {shape.kind}" if shape.size == "medium" else f"{shape.size} {shape.color} {shape.kind}"
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def draw(shapes: Sequence[Shape], size: int) -> np.ndarray:
+    """The picture, (3, size, size) uint8, antialiased."""
+    side = size * SUPERSAMPLING
+    canvas = Image.new("RGB", (side, side), BACKGROUND)
+    pen = ImageDraw.Draw(canvas)
+    for shape in shapes:
+        outline = (OUTLINES[shape.kind] * shape.radius + (shape.x, shape.y)) * side
+        pen.polygon(outline.ravel().tolist(), fill=COLORS[shape.color])
+    return np.asarray(canvas.reduce(SUPERSAMPLING)).transpose(2, 0, 1)
+
+
+def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
+    """What is in each of N scenes. `count` (N,); per object, in the caption's order and -1 where there is none:
+    `shape` (in KINDS), `color` (in COLORS), `size` (in RADII) and `x`, `y`, `radius`, all (N, 3); and `relation`
+    (N, 2), in RELATIONS, of the first object to the second and to the third.
+    """
+    colors, sizes = tuple(COLORS), tuple(RADII)
+    words = torch.full((4, len(scenes), MAX_OBJECTS), -1)
+    places = torch.full((3, len(scenes), MAX_OBJECTS), -1.0)
+    for n, shapes in enumerate(scenes):
+        for k, it in enumerate(shapes):
+            words[:3, n, k] = torch.tensor([KINDS.index(it.kind), colors.index(it.color), sizes.index(it.size)])
+            places[:, n, k] = torch.tensor([it.x, it.y, it.radius])
+            if k:
+                words[3, n, k - 1] = RELATIONS.index(relation(shapes[0], it))
+    return {
+        "count": torch.tensor([len(shapes) for shapes in scenes]),
+        "shape": words[0],
+        "color": words[1],
+        "size": words[2],
+        "relation": words[3, :, : MAX_OBJECTS - 1].contiguous(),
+        "x": places[0],
+        "y": places[1],
+        "radius": places[2],
+    }
+
+
+def read_shapes(wanted: Wanted) -> Dataset:
+    """SCENES scenes, a function of seed, split and size alone; drawn once, then cached."""
+    size = wanted.size or SIZE
+
+    def build() -> Dataset:
+        rng = np.random.default_rng((wanted.seed, wanted.split == "test"))
+        scenes = [scene(rng) for _ in range(SCENES)]
+        captions = tuple(describe(shapes) for shapes in scenes)
+        rows = Rows((3, size, size))
+        for _, shapes in zip(wanted.track(captions), scenes, strict=True):
+            rows.append(draw(shapes, size)[None])
+        return Dataset(
+            name="shapes",
+            items=torch.from_numpy(rows.array()),
+            labels=torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes]),
+            class_names=KINDS,
+            captions=captions,
+            attributes=tabulate(scenes),
+            origin=Origin("drawn"),
+        )
+
+    return cached(f"shapes-{VERSION}-{wanted.split}-{wanted.seed}-{size}", build)

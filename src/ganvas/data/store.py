@@ -1,0 +1,123 @@
+"""The on-disk form of data sets: what `Dataset.save` writes, and the cache of what was decoded or drawn."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import RequestError, WorkError
+from .dataset import FORMAT, Dataset, Modes, Origin
+
+LARGE = 256 * 2**20  # bytes; above it items are mapped into memory, not read
+
+
+def cache_directory() -> Path:
+    """`GANVAS_CACHE`, or `~/.cache/ganvas`."""
+    chosen = os.environ.get("GANVAS_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "ganvas"
+
+
+def is_store(path: Path) -> bool:
+    """Whether `path` is a folder that `Dataset.save` wrote."""
+    return (path / "meta.json").is_file() and any((path / f"{kind}.npy").is_file() for kind in ("images", "points"))
+
+
+def load(path: Path) -> Dataset:
+    """Open the store at `path`; images of more than LARGE bytes are memory-mapped."""
+    try:
+        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+        if meta["format"] != FORMAT:
+            raise RequestError(f"{path} is a store of format {meta['format']}, not {FORMAT}; convert its source again")
+        origin = meta["origin"]
+        return Dataset(
+            name=meta["name"],
+            items=_array(
+                next(path / f"{kind}.npy" for kind in ("images", "points") if (path / f"{kind}.npy").exists())
+            ),
+            labels=_array(path / "labels.npy") if (path / "labels.npy").exists() else None,
+            class_names=tuple(meta["class_names"]),
+            captions=meta["captions"] and tuple(meta["captions"]),
+            attributes=_attributes(path, meta["attributes"]),
+            modes=meta["modes"] and Modes(torch.tensor(meta["modes"]["centres"]), meta["modes"]["sigma"]),
+            origin=Origin(
+                place=origin["place"],
+                unreadable=tuple((file, reason) for file, reason in origin["unreadable"]),
+                smallest=origin["smallest"] and tuple(origin["smallest"]),
+                largest=origin["largest"] and tuple(origin["largest"]),
+            ),
+            fingerprint=meta["fingerprint"],
+        )
+    except (OSError, KeyError, TypeError, ValueError, EOFError) as error:
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError(f"the store {path} is damaged ({error}); remove it and convert its source again") from error
+
+
+def _array(path: Path) -> torch.Tensor:
+    # Mapped copy-on-write, not read-only: torch has no read-only tensors and would warn.
+    large = path.stat().st_size > LARGE
+    return torch.from_numpy(np.load(path, mmap_mode="c" if large else None, allow_pickle=False))
+
+
+def _attributes(path: Path, names: list[str]) -> dict[str, torch.Tensor] | None:
+    if not names:
+        return None
+    with np.load(path / "attributes.npz", allow_pickle=False) as arrays:
+        return {name: torch.from_numpy(arrays[f"arr_{i}"]) for i, name in enumerate(names)}
+
+
+def cached(key: str, build: Callable[[], Dataset]) -> Dataset:
+    """The data set that `build` makes, from the cache where `key` was built before."""
+    directory = cache_directory() / "datasets" / key
+    if not is_store(directory):
+        dataset = build()
+        try:
+            dataset.save(directory)
+        except (WorkError, RequestError):  # no room for it, or another process has built it meanwhile
+            return dataset
+    return load(directory)
+
+
+class Rows:
+    """uint8 items gathered in a nameless file of the cache, so that more than the memory holds can be built."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.count = 0
+        try:
+            cache_directory().mkdir(parents=True, exist_ok=True)
+            self.file = tempfile.TemporaryFile(dir=cache_directory())  # noqa: SIM115 - the mapping outlives this object
+        except OSError as error:
+            raise _unwritable(error) from error
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add (n, *shape)."""
+        try:
+            self.file.write(np.ascontiguousarray(rows, dtype=np.uint8).data)
+        except OSError as error:
+            raise _unwritable(error) from error
+        self.count += len(rows)
+
+    def array(self) -> np.ndarray:
+        """All rows, (N, *shape), mapped."""
+        try:
+            self.file.flush()
+        except OSError as error:
+            raise _unwritable(error) from error
+        if self.count * prod(self.shape) == 0:
+            return np.empty((0, *self.shape), np.uint8)
+        return np.memmap(self.file, np.uint8, "c", shape=(self.count, *self.shape))
+
+
+def _unwritable(error: OSError) -> WorkError:
+    return WorkError(
+        f"cannot write to the cache {cache_directory()}: {error.strerror or error}; "
+        "set GANVAS_CACHE to a directory with more room"
+    )

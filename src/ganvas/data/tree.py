@@ -1,0 +1,100 @@
+"""Files by name, whether they lie in a folder or in a .zip. An archive is never unpacked to the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from ..errors import RequestError
+
+MAX_FILE = 512 * 2**20  # bytes of one unpacked file of an archive
+
+
+class Tree(Protocol):
+    """A tree of files. Names are relative, with forward slashes, and sorted."""
+
+    place: str
+    files: list[str]
+
+    def read(self, file: str) -> bytes:
+        """The content; OSError where it cannot be had."""
+        ...
+
+    def stamp(self) -> str:
+        """16 hexadecimal digits that change whenever a file does."""
+        ...
+
+
+def _hidden(file: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(file).parts)
+
+
+def _stamp(entries: list[tuple[str, int, int]]) -> str:
+    return hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
+
+
+class Folder:
+    """The files below a folder; hidden ones are left out, links to files are followed."""
+
+    def __init__(self, path: Path) -> None:
+        self.place = str(path)
+        self._path = path
+        found = (Path(top, name).relative_to(path).as_posix() for top, _, names in os.walk(path) for name in names)
+        self.files = sorted(file for file in found if not _hidden(file))
+
+    def read(self, file: str) -> bytes:
+        return (self._path / file).read_bytes()
+
+    def stamp(self) -> str:
+        entries = []
+        for file in self.files:
+            path = self._path / file
+            if path.is_file():  # a dangling link has no size; reading it reports it
+                found = path.stat()
+                entries.append((file, found.st_size, found.st_mtime_ns))
+        return _stamp(entries)
+
+
+class Zip:
+    """The files of a .zip, refused as a whole (RequestError) where its entries are not what pictures come as."""
+
+    def __init__(self, path: Path) -> None:
+        self.place = str(path)
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise RequestError(f"{path} cannot be read as a .zip: {error}") from error
+        entries = [entry for entry in self._archive.infolist() if not entry.is_dir()]
+        for entry in entries:
+            reason = _refusal(entry)
+            if reason:
+                raise RequestError(f"{path} is refused: its entry {entry.filename!r} {reason}")
+        self.files = sorted(entry.filename for entry in entries if not _hidden(entry.filename))
+
+    def read(self, file: str) -> bytes:
+        try:
+            return self._archive.read(file)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise OSError(f"damaged in the archive: {error}") from error
+
+    def stamp(self) -> str:
+        return _stamp([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])
+
+
+def _refusal(entry: zipfile.ZipInfo) -> str | None:
+    """Why an entry has no place in an archive of pictures."""
+    name = entry.filename.replace("\\", "/")
+    if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/"):
+        return "leaves the archive; make one whose names are relative"
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return "is a link; put the file itself there"
+    if entry.flag_bits & 1:
+        return "is encrypted; make an archive without a password"
+    if entry.file_size > MAX_FILE:
+        return f"unpacks to {entry.file_size} bytes, more than {MAX_FILE}: a decompression bomb; leave it out"
+    return None

@@ -1,0 +1,112 @@
+"""The words that lie beside pictures: labels, captions and attributes, file by file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from ..errors import RequestError
+from .tree import Tree
+
+FILE_KEYS = ("file", "file_name", "filename", "image")
+CAPTION_KEYS = ("caption", "text")
+SKIN_TONES = {
+    "1F3FB": "light",
+    "1F3FC": "medium-light",
+    "1F3FD": "medium",
+    "1F3FE": "medium-dark",
+    "1F3FF": "dark",
+}
+
+
+@dataclass
+class Words:
+    """What is said of one picture."""
+
+    label: str | None = None
+    caption: str | None = None
+    attributes: dict[str, float] = field(default_factory=dict)
+
+
+def read_words(tree: Tree) -> dict[str, Words]:
+    """Words by picture, from every `.txt` named like it (first line), `captions.jsonl`, `metadata.jsonl` and
+    `labels.csv` of the tree; what is named later wins. Paths in a file are relative to where it lies.
+    """
+    words: dict[str, Words] = {}
+    for file in tree.files:
+        if PurePosixPath(file).suffix == ".txt":
+            lines = _text(tree, file).strip().splitlines()
+            words[str(PurePosixPath(file).with_suffix(""))] = Words(caption=lines[0].strip() if lines else None)
+    stems = {str(PurePosixPath(file).with_suffix("")): file for file in tree.files if not file.endswith(".txt")}
+    words = {stems[stem]: said for stem, said in words.items() if stem in stems}
+    readers: dict[str, Callable[[str, str], list[dict[str, str]]]] = {
+        "captions.jsonl": _json_lines,
+        "metadata.jsonl": _json_lines,
+        "labels.csv": _csv_rows,
+    }
+    for name, read in readers.items():
+        for file in tree.files:
+            if PurePosixPath(file).name == name:
+                for row in read(_text(tree, file), f"{tree.place}/{file}"):
+                    _add(words, row, file, f"{tree.place}/{file}")
+    return words
+
+
+def _text(tree: Tree, file: str) -> str:
+    return tree.read(file).decode("utf-8-sig", errors="replace")
+
+
+def _json_lines(text: str, place: str) -> list[dict[str, str]]:
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise RequestError(f"line {number} of {place} is not JSON ({error}); mend or remove it") from error
+            if not isinstance(row, dict):
+                raise RequestError(f"line {number} of {place} is not a JSON object; mend or remove it")
+            rows.append({key: str(value) for key, value in row.items() if isinstance(value, str | int | float)})
+    return rows
+
+
+def _csv_rows(text: str, place: str) -> list[dict[str, str]]:
+    rows = list(csv.DictReader(io.StringIO(text)))
+    if rows and not any(key in rows[0] for key in FILE_KEYS):
+        raise RequestError(f"{place} has no column 'file'; begin it with a header such as file,label,caption")
+    return [{key: value for key, value in row.items() if key and value} for row in rows]
+
+
+def _add(words: dict[str, Words], row: dict[str, str], file: str, place: str) -> None:
+    """Note what a row says: its label, its caption, and every other column that is a number as an attribute."""
+    name = next((row[key] for key in FILE_KEYS if key in row), None)
+    if name is None:
+        raise RequestError(f"a row of {place} names no file; give each one a 'file'")
+    said = words.setdefault(str(PurePosixPath(file).parent / name), Words())
+    said.label = row.get("label", said.label)
+    said.caption = next((row[key] for key in CAPTION_KEYS if key in row), said.caption)
+    for key, value in row.items():
+        if key not in (*FILE_KEYS, *CAPTION_KEYS, "label"):
+            try:
+                said.attributes[key] = float(value)
+            except ValueError:
+                continue  # a column of words that are neither label nor caption
+
+
+def emoji_words(tree: Tree, pictures: str) -> dict[str, Words]:
+    """Words by picture from the `emoji.json` of iamcal's emoji-data: the category as label, the name as caption."""
+    words: dict[str, Words] = {}
+    try:
+        for emoji in json.loads(tree.read("emoji.json")):
+            name = emoji["name"].lower()
+            words[pictures + emoji["image"]] = Words(emoji["category"], name)
+            for code, variation in emoji.get("skin_variations", {}).items():
+                tones = " and ".join(SKIN_TONES[tone] for tone in code.split("-"))
+                words[pictures + variation["image"]] = Words(emoji["category"], f"{name}, {tones} skin tone")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RequestError(f"emoji.json of {tree.place} cannot be read ({error!r}); fetch it again") from error
+    return words
