@@ -1,0 +1,226 @@
+"""The command line: one short function a command. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from ..errors import RequestError, WorkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..run import Run
+    from ..run.budget import Progress
+
+Steps = Annotated[int | None, Parameter(help="Steps in all; by default the recipe's.")]
+Minutes = Annotated[float | None, Parameter(help="Minutes of training in all, instead of steps.")]
+
+
+def installed_version() -> str:
+    """Of the package, read only when it is asked for."""
+    from importlib.metadata import version
+
+    return version("ganvas")
+
+
+app = App(
+    name="ganvas",
+    help="From a handful of pictures to a measured, steerable generative model, on the computer you have.",
+    help_epilogue="Start with `ganvas train`. With --debug, any command that fails shows its traceback.",
+    help_format="plaintext",  # markdown would cost a third of the time that --help takes
+    version=installed_version,
+    suppress_keyboard_interrupt=False,
+)
+
+
+@app.command
+def train(
+    recipe: Annotated[str, Parameter(help="What to train: `ganvas recipes` lists them.")] = "gan",
+    data: Annotated[str | None, Parameter(help="Data set, folder, .zip or .npz; by default the recipe's.")] = None,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(help="Run directory; by default a new runs/RECIPE-DATA.")] = None,
+    steps: Steps = None,
+    minutes: Minutes = None,
+    batch: Annotated[int | None, Parameter(help="Items in a batch; by default the recipe's.")] = None,
+    seed: Annotated[int, Parameter(help="Of the weights, the batches and the noise.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Where to compute.")] = "auto",
+    precision: Annotated[Literal["auto", "fp32", "bf16"], Parameter(help="bf16: autocast; auto: measured.")] = "auto",
+    settings: Annotated[
+        list[str] | None,
+        Parameter("--set", negative="", help="KEY=VALUE, any option of the recipe: `ganvas recipes NAME` lists them."),
+    ] = None,
+    overwrite: Annotated[bool, Parameter(negative="", help="Replace the run that --out holds.")] = False,
+) -> None:
+    """Train a recipe on a data set. Ctrl-C saves, and `ganvas resume` goes on."""
+    options = parse_settings(settings or [])
+
+    from ..run import Run
+
+    run = Run.create(
+        recipe,
+        data,
+        out=out,
+        steps=steps,
+        minutes=minutes,
+        batch=batch,
+        seed=seed,
+        device=device,
+        precision=precision,
+        options=options,
+        overwrite=overwrite,
+    )
+    follow(run, run.advance())
+
+
+@app.command
+def resume(
+    run: Annotated[Path, Parameter(help="The run directory.")],
+    /,
+    *,
+    steps: Annotated[int | None, Parameter(help="Steps in all, beyond those the run was to have.")] = None,
+    minutes: Annotated[float | None, Parameter(help="Minutes of training in all, those before included.")] = None,
+) -> None:
+    """Go on with a run exactly where its newest checkpoint stands."""
+    from ..run import Run
+
+    opened = Run(run)
+    follow(opened, opened.advance(steps, minutes))
+
+
+@app.command
+def recipes(name: Annotated[str | None, Parameter(help="The recipe to describe.")] = None, /) -> None:
+    """List the recipes, or describe one with all its options."""
+    from ..recipes import RECIPES, describe, recipe
+    from .tables import show
+
+    if name is None:
+        show([(known, first_line(make.__doc__)) for known, make in RECIPES.items()])
+        return
+    options = recipe(name)
+    print(f"{paragraph(RECIPES[name].__doc__)}\n")
+    show(describe(options), ("--set", "type", "default", "meaning"))
+
+
+@app.command
+def data(
+    source: Annotated[str, Parameter(name="DATA", help="Data set, folder, .zip, .npz or IDX file.")],
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(help="Also convert it to a store in this new directory.")] = None,
+) -> None:
+    """Look at a data set before training on it, and draw a contact sheet."""
+    from .inspecting import inspect_data
+
+    inspect_data(source, out)
+
+
+@app.command
+def sample(
+    run: Annotated[Path, Parameter(help="A run directory, or its generator.safetensors.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="grid.png, samples.npz, or a directory for one PNG a seed.")],
+    seeds: Annotated[str, Parameter(help="Such as 0-35,42: a seed always gives the same latent.")] = "0-63",
+    label: Annotated[str | None, Parameter(help="Class, by name or number, where the generator knows classes.")] = None,
+    truncation: Annotated[float, Parameter(help="Below 1: more typical, less varied.")] = 1.0,
+) -> None:
+    """Draw from a trained generator."""
+    from .sampling import parse_seeds, write_samples
+
+    chosen = parse_seeds(seeds)
+
+    from ..frozen import load
+    from ..plan import devices
+
+    write_samples(load(run, devices()[0]), chosen, label, truncation, out)
+
+
+@app.command
+def doctor() -> None:
+    """What this machine can do, what is missing, and the plan that training would choose."""
+    from ..plan import Plan, facts
+    from .tables import show
+
+    def text(value: object) -> str:
+        if isinstance(value, Plan):
+            return f"{value.device}, {value.precision}{', channels last' if value.channels_last else ''}"
+        return str(value)
+
+    show([(name, text(value)) for name, value in facts().items()])
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """['lr=1e-4'] -> {'lr': '1e-4'}."""
+    for setting in settings:
+        if "=" not in setting:
+            raise RequestError(f"--set {setting}: write KEY=VALUE, such as --set lr=1e-4")
+    return {key.strip(): value.strip() for key, value in (setting.split("=", 1) for setting in settings)}
+
+
+def follow(run: Run, steps: Iterator[Progress]) -> None:
+    """Train while showing it, then say where the pictures lie and what can be done with them."""
+    from ..run.progress import clock
+    from ..run.progress import follow as show_progress
+
+    where = shlex.quote(str(run.path))
+    told, plan = run.record["data"], run.record["plan"]
+    items = f"{told['count']:,} items of {'×'.join(map(str, told['shape']))}"
+    begin = f", from step {run.step:,}" if run.step else ""
+    print(f"{run.recipe} on {run.options.data} ({items}), {plan['device']} {plan['precision']}, into {where}{begin}")
+    show_progress(steps)
+    print(f"\n{run.step:,} steps in {clock(run.seconds)}.")
+    if run.pictures:
+        print(f"  the last grid:  {run.pictures[-1]}")
+        print(f"  more samples:   ganvas sample {where} --seeds 0-63 --out grid.png")
+    print(f"  train longer:   ganvas resume {where} --steps {2 * run.step}")
+
+
+def first_line(text: str | None) -> str:
+    """What the first line of a docstring says."""
+    return (text or "").strip().splitlines()[0]
+
+
+def paragraph(text: str | None) -> str:
+    """A docstring without its indentation."""
+    from inspect import cleandoc
+
+    return cleandoc(text or "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Gives the exit status: 0 done, 1 failed while working, 2 the request was wrong.
+
+    Training that Ctrl-C ended, and that was saved, is done.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        app([word for word in given if word != "--debug"], exit_on_error=False, print_error=False)
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop}" if stop.args else "\ninterrupted", file=sys.stdout if stop.args else sys.stderr)
+        return 0 if stop.args else 1
+    except CycloptsError as error:
+        error.verbose = debug
+        return fail(f"{error}", 2)
+    except (RequestError, WorkError) as error:
+        if debug:
+            raise
+        return fail(str(error), 2 if isinstance(error, RequestError) else 1)
+    except Exception as error:
+        if debug:
+            raise
+        return fail(f"{type(error).__name__}: {error}; run it again with --debug for the traceback", 1)
+    return 0
+
+
+def fail(message: str, status: int) -> int:
+    """Say it in one line on stderr."""
+    print(f"ganvas: {' '.join(message.split())}", file=sys.stderr)
+    return status

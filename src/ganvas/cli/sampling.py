@@ -1,0 +1,79 @@
+"""`ganvas sample`: which seeds, and the files that hold what they give."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import RequestError, WorkError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..frozen import Frozen
+
+
+def parse_seeds(text: str) -> list[int]:
+    """'0-3,42' -> [0, 1, 2, 3, 42], StyleGAN's syntax. Raises RequestError where it is none."""
+    seeds: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        found = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", part)
+        if not found:
+            raise RequestError(f"--seeds {text!r}: {part!r} is not a seed or a range; write such as 0-35,42")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise RequestError(f"--seeds {text!r}: the range {part} runs backwards; write {last}-{first}")
+        seeds.extend(range(first, last + 1))
+    return seeds
+
+
+def write_samples(generator: Frozen, seeds: list[int], label: str | None, truncation: float, out: Path) -> None:
+    """Draw one item a seed, and write what `out` names: a .png grid, an .npz, or a directory of PNGs."""
+    if out.suffix.lower() not in ("", ".png", ".npz"):
+        raise RequestError(f"--out {out}: {out.suffix} is not written; name a .png, an .npz or a directory")
+    points = len(generator.decoder.shape) == 1
+    if points and out.suffix == "":
+        raise RequestError(f"--out {out}: points have no picture each; name a .png for a plot of all, or an .npz")
+    items = generator.sample(seeds, truncation=truncation, label=label)
+    try:
+        if out.suffix.lower() == ".npz":
+            write_npz(items, seeds, generator.labels(seeds, label), out)
+        else:
+            write_pictures(items, seeds, out)
+    except OSError as error:
+        raise WorkError(f"cannot write {out}: {(error.strerror or str(error)).lower()}") from error
+    print(f"{len(seeds):,} samples in {out}")
+
+
+def write_npz(items: Tensor, seeds: list[int], labels: Tensor | None, out: Path) -> None:
+    """`images` uint8 (N, H, W, C) or `points` float32 (N, D), `seeds` int64, and `labels` int64 where there are any."""
+    import numpy as np
+
+    from .. import files, media
+
+    arrays: dict[str, np.ndarray] = {"seeds": np.array(seeds, np.int64)}
+    arrays |= {"points": items.numpy()} if items.ndim == 2 else {"images": media.to_uint8(items)}
+    if labels is not None:
+        arrays["labels"] = labels.numpy()
+    buffer = BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    files.write(out, buffer.getvalue())
+
+
+def write_pictures(items: Tensor, seeds: list[int], out: Path) -> None:
+    """One PNG of all, or one a seed, at its own size, in a directory."""
+    from PIL import Image
+
+    from .. import media
+
+    if items.ndim == 2:
+        media.save_png(media.scatter(items), out)
+    elif out.suffix:
+        media.save_png(media.grid(items), out)
+    else:
+        for seed, pixels in zip(seeds, media.to_uint8(items), strict=True):
+            media.save_png(
+                Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels), out / f"seed{seed:04d}.png"
+            )

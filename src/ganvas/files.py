@@ -1,0 +1,52 @@
+"""Files that are whole or absent: a reader, or a kill at any moment, never meets half of one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+TEMPORARY = ".tmp-"  # the start of every temporary name, so that what a kill leaves behind is recognised
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write `data` to `path` under a temporary name beside it, flush it to the disk, then rename it into place.
+
+    Raises OSError where the disk is full or the folder cannot be written; an older file at `path` then survives.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        write_through(temporary, data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def write_through(path: Path, data: bytes) -> None:
+    """Write `data` to `path` and return once it is on the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(folder: Path) -> None:
+    """Flush the names in a folder to the disk, so that a rename survives a power cut (POSIX; elsewhere a no-op)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def clean(folder: Path) -> None:
+    """Remove the temporaries that a kill left behind anywhere in a folder."""
+    for leftover in folder.rglob(f"{TEMPORARY}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)

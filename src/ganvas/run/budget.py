@@ -1,0 +1,44 @@
+"""When training ends, and how far it is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..errors import RequestError
+
+
+class Budget(NamedTuple):
+    """The end of training: so many steps, or the first step past so many minutes. One of the two is None."""
+
+    steps: int | None
+    minutes: float | None
+
+    def check(self) -> Budget:
+        """Itself, or a RequestError."""
+        if self.steps is not None and self.minutes is not None:
+            raise RequestError(f"--steps {self.steps} and --minutes {self.minutes:g} are both given; give one of them")
+        for name, value in self._asdict().items():
+            if value is not None and not value > 0:
+                raise RequestError(f"--{name} {value:g} is not possible; give more than 0")
+        return self
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of it is spent, 1 at the end."""
+        by_steps = 0.0 if self.steps is None else step / self.steps
+        by_time = 0.0 if self.minutes is None else seconds / (60 * self.minutes)
+        return min(1.0, max(by_steps, by_time))
+
+
+class Progress(NamedTuple):
+    """Where a run stands after a step."""
+
+    step: int  # steps done
+    seconds: float  # of training so far, over every resume
+    share: float  # of the budget that is spent, 0 to 1
+    means: dict[str, float] | None = None  # at a logging step: each statistic's mean since the last one
+    speed: float | None = None  # at a logging step: items a second, while training
+
+
+def due(step: int, every: int) -> bool:
+    """Whether something happens after this many steps; 0: only at the end."""
+    return every > 0 and step % every == 0

@@ -1,0 +1,182 @@
+"""Checkpoints: everything that training remembers, in folders of safetensors and JSON that are whole or absent.
+
+`step-000500/` holds `model.safetensors` (every tensor of every module of the system), `optim.safetensors` (the
+optimisers' tensors by phase and parameter) and `state.json` (step, seconds, the optimisers' numbers, and the digests by
+which damage is noticed). No file holds code: reading a checkpoint never runs any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from .. import files
+from ..errors import WorkError
+from ..types import System
+
+VERSION = 1  # of the layout
+KEPT = 2  # the newest checkpoints that stay
+MODEL, OPTIMISERS, STATE = "model.safetensors", "optim.safetensors", "state.json"
+
+logger = logging.getLogger(__name__)
+
+
+class Saved(NamedTuple):
+    """Where a checkpoint stands."""
+
+    step: int  # steps done
+    seconds: float  # of training until then, over every resume
+
+
+def write(folder: Path, system: System, saved: Saved) -> None:
+    """Write the checkpoint of a system into `folder`, beside the older ones, of which the newest stays.
+
+    Raises OSError where the disk is full or `folder` cannot be written; the older checkpoints then survive.
+    """
+    tensors, numbers = optimiser_state(system)
+    content = {MODEL: save(weights(system)), OPTIMISERS: save(tensors)}
+    state: dict[str, Any] = {"version": VERSION, **saved._asdict(), "optimisers": numbers}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in (content | {STATE: plain(state)}).items()}
+    content[STATE] = json.dumps(state | {"sha256": digests}, indent=1).encode()
+
+    target = folder / f"step-{saved.step:06d}"
+    temporary = folder / f"{files.TEMPORARY}{os.getpid()}-{target.name}"
+    try:
+        temporary.mkdir(parents=True)
+        for name, data in content.items():
+            files.write_through(temporary / name, data)
+        files.sync(temporary)
+        shutil.rmtree(target, ignore_errors=True)  # a damaged one, or that of a run that went on from further back
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    files.sync(folder)
+    for old in steps(folder)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def restore(folder: Path, system: System) -> Saved:
+    """Load the newest undamaged checkpoint into a freshly built system; `Saved(0, 0)` where there is none at all.
+
+    Damaged ones are named, and removed once an older one has been loaded. Raises WorkError where none can be.
+    """
+    damaged: list[Path] = []
+    for path in steps(folder):
+        try:
+            state, model, optimisers = read(path)
+        except (OSError, ValueError, KeyError) as error:
+            logger.warning("the checkpoint %s is damaged (%s), so the one before it is used", path, error)
+            damaged.append(path)
+            continue
+        try:
+            load_weights(system, model)
+            load_optimisers(system, optimisers, state["optimisers"])
+        except (KeyError, IndexError, RuntimeError) as error:
+            raise WorkError(
+                f"the checkpoint {path} does not fit the networks of this version of ganvas ({error}); "
+                "resume it with the version that recipe.json names"
+            ) from error
+        for path in damaged:  # or they would count among the newest
+            shutil.rmtree(path)
+        return Saved(state["step"], state["seconds"])
+    if damaged:
+        raise WorkError(f"no checkpoint in {folder} is whole; copy one back, or train again with --overwrite")
+    return Saved(0, 0.0)
+
+
+def steps(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, the newest first."""
+    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+    """(state, model, optimisers) of a checkpoint. Raises OSError, ValueError or KeyError where it is damaged."""
+    state = json.loads((path / STATE).read_bytes())
+    digests = state.pop("sha256")
+    content = {STATE: plain(state), **{name: (path / name).read_bytes() for name in (MODEL, OPTIMISERS)}}
+    for name, data in content.items():
+        if hashlib.sha256(data).hexdigest() != digests[name]:
+            raise ValueError(f"{name} is not what was written")
+    return state, load(content[MODEL]), load(content[OPTIMISERS])
+
+
+def plain(state: dict[str, Any]) -> bytes:
+    """The one form of a state of which a digest is taken."""
+    return json.dumps(state, sort_keys=True).encode()
+
+
+def weights(system: System) -> dict[str, Tensor]:
+    """Every parameter and buffer of a system as 'module.key', contiguous on the CPU."""
+    return {
+        f"{name}.{key}": value.detach().to("cpu", copy=True).contiguous()
+        for name, module in system.modules.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+@torch.no_grad()
+def load_weights(system: System, saved: dict[str, Tensor]) -> None:
+    """Copy into the tensors that exist already: a new one's memory layout or alignment could change the arithmetic."""
+    for name, module in system.modules.items():
+        for key, value in module.state_dict().items():
+            value.copy_(saved[f"{name}.{key}"])
+
+
+def parameters(optimizer: Optimizer) -> list[Parameter]:
+    """An optimiser's parameters in the order of its groups, by which its state is numbered."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def optimiser_state(system: System) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The optimisers' tensors as 'phase/parameter/key', and their numbers by phase, fit for JSON."""
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, Any] = {}
+    for phase in system.phases:
+        scalars: dict[str, Any] = {}
+        for i, p in enumerate(parameters(phase.optimizer)):
+            for key, value in phase.optimizer.state[p].items():
+                if isinstance(value, Tensor):
+                    tensors[f"{phase.name}/{i}/{key}"] = value.detach().to("cpu", copy=True).contiguous()
+                else:
+                    scalars[f"{i}/{key}"] = value
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in phase.optimizer.param_groups]
+        numbers[phase.name] = {"groups": groups, "scalars": scalars}
+    return tensors, numbers
+
+
+def load_optimisers(system: System, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+    """Give the optimisers back what `optimiser_state` took, on the parameters' devices and in their memory layout."""
+    for phase in system.phases:
+        optimizer, params = phase.optimizer, parameters(phase.optimizer)
+        optimizer.state.clear()
+        for group, saved in zip(optimizer.param_groups, numbers[phase.name]["groups"], strict=True):
+            group |= {key: tuple(value) if isinstance(value, list) else value for key, value in saved.items()}
+        for key, value in numbers[phase.name]["scalars"].items():
+            i, name = key.split("/", 1)
+            optimizer.state[params[int(i)]][name] = value
+        homes = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+        for key, value in tensors.items():
+            owner, i, name = key.split("/", 2)
+            if owner == phase.name:
+                p = params[int(i)]
+                optimizer.state[p][name] = like_its_parameter(name, value, p, homes[id(p)])
+
+
+def like_its_parameter(name: str, value: Tensor, p: Parameter, group: dict[str, Any]) -> Tensor:
+    """A saved tensor of an optimiser as the optimiser itself would have made it."""
+    if name == "step":  # a count, which plain optimisers keep on the CPU and fused ones beside the weights
+        return value.to(p.device if group.get("fused") or group.get("capturable") else "cpu", copy=True)
+    if value.shape == p.shape:
+        return torch.empty_like(p, dtype=value.dtype, requires_grad=False).copy_(value)
+    return value.to(p.device, copy=True)

@@ -1,0 +1,81 @@
+"""The directory of a run: which one it is, and what of it may be replaced."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .. import files
+from ..errors import RequestError
+
+RECORD = "recipe.json"
+OURS = (RECORD, "log.jsonl", "events.out.tfevents.*", "samples", "checkpoints", "generator.safetensors")
+
+
+def claim(out: str | Path | None, name: str, overwrite: bool) -> Path:
+    """An empty directory for a new run: `out`, or else the first free one of runs/<name>, runs/<name>-2, ...
+
+    Raises RequestError where `out` holds something, unless that is a run and `overwrite` gives it up, and where the
+    directory cannot be made.
+    """
+    path = Path("runs") if out is None else Path(out)
+    try:
+        return first_free(path, plain(name)) if out is None else emptied(path, overwrite)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RequestError(f"cannot make the run directory {path}: {reason}; choose another with --out") from error
+
+
+def plain(name: str) -> str:
+    """A name that is fit for a file."""
+    return re.sub(r"[^\w.+-]+", "-", name)
+
+
+def first_free(parent: Path, name: str) -> Path:
+    """Make parent/name, or parent/name-2 and so on; two runs that start at once get two."""
+    for i in itertools.count(1):
+        path = parent / (name if i == 1 else f"{name}-{i}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("count() does not end")
+
+
+def emptied(path: Path, overwrite: bool) -> Path:
+    """Make `path`; where a run lies there and may go, remove what ganvas wrote of it and leave any other file."""
+    path.mkdir(parents=True, exist_ok=True)
+    if not any(path.iterdir()):
+        return path
+    if not (path / RECORD).is_file():
+        raise RequestError(
+            f"{path} is not empty and is not a run of ganvas, so it is left alone; choose another with --out"
+        )
+    if not overwrite:
+        raise RequestError(
+            f"{path} holds a run already; `ganvas resume {path}` goes on with it, --overwrite replaces it"
+        )
+    for pattern in OURS:
+        for found in path.glob(pattern):
+            if found.is_dir():
+                shutil.rmtree(found)
+            else:
+                found.unlink()
+    return path
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write recipe.json. Raises OSError where that fails."""
+    files.write(path / RECORD, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What recipe.json says. Raises RequestError where `path` is not a run."""
+    if not (path / RECORD).is_file():
+        raise RequestError(f"{path} is not a run of ganvas: it has no {RECORD}; give the directory of a run")
+    return json.loads((path / RECORD).read_bytes())

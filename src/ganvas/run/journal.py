@@ -1,0 +1,91 @@
+"""What a run writes down while it trains: `log.jsonl`, and the same for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from .. import files
+from ..types import Stats
+
+NAME = "log.jsonl"
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log, one dict each; a last line that a kill cut short is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+class Journal:
+    """Gathers the statistics of steps, and writes their means at the logging steps.
+
+    Speed is measured over training alone: the clock runs from `resume` to `pause`, and what is drawn, saved or done by
+    the caller meanwhile does not count.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Go on after `step`: what an interrupted run logged beyond it is cut off."""
+        self.path = folder / NAME
+        kept = [line for line in read(self.path) if line["step"] <= step]
+        files.write(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self.board = SummaryWriter(str(folder), purge_step=step + 1)
+        self.clear()
+        self.resume()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.board.close()
+
+    def clear(self) -> None:
+        self.sums: dict[str, tuple[Tensor, int]] = {}
+        self.items, self.busy = 0, 0.0
+
+    def resume(self) -> None:
+        self.since = time.perf_counter()
+
+    def pause(self) -> None:
+        self.busy += time.perf_counter() - self.since
+
+    def add(self, stats: Stats, items: int) -> None:
+        """Count one step over `items` items. Reads no number, since the device may still be computing it."""
+        for name, value in stats.items():
+            total, count = self.sums.get(name, (torch.zeros(()), 0))
+            self.sums[name] = (value.detach().float() + total.to(value.device), count + 1)
+        self.items += items
+
+    def means(self) -> dict[str, float]:
+        """The mean of each statistic since the last line, over the steps that report it; waits for the device."""
+        return {name: float(total) / count for name, (total, count) in self.sums.items()}
+
+    def write(self, step: int, seconds: float, means: dict[str, float]) -> float:
+        """Write the line of a logging step; gives the items a second since the last one, while training."""
+        speed = self.items / self.busy
+        line = {"step": step, "seconds": round(seconds, 3), "images_per_second": round(speed, 1), **means}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for name, value in line.items():
+            if name != "step":
+                self.board.add_scalar(name, value, step)
+        self.board.flush()
+        self.clear()
+        return speed
+
+    def picture(self, step: int, image: Image.Image) -> None:
+        """Show a sample grid in TensorBoard."""
+        self.board.add_image("samples", np.asarray(image), step, dataformats="HWC")

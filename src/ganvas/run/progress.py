@@ -1,0 +1,68 @@
+"""Showing a run while it trains: a bar on a terminal and in a notebook, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
+from rich.progress import Progress as Bar
+from rich.progress import track as rich_track
+from rich.text import Text
+
+from .budget import Progress
+
+
+def follow(steps: Iterable[Progress], console: Console | None = None) -> None:
+    """Train to the end, and show how it goes."""
+    console = console or Console(highlight=False, soft_wrap=True)
+    if not (console.is_terminal or console.is_jupyter):
+        for progress in steps:
+            if progress.means is not None:
+                console.print(line(progress))
+        return
+    columns = (TextColumn("step {task.fields[step]:,}"), BarColumn(), Left(), TextColumn("{task.fields[text]}"))
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task("train", total=1.0, step=0, text="")
+        for progress in steps:
+            if progress.means is not None:
+                bar.update(task, text=summary(progress))
+            bar.update(task, completed=progress.share, step=progress.step)
+
+
+def track(names: Sequence[str]) -> Iterable[str]:
+    """The names, with a bar on a terminal that tells how many of them have been dealt with."""
+    console = Console()
+    return rich_track(names, "reading", console=console, transient=True) if console.is_terminal else names
+
+
+def line(progress: Progress) -> str:
+    """What a logging step says where there is no bar."""
+    return f"step {progress.step:,} ({progress.share:.0%}, {clock(progress.seconds)})  {summary(progress)}"
+
+
+def summary(progress: Progress) -> str:
+    """Losses, the critic's accuracy on real and fake, and speed: what one line has room for of a logging step."""
+    means = progress.means or {}
+    parts = [f"{name.removesuffix('/loss')} {value:.3f}" for name, value in means.items() if name.endswith("/loss")]
+    real, fake = means.get("critic/accuracy_real"), means.get("critic/accuracy_fake")
+    if real is not None and fake is not None:
+        parts.append(f"accuracy {real:.0%} real {fake:.0%} fake")
+    if progress.speed is not None:
+        parts.append(f"{progress.speed:,.0f} images/s")
+    return "  ".join(parts)
+
+
+def clock(seconds: float) -> str:
+    """75 -> '1:15'; hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Left(ProgressColumn):
+    """The time that is left, from the share of the budget that this process has spent so far."""
+
+    def render(self, task: Task) -> Text:
+        left = task.time_remaining
+        return Text("" if left is None else f"{clock(left)} left")
