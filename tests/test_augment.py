@@ -154,12 +154,12 @@ def test_translation_fills_with_grey_and_keeps_the_rest() -> None:
 
 
 def test_cutout_is_one_rectangle_of_half_the_size() -> None:
-    x = torch.ones(3000, 3, 8, 12)
+    x = torch.ones(3000, 3, 16, 12)
     hole = diff_augment(x, "cutout") == 0
     assert torch.equal(hole[:, :1].expand_as(hole), hole)
     rows, cols = hole[:, 0].any(2), hole[:, 0].any(1)
     assert torch.equal(hole[:, 0], rows[:, :, None] & cols[:, None, :])
-    for line, size in ((rows, 8), (cols, 12)):
+    for line, size in ((rows, 16), (cols, 12)):
         assert (line.long().diff(dim=1).abs().sum(1) <= 2).all()  # contiguous
         length = line.sum(1)
         assert length.max() == size // 2 and length.min() == size // 4  # a centre on the border leaves half of it
@@ -217,6 +217,16 @@ def test_geometric_moves_mass_both_ways_and_keeps_flat_images() -> None:
     weight = y / y.sum((2, 3), keepdim=True).clamp_min(1e-6)
     centre = (weight * (torch.arange(28) - 13.5)).sum((1, 2, 3))
     assert abs(centre.mean()) < 0.6 and 2 < centre.std() < 6
+
+
+def test_geometric_translation_is_in_proportion_to_each_side() -> None:
+    x = torch.zeros(4000, 1, 16, 64)
+    x[:, :, 7:9, 31:33] = 1  # at the centre, which nothing but a translation moves
+    y = Adaptive(("geometric",), p=0.1)(x)
+    weight = y / y.sum((2, 3), keepdim=True).clamp_min(1e-6)
+    across = (weight * (torch.arange(64) - 31.5)).sum((1, 2, 3)).std()
+    down = (weight * (torch.arange(16) - 7.5)[:, None]).sum((1, 2, 3)).std()
+    assert 3 < across / down < 5
 
 
 def test_geometric_scale() -> None:
