@@ -32,10 +32,10 @@ def fit(dataset: Dataset, wanted: Wanted) -> Dataset:
         return dataset
 
     def build() -> Dataset:
-        rows = Rows((depth, size, size))
-        for start in range(0, len(dataset), CHUNK):
-            rows.append(_fitted(dataset.items[start : start + CHUNK], size, depth).numpy())
-        return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
+        with Rows((depth, size, size)) as rows:
+            for start in range(0, len(dataset), CHUNK):
+                rows.append(_fitted(dataset.items[start : start + CHUNK], size, depth).numpy())
+            return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
 
     return cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
 

@@ -72,25 +72,12 @@ def _read(tree: Tree, files: list[str], wanted: Wanted, name: str, words: Read) 
 
 
 def _decoded(tree: Tree, files: list[str], wanted: Wanted, name: str, words: dict[str, Words]) -> Dataset:
-    """Decode every file once; those that cannot be are noted and left out."""
-    size, channels = wanted.size or _survey(tree, files), wanted.channels or 3
-    rows, kept, unreadable, sides, grey = Rows((channels, size, size)), [], [], [], True
-    results = _each(files, lambda file: decode(tree.read(file), file, size, channels))
-    for file, result in zip(wanted.track(files), results, strict=True):
-        if isinstance(result, str):
-            unreadable.append((file, result))
-            continue
-        rows.append(result.pixels[None])
-        kept.append(file)
-        sides.append((result.width, result.height))
-        grey = grey and result.grey
-    if not kept:
-        raise RequestError(_hopeless(tree, unreadable))
-    pixels = rows.array()
-    if wanted.channels is None and grey:
-        pixels = pixels[:, :1]
+    """The pictures of these files, with what is said of them."""
+    pixels, pictures, unreadable = _pixels(tree, files, wanted)
+    kept = list(pictures)
     labels, class_names = _classes(kept, words, tree.place)
     said = [words.get(file, Words()) for file in kept]
+    sides = sorted(pictures.values(), key=lambda side: side[0] * side[1])
     return Dataset(
         name=name,
         items=torch.from_numpy(pixels),
@@ -98,13 +85,35 @@ def _decoded(tree: Tree, files: list[str], wanted: Wanted, name: str, words: dic
         class_names=class_names,
         captions=tuple(it.caption or "" for it in said) if any(it.caption for it in said) else None,
         attributes=_attributes(said),
-        origin=Origin(
-            tree.place,
-            tuple(unreadable),
-            smallest=min(sides, key=lambda side: side[0] * side[1]),
-            largest=max(sides, key=lambda side: side[0] * side[1]),
-        ),
+        origin=Origin(tree.place, unreadable, smallest=sides[0], largest=sides[-1]),
     )
+
+
+def _pixels(
+    tree: Tree, files: list[str], wanted: Wanted
+) -> tuple[np.ndarray, dict[str, tuple[int, int]], tuple[tuple[str, str], ...]]:
+    """Decode every file: (N, C, H, W), the N files with their width and height, and the rest with the reasons."""
+    size, channels = wanted.size or _survey(tree, files), wanted.channels or 3
+    pictures: dict[str, tuple[int, int]] = {}
+    unreadable: list[tuple[str, str]] = []
+    grey = True
+    results = _each(files, lambda file: decode(tree.read(file), file, size, channels))
+    with Rows((channels, size, size)) as rows:
+        for file, result in zip(wanted.track(files), results, strict=True):
+            if isinstance(result, str):
+                unreadable.append((file, result))
+                continue
+            rows.append(result.pixels[None])
+            pictures[file] = (result.width, result.height)
+            grey = grey and result.grey
+        if not pictures:
+            file, reason = unreadable[0]
+            raise RequestError(
+                f"none of the {len(files)} images of {tree.place} can be decoded ({file}: {reason}); "
+                "replace them or name another folder"
+            )
+        pixels = rows.array()
+    return pixels[:, :1] if grey and wanted.channels is None else pixels, pictures, tuple(unreadable)
 
 
 def _each(files: Sequence[str], work: Callable[[str], T]) -> Iterator[T | str]:
@@ -129,11 +138,6 @@ def _survey(tree: Tree, files: list[str]) -> int:
     sides = [min(size) for size in found if not isinstance(size, str)]
     median = statistics.median(sides) if sides else 0
     return next((size for size in SIZES if size <= median), SIZES[-1])
-
-
-def _hopeless(tree: Tree, unreadable: list[tuple[str, str]]) -> str:
-    file, reason = unreadable[0]
-    return f"none of the {len(unreadable)} images of {tree.place} can be decoded (the first, {file}: {reason})"
 
 
 def _classes(files: list[str], words: dict[str, Words], place: str) -> tuple[Tensor | None, tuple[str, ...]]:

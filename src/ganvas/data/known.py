@@ -116,17 +116,18 @@ def read_known(name: str, wanted: Wanted) -> Dataset:
     Errors: RequestError, with where it was looked for and how to get it.
     """
     known = KNOWN[name]
-    path = _find(known)
+    path = find(known)
     if path is None:
         _download(name, known)
-        path = _find(known)
+        path = find(known)
     if path is None:
         raise RequestError(f"the download of {name} lacks what it should hold; get it otherwise: {known.remedy}")
     dataset = known.read(path, wanted)
     return replace(dataset, name=name, class_names=known.class_names or dataset.class_names)
 
 
-def _find(known: Known) -> Path | None:
+def find(known: Known) -> Path | None:
+    """Where a data set lies on this machine."""
     return next((root / place for root in roots() for place in known.places if known.matches(root / place)), None)
 
 

@@ -180,14 +180,15 @@ def read_shapes(wanted: Wanted) -> Dataset:
 
     def build() -> Dataset:
         rng = np.random.default_rng((wanted.seed, wanted.split == "test"))
-        scenes = [scene(rng) for _ in range(SCENES)]
-        captions = tuple(describe(shapes) for shapes in scenes)
-        rows = Rows((3, size, size))
-        for _, shapes in zip(wanted.track(captions), scenes, strict=True):
-            rows.append(draw(shapes, size)[None])
+        with Rows((3, size, size)) as rows:
+            scenes = [scene(rng) for _ in range(SCENES)]
+            captions = tuple(describe(shapes) for shapes in scenes)
+            for _, shapes in zip(wanted.track(captions), scenes, strict=True):
+                rows.append(draw(shapes, size)[None])
+            pixels = rows.array()
         return Dataset(
             name="shapes",
-            items=torch.from_numpy(rows.array()),
+            items=torch.from_numpy(pixels),
             labels=torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes]),
             class_names=KINDS,
             captions=captions,

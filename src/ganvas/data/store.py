@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
-from math import prod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -86,38 +86,44 @@ def cached(key: str, build: Callable[[], Dataset]) -> Dataset:
 
 
 class Rows:
-    """uint8 items gathered in a nameless file of the cache, so that more than the memory holds can be built."""
+    """uint8 items of one shape, gathered in a nameless file of the cache: more than the memory holds can be built.
+
+    A context manager that closes the file; an array that was taken stays.
+    """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
         self.count = 0
-        try:
+        with _told():
             cache_directory().mkdir(parents=True, exist_ok=True)
-            self.file = tempfile.TemporaryFile(dir=cache_directory())  # noqa: SIM115 - the mapping outlives this object
-        except OSError as error:
-            raise _unwritable(error) from error
+            self._file = tempfile.TemporaryFile(dir=cache_directory())  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Rows:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
 
     def append(self, rows: np.ndarray) -> None:
         """Add (n, *shape)."""
-        try:
-            self.file.write(np.ascontiguousarray(rows, dtype=np.uint8).data)
-        except OSError as error:
-            raise _unwritable(error) from error
+        with _told():
+            self._file.write(np.ascontiguousarray(rows, dtype=np.uint8).data)
         self.count += len(rows)
 
     def array(self) -> np.ndarray:
-        """All rows, (N, *shape), mapped."""
-        try:
-            self.file.flush()
-        except OSError as error:
-            raise _unwritable(error) from error
-        if self.count * prod(self.shape) == 0:
-            return np.empty((0, *self.shape), np.uint8)
-        return np.memmap(self.file, np.uint8, "c", shape=(self.count, *self.shape))
+        """All rows, (N, *shape), mapped; N is at least 1."""
+        with _told():
+            self._file.flush()
+        return np.memmap(self._file, np.uint8, "c", shape=(self.count, *self.shape))
 
 
-def _unwritable(error: OSError) -> WorkError:
-    return WorkError(
-        f"cannot write to the cache {cache_directory()}: {error.strerror or error}; "
-        "set GANVAS_CACHE to a directory with more room"
-    )
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell of a cache that cannot be written in a sentence that says what to do (WorkError)."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkError(
+            f"cannot write to the cache {cache_directory()}: {error.strerror or error}; "
+            "set GANVAS_CACHE to a directory with more room"
+        ) from error

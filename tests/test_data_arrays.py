@@ -1,0 +1,224 @@
+"""Sources that are arrays already: .npz, IDX, CIFAR-10's batches; and fitting them to a size."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import struct
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganvas.data import Dataset, arrays, open_data
+from ganvas.data.options import Wanted
+from ganvas.errors import RequestError
+
+RNG = np.random.default_rng(0)
+
+
+def images(*shape: int) -> np.ndarray:
+    return RNG.integers(0, 256, shape, np.uint8)
+
+
+def fitted(items: np.ndarray, **wish: Any) -> torch.Tensor:
+    return arrays.fit(Dataset(name="some", items=torch.from_numpy(items)), Wanted(**wish)).items
+
+
+def test_fit_cuts_a_centred_square() -> None:
+    wide = images(3, 1, 8, 14)
+    assert np.array_equal(fitted(wide), wide[..., 3:11])
+    tall = images(3, 1, 14, 8)
+    assert np.array_equal(fitted(tall), tall[:, :, 3:11])
+
+
+def test_fit_averages_when_it_shrinks_and_keeps_flat_colour_flat() -> None:
+    stripes = np.zeros((2, 1, 64, 64), np.uint8)
+    stripes[..., ::2] = 255
+    assert abs(fitted(stripes, size=8).int() - 128).max() < 24
+    flat = np.full((2, 3, 8, 8), 77, np.uint8)
+    assert (fitted(flat, size=32) == 77).all()
+
+
+def test_fit_changes_channels() -> None:
+    grey = images(2, 1, 8, 8)
+    assert np.array_equal(fitted(grey, channels=3), np.repeat(grey, 3, axis=1))
+    colour = images(2, 3, 8, 8)
+    luma = np.tensordot(colour, [0.299, 0.587, 0.114], axes=(1, 0))[:, None]
+    assert abs(fitted(colour, channels=1).numpy() - luma).max() <= 0.51
+
+
+def test_fit_in_chunks_is_fit_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    items = images(10, 1, 9, 9)
+    whole = fitted(items, size=16)
+    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
+    monkeypatch.setattr(arrays, "CHUNK", 3)
+    assert torch.equal(fitted(items, size=16), whole)
+
+
+def test_what_fits_is_left_alone() -> None:
+    data = Dataset(name="some", items=torch.from_numpy(images(2, 3, 8, 8)))
+    assert arrays.fit(data, Wanted(size=8, channels=3)) is data
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 1), (5, 8, 8, 3)])
+def test_npz(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    drawn = images(*shape)
+    np.savez(tmp_path / "a.npz", images=drawn, labels=np.array([0, 2, 2, 1, 0], np.int32), captions=list("abcde"))
+    data = open_data(str(tmp_path / "a.npz"))
+    assert np.array_equal(data.items.permute(0, 2, 3, 1), drawn.reshape(5, 8, 8, -1))
+    assert data.labels is not None
+    assert (data.labels.tolist(), data.class_names) == ([0, 2, 2, 1, 0], ("0", "1", "2"))
+    assert data.captions == tuple("abcde")
+
+
+def test_npz_labels_may_be_words(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=images(3, 8, 8), labels=["dog", "cat", "dog"])
+    data = open_data(str(tmp_path / "a.npz"))
+    assert data.labels is not None
+    assert (data.labels.tolist(), data.class_names) == ([1, 0, 1], ("cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"pictures": images(2, 8, 8)}, "no array named 'images'"),
+        ({"images": images(2, 8, 8) / 255}, "float64"),
+        ({"images": images(2, 8, 8, 4)}, r"\(2, 8, 8, 4\)"),
+        ({"images": images(0, 8, 8)}, "N at least 1"),
+        ({"images": images(2, 8, 8), "labels": np.zeros(3, int)}, "2 images but 3 labels"),
+        ({"images": images(2, 8, 8), "labels": np.array([0, -1])}, "down to -1"),
+        ({"images": images(2, 8, 8), "labels": np.zeros((2, 2), int)}, "one label an item"),
+        ({"images": np.array([{}, {}], object)}, "plain arrays"),
+    ],
+)
+def test_an_npz_that_holds_something_else_is_refused(tmp_path: Path, content: dict, message: str) -> None:
+    np.savez(tmp_path / "a.npz", **content)
+    with pytest.raises(RequestError, match=message):
+        open_data(str(tmp_path / "a.npz"))
+
+
+def idx(array: np.ndarray, kind: int = 8) -> bytes:
+    return struct.pack(f">HBB{array.ndim}I", 0, kind, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_idx_pairs(tmp_path: Path, packed: bool) -> None:
+    drawn = {"train": images(6, 8, 8), "t10k": images(2, 8, 8)}
+    for prefix, items in drawn.items():
+        for name, array in {"images-idx3": items, "labels-idx1": np.arange(len(items), dtype=np.uint8)}.items():
+            data = gzip.compress(idx(array)) if packed else idx(array)
+            (tmp_path / f"{prefix}-{name}-ubyte{'.gz' if packed else ''}").write_bytes(data)
+    train, test = open_data(str(tmp_path)), open_data(str(tmp_path), split="test")
+    assert np.array_equal(train.items[:, 0], drawn["train"])
+    assert np.array_equal(test.items[:, 0], drawn["t10k"])
+    assert train.labels is not None
+    assert (train.labels.tolist(), train.classes) == (list(range(6)), 6)
+    file = next(tmp_path.glob("t10k-images*"))
+    assert open_data(str(file)).fingerprint == test.fingerprint
+    next(tmp_path.glob("t10k-labels*")).unlink()
+    assert open_data(str(file)).labels is None
+    with pytest.raises(RequestError, match="no labels beside it"):
+        open_data(str(tmp_path), split="test")
+    file.unlink()
+    with pytest.raises(RequestError, match="has no t10k-images"):
+        open_data(str(tmp_path), split="test")
+
+
+def test_idx_labels_of_another_number_are_told(tmp_path: Path) -> None:
+    (tmp_path / "images-idx3").write_bytes(idx(images(2, 8, 8)))
+    (tmp_path / "labels-idx1").write_bytes(idx(np.zeros(3, np.uint8)))
+    with pytest.raises(RequestError, match="has 3 labels for the 2 images"):
+        open_data(str(tmp_path / "images-idx3"))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (idx(images(2, 8, 8))[:-1], "is damaged"),
+        (idx(images(2, 8, 8)) + b"more", "is damaged"),
+        (idx(images(2, 8)), "not an IDX file of unsigned bytes in 3 dimensions"),
+        (idx(images(2, 8, 8), kind=13), "not an IDX file"),
+        (b"\0", "cannot be read"),
+        (gzip.compress(idx(images(2, 8, 8)))[:-30], "cannot be read"),
+        (idx(images(0, 8, 8)), "no images"),
+    ],
+)
+def test_a_damaged_idx_file_is_told(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "a-images-idx3-ubyte").write_bytes(data)
+    with pytest.raises(RequestError, match=message):
+        open_data(str(tmp_path / "a-images-idx3-ubyte"))
+
+
+def cifar_batch(items: np.ndarray, labels: list[int]) -> bytes:
+    """A batch as Python 2 wrote it, where bytes were strings and numpy's internals had their old name."""
+    data = items.reshape(len(items), -1)
+    head = b"\x80\x02}(U\x04datacnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR"
+    kind = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    shape = b"(" + b"".join(b"M" + struct.pack("<H", n) for n in data.shape) + b"t"
+    state = b"(K\x01" + shape + kind + b"\x89T" + struct.pack("<i", data.size) + data.tobytes() + b"tb"
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    return head + state + b"U\x06labels" + numbers + b"u."
+
+
+def cifar_files(items: np.ndarray) -> dict[str, bytes]:
+    names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    return {name: cifar_batch(items[2 * i : 2 * i + 2], [i, i + 1]) for i, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_cifar_batches(tmp_path: Path, packed: bool) -> None:
+    items = images(12, 3, 32, 32)
+    place = tmp_path / "cifar-10-python.tar.gz" if packed else tmp_path
+    if packed:
+        with tarfile.open(place, "w:gz") as archive:
+            for name, data in cifar_files(items).items():
+                entry = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+    else:
+        for name, data in cifar_files(items).items():
+            (tmp_path / name).write_bytes(data)
+    train, test = open_data(str(place)), open_data(str(place), split="test")
+    assert np.array_equal(torch.cat([train.items, test.items]), items)
+    assert train.labels is not None
+    assert train.labels.tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
+    assert train.class_names[8] == "ship"
+
+
+class Harmful:
+    def __reduce__(self) -> Any:
+        return os.system, ("touch harmed",)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (pickle.dumps({"data": Harmful()}, 2), "calls for (posix|nt).system"),
+        (b"not a pickle", "data_batch_1 is not a batch"),
+        (pickle.dumps({"data": 1}, 2), "is not a batch"),
+    ],
+    ids=["code", "junk", "number"],
+)
+def test_a_pickle_of_anything_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data_batch_1").write_bytes(data)
+    with pytest.raises(RequestError, match=message):
+        open_data(str(tmp_path))
+    assert not (tmp_path / "harmed").exists()
+
+
+def test_missing_batches_are_named(tmp_path: Path) -> None:
+    (tmp_path / "data_batch_1").write_bytes(cifar_files(images(12, 3, 32, 32))["data_batch_1"])
+    with pytest.raises(RequestError, match="lacks data_batch_2, data_batch_3"):
+        open_data(str(tmp_path))
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"\x1f\x8b no")
+    with pytest.raises(RequestError, match="cannot be read as CIFAR-10"):
+        open_data(str(tmp_path / "cifar-10-python.tar.gz"))

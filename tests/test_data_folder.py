@@ -1,0 +1,218 @@
+"""Folders and archives of pictures: classes, words, sizes, what is skipped and what is refused."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganvas.data import folder, inspect, open_data
+from ganvas.errors import RequestError
+
+COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """pictures/{red,lime,blue}/{0,1}.png, each of one colour, 20x16."""
+    top = tmp_path / "pictures"
+    for name, colour in COLOURS.items():
+        (top / name).mkdir(parents=True)
+        for i in range(2):
+            Image.new("RGB", (20, 16), colour).save(top / name / f"{i}.png")
+    return top
+
+
+def zipped(source: Path, target: Path, below: str = "") -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in sorted(source.rglob("*.*")):
+            archive.write(file, below + file.relative_to(source).as_posix())
+    return target
+
+
+def test_sub_folders_are_classes(pictures: Path) -> None:
+    data = open_data(str(pictures))
+    assert data.labels is not None
+    assert (data.shape, data.class_names) == ((3, 16, 16), ("blue", "lime", "red"))
+    assert data.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    for item, label in zip(data.items, data.labels.tolist(), strict=True):
+        assert tuple(item[:, 3, 3].tolist()) == COLOURS[data.class_names[label]]
+
+
+@pytest.mark.parametrize("below", ["", "all/of/it/"])
+def test_an_archive_is_the_folder(pictures: Path, tmp_path: Path, below: str) -> None:
+    archive = zipped(pictures, tmp_path / "pictures.zip", below)
+    data, same = open_data(str(archive)), open_data(str(pictures))
+    assert torch.equal(data.items, same.items)
+    assert data.fingerprint == same.fingerprint
+    assert data.class_names == same.class_names
+
+
+@pytest.mark.parametrize(("sides", "size"), [((16, 20, 900), 16), ((70, 130, 140), 128), ((3, 4, 5), 8), ((999,), 256)])
+def test_the_size_is_the_power_of_two_below_the_median_short_side(tmp_path: Path, sides: tuple, size: int) -> None:
+    for i, side in enumerate(sides):
+        Image.new("L", (side, side + 50)).save(tmp_path / f"{i}.png")
+    assert open_data(str(tmp_path)).shape == (1, size, size)
+
+
+def test_the_size_and_channels_wanted_win(pictures: Path) -> None:
+    assert open_data(str(pictures), size=24, channels=1).shape == (1, 24, 24)
+
+
+def test_grey_stays_grey_until_one_picture_has_colour(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16), "gray").save(tmp_path / "a.png")
+    Image.new("LA", (16, 16), (9, 99)).save(tmp_path / "b.png")
+    assert open_data(str(tmp_path)).shape == (1, 16, 16)
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "c.png")
+    assert open_data(str(tmp_path)).shape == (3, 16, 16)
+    assert inspect(str(tmp_path)).counts == {}
+
+
+def test_damaged_files_are_named_and_skipped_and_duplicates_counted(pictures: Path) -> None:
+    whole = (pictures / "red" / "0.png").read_bytes()
+    (pictures / "red" / "2.png").write_bytes(whole[: len(whole) // 2])
+    (pictures / "red" / "3.jpg").write_bytes(b"")
+    (pictures / "red" / "link.png").symlink_to("nowhere.png")
+    (pictures / "red" / ".hidden.png").write_bytes(b"junk")
+    report = inspect(str(pictures))
+    assert [file for file, _ in report.unreadable] == ["red/2.png", "red/3.jpg", "red/link.png"]
+    assert dict(report.unreadable)["red/3.jpg"] == "empty file"
+    assert report.duplicates == 3
+    assert report.counts == {"blue": 2, "lime": 2, "red": 2}
+    text = "\n".join(report.lines())
+    for fact in ("6 images 3x16x16", "blue 2", "unreadable: 3: red/2.png", "duplicates: 3", "20x16"):
+        assert fact in text
+
+
+def test_train_and_test_folders_are_splits(pictures: Path, tmp_path: Path) -> None:
+    top = tmp_path / "data"
+    (top / "test" / "red").mkdir(parents=True)
+    Image.new("RGB", (16, 16), "white").save(top / "test" / "red" / "a.png")
+    pictures.rename(top / "train")
+    train, test = open_data(str(top)), open_data(str(top), split="test")
+    assert (len(train), train.class_names) == (6, ("blue", "lime", "red"))
+    assert (len(test), test.class_names) == (1, ())
+    assert (test.items == 255).all()
+
+
+def test_captions_labels_and_attributes_from_words(pictures: Path) -> None:
+    (pictures / "red" / "0.txt").write_text("a red field\nfr: un champ rouge\n", encoding="utf-8")
+    (pictures / "README.txt").write_text("not about any picture")
+    rows = [{"file_name": "0.png", "text": "a blue field"}, {"file": "1.png", "caption": "blue again"}]
+    (pictures / "blue" / "captions.jsonl").write_text("\n\n".join(map(json.dumps, rows)))
+    (pictures / "labels.csv").write_text("file,label,warmth,note\nred/0.png,warm,0.9,x\nblue/0.png,cold,0.1,y\n")
+    data = open_data(str(pictures))
+    assert data.captions == ("a blue field", "blue again", "", "", "a red field", "")
+    assert data.class_names == ("cold", "unlabelled", "warm")
+    assert data.labels is not None
+    assert data.labels.tolist() == [0, 1, 1, 1, 2, 1]
+    assert data.attributes is not None
+    assert list(data.attributes) == ["warmth"]
+    assert data.attributes["warmth"][[0, 4]].tolist() == pytest.approx([0.1, 0.9])
+    assert data.attributes["warmth"].isnan().sum() == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("captions.jsonl", '{"file": "a.png"\n', "line 1 of .*captions.jsonl is not JSON"),
+        ("captions.jsonl", "[1]\n", "not a JSON object"),
+        ("captions.jsonl", '{"caption": "x"}\n', "names no file"),
+        ("labels.csv", "red/0.png,warm\nblue/0.png,cold\n", "no column 'file'"),
+    ],
+)
+def test_words_that_cannot_be_read_are_told(pictures: Path, name: str, text: str, message: str) -> None:
+    (pictures / name).write_text(text)
+    with pytest.raises(RequestError, match=message):
+        open_data(str(pictures))
+
+
+def test_decoding_happens_once_until_a_file_changes(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracked: list[str] = []
+
+    def track(files):
+        tracked.extend(files)
+        return files
+
+    first = open_data(str(pictures), track=track)
+    assert tracked == [f"{name}/{i}.png" for name in sorted(COLOURS) for i in range(2)]
+    monkeypatch.setattr(folder, "decode", None)
+    again = open_data(str(pictures), track=track)
+    assert len(tracked) == 6
+    assert torch.equal(again.items, first.items)
+    assert (again.fingerprint, again.origin) == (first.fingerprint, first.origin)
+    monkeypatch.undo()
+    Image.new("RGB", (20, 16), "white").save(pictures / "red" / "0.png")
+    changed = open_data(str(pictures))
+    assert changed.fingerprint != first.fingerprint
+
+
+def test_decoding_is_the_same_whatever_the_chunks(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = open_data(str(pictures))
+    monkeypatch.setattr(folder, "CHUNK", 2)
+    monkeypatch.setattr(folder, "VERSION", -1)  # another place in the cache
+    assert torch.equal(open_data(str(pictures)).items, first.items)
+
+
+def test_nothing_to_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="holds no images"):
+        (tmp_path / "empty").mkdir()
+        open_data(str(tmp_path / "empty"))
+    (tmp_path / "empty" / "a.png").write_bytes(b"no image")
+    with pytest.raises(RequestError, match=r"none of the 1 images .*\(a.png: not an image\)"):
+        open_data(str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "b/../../a.png", "C:/a.png", "..\\a.png"])
+def test_an_archive_whose_names_leave_it_is_refused(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(name, b"x")
+    with pytest.raises(RequestError, match="leaves the archive"):
+        open_data(str(tmp_path / "a.zip"))
+
+
+def test_an_archive_with_links_or_bombs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = zipfile.ZipInfo("a.png")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(RequestError, match="is a link"):
+        open_data(str(tmp_path / "link.zip"))
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(1000))
+    monkeypatch.setattr("ganvas.data.tree.MAX_FILE", 999)
+    with pytest.raises(RequestError, match="decompression bomb"):
+        open_data(str(tmp_path / "bomb.zip"))
+    (tmp_path / "broken.zip").write_bytes(b"PK not really")
+    with pytest.raises(RequestError, match=r"cannot be read as a \.zip"):
+        open_data(str(tmp_path / "broken.zip"))
+
+
+def test_a_damaged_entry_of_an_archive_is_skipped(pictures: Path, tmp_path: Path) -> None:
+    archive = zipped(pictures, tmp_path / "a.zip")
+    data = bytearray(archive.read_bytes())
+    at = data.index(b"IDAT")
+    data[at + 8] ^= 0xFF  # the checksum of the first entry no longer holds
+    archive.write_bytes(data)
+    report = inspect(str(archive))
+    assert [file for file, _ in report.unreadable] == ["blue/0.png"]
+    assert "damaged" in report.unreadable[0][1]
+    assert len(report.dataset) == 5
+
+
+def test_a_huge_picture_is_refused(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(np.zeros((400, 400), np.uint8)).save(pictures / "red" / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(RequestError, match=r"red/huge\.png may be a decompression bomb"):
+        open_data(str(pictures))

@@ -1,0 +1,235 @@
+"""`open_data` by name: the embedded digits, the public sets, stores, and the sentences of what cannot be opened."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganvas.data import NAMES, Dataset, inspect, known, open_data, store
+from ganvas.data.dataset import Modes
+from ganvas.errors import RequestError, WorkError
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def some() -> Dataset:
+    return Dataset(
+        name="some",
+        items=torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).view(2, 3, 4, 4),
+        labels=torch.tensor([1, 0]),
+        class_names=("a", "b"),
+        captions=("one", "two"),
+        attributes={"warm/cold": torch.tensor([[1.0], [2.0]])},
+    )
+
+
+def test_digits_are_embedded() -> None:
+    report = inspect("digits")
+    data = report.dataset
+    assert (len(data), data.shape, data.classes, data.spec) == (1797, (1, 8, 8), 10, "digits")
+    assert (data.items.min(), data.items.max()) == (0, 255)
+    assert (report.duplicates, report.unreadable, sum(report.counts.values())) == (0, (), 1797)
+    assert open_data("digits", size=16, channels=3).shape == (3, 16, 16)
+    with pytest.raises(RequestError, match="digits has no test split"):
+        open_data("digits", split="test")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("digts", "unknown data set or folder 'digts'; did you mean digits"),
+        ("fashion_mnist", "did you mean fashion-mnist"),
+        ("no/such/folder", "there is no 'no/such/folder'; give a folder"),
+        ("absent.zip", "there is no 'absent.zip'"),
+        ("", "there is no ''"),
+        ("hf:nobody", "write hf:owner/name"),
+    ],
+)
+def test_what_is_not_there_is_told_in_a_sentence(spec: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        open_data(spec)
+
+
+@pytest.mark.parametrize(
+    "wish", [{"size": 0}, {"size": 10**6}, {"channels": 2}, {"split": "validation"}, {"seed": -1}], ids=str
+)
+def test_impossible_wishes_are_refused(wish: dict) -> None:
+    with pytest.raises(RequestError, match=str(next(iter(wish.values())))):
+        open_data("digits", **wish)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.doc").write_bytes(b"words")
+    with pytest.raises(RequestError, match="is no data set"):
+        open_data(str(tmp_path / "a.doc"))
+
+
+def test_a_store_is_what_was_saved(some: Dataset, tmp_path: Path) -> None:
+    some = replace(some, modes=Modes(torch.eye(2), 0.5))
+    data = open_data(str(some.save(tmp_path / "a" / "store")))
+    assert torch.equal(data.items, some.items)
+    assert data.labels is not None
+    assert data.labels.tolist() == [1, 0]
+    assert (data.class_names, data.captions, data.fingerprint) == (some.class_names, some.captions, some.fingerprint)
+    assert data.attributes is not None
+    assert data.attributes["warm/cold"].tolist() == [[1], [2]]
+    assert data.modes is not None
+    assert (data.modes.centres.tolist(), data.modes.sigma) == ([[1, 0], [0, 1]], 0.5)
+    assert replace(data, fingerprint="").fingerprint == some.fingerprint
+    assert open_data(str(tmp_path / "a" / "store"), size=8).shape == (3, 8, 8)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["store"]
+
+
+def test_points_are_stored_too(tmp_path: Path) -> None:
+    data = open_data("sine")
+    again = open_data(str(data.save(tmp_path / "sine")))
+    assert torch.equal(again.items, data.items)
+    assert (again.labels, again.captions, again.attributes, again.modes) == (None, None, None, None)
+
+
+def test_large_stores_are_mapped_and_safe_from_writes(
+    some: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = some.save(tmp_path / "store")
+    monkeypatch.setattr(store, "LARGE", 0)
+    mapped: list[str | None] = []
+    load = np.load
+    monkeypatch.setattr(
+        np, "load", lambda *a, mmap_mode=None, **k: mapped.append(mmap_mode) or load(*a, mmap_mode, **k)
+    )
+    items = open_data(str(place)).items
+    assert "c" in mapped
+    items.zero_()
+    assert torch.equal(open_data(str(place)).items, some.items)
+
+
+def test_a_store_never_replaces_what_is_there(some: Dataset, tmp_path: Path) -> None:
+    some.save(tmp_path / "store")
+    with pytest.raises(RequestError, match="already exists"):
+        some.save(tmp_path / "store")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RequestError, match="already exists"):
+        some.save(tmp_path / "file")
+    with pytest.raises(WorkError, match="cannot write the data set"):
+        some.save(tmp_path / "file" / "below")
+
+
+def test_a_failed_save_leaves_nothing(some: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(WorkError, match="No space left"):
+        some.save(tmp_path / "out" / "store")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("meta.json", "{", "is damaged"),
+        ("meta.json", '{"format": 99}', "is a store of format 99"),
+        ("meta.json", '{"format": 1}', "is damaged"),
+        ("images.npy", "no", "is damaged"),
+    ],
+)
+def test_a_damaged_store_is_told(some: Dataset, tmp_path: Path, file: str, content: str, message: str) -> None:
+    place = some.save(tmp_path / "store")
+    (place / file).write_text(content)
+    with pytest.raises(RequestError, match=message):
+        open_data(str(place))
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is quickly made again is opened all the same; what needs the room says where it needs it."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "file" / "cache"))
+    assert len(open_data("digits")) == 1797
+    with pytest.raises(WorkError, match="set GANVAS_CACHE"):
+        open_data("shapes")
+
+
+def test_the_cache_is_at_home_unless_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("GANVAS_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert store.cache_directory() == tmp_path / ".cache" / "ganvas"
+    monkeypatch.setenv("GANVAS_DATA", "/a:/b" if sys.platform != "win32" else "/a;/b")
+    assert known.roots()[:3] == [Path("/a"), Path("/b"), tmp_path / ".cache" / "ganvas" / "downloads"]
+
+
+def test_every_public_set_is_among_the_names() -> None:
+    assert set(known.KNOWN) < set(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(known.KNOWN))
+def test_an_absent_set_says_where_it_was_looked_for_and_how_to_get_it(
+    name: str, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "roots", lambda: [own_cache / "downloads"])
+    monkeypatch.setitem(known.KNOWN, name, replace(known.KNOWN[name], url="http://127.0.0.1:9/"))
+    with pytest.raises(RequestError, match=f"{name} is not on this machine") as error:
+        open_data(name)
+    for part in (str(own_cache), "http://127.0.0.1:9/", "GANVAS_DATA", known.KNOWN[name].remedy):
+        assert part in str(error.value)
+    assert list((own_cache / "downloads").iterdir()) == []
+
+
+def test_emoji_take_their_words_from_the_table(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "emoji-datasource-google" / "package"
+    (place / "img/google/64").mkdir(parents=True)
+    table = (
+        '[{"name": "WAVING HAND SIGN", "image": "a.png", "category": "People", "skin_variations": '
+        '{"1F3FB-1F3FF": {"image": "b.png"}}}, {"name": "SPIRAL SHELL", "image": "c.png", "category": "Nature"}]'
+    )
+    (place / "emoji.json").write_text(table)
+    for name, colour in {"a": "red", "b": "blue", "c": "#fff0"}.items():
+        Image.new("RGBA", (64, 64), colour).save(place / "img/google/64" / f"{name}.png")
+    (place / "preview.png").write_bytes(b"not one of them")
+    monkeypatch.setenv("GANVAS_DATA", str(tmp_path))
+    data = open_data("emoji")
+    assert (data.name, data.shape, data.class_names) == ("emoji", (3, 64, 64), ("Nature", "People"))
+    assert data.captions == (
+        "waving hand sign",
+        "waving hand sign, light and dark skin tone",
+        "spiral shell",
+    )
+    assert (data.items[2] == 255).all()
+    (place / "emoji.json").write_text("[{}]")
+    with pytest.raises(RequestError, match=r"emoji\.json of .* cannot be read"):
+        open_data("emoji")
+
+
+def test_the_hub_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(RequestError, match=r"ganvas\[hub\]"):
+        open_data("hf:owner/name")
+
+
+def test_a_hub_snapshot_is_a_folder(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
+
+    def snapshot_download(repository: str, repo_type: str) -> str:
+        if repository != "owner/name":
+            raise OSError("404")
+        return str(tmp_path)
+
+    module = ModuleType("huggingface_hub")
+    monkeypatch.setattr(module, "snapshot_download", snapshot_download, raising=False)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
+    assert (open_data("hf:owner/name").name, len(open_data("hf:owner/name"))) == ("owner/name", 1)
+    with pytest.raises(RequestError, match="cannot be had from the hub: 404"):
+        open_data("hf:owner/other")
