@@ -14,15 +14,15 @@ Features = Callable[[Tensor], Tensor]  # images (N, C, H, W) in [-1, 1] -> (N, D
 
 
 class Classifier(nn.Module):
-    """Two convolutions, each halved by max pooling, then 128 features and the logits."""
+    """Two convolutions that halve the image, then 128 features and the logits."""
 
     def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         """`shape` is (C, H, W) with sides of at least 4 pixels."""
         super().__init__()
         channels, height, width = shape
         self.features = nn.Sequential(
-            *(nn.Conv2d(channels, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(channels, 32, 4, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU()),
+            *(nn.Conv2d(32, 64, 4, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU()),
             *(nn.Flatten(), nn.Linear(64 * (height // 4) * (width // 4), 128), nn.ReLU()),
         )
         self.logits = nn.Linear(128, classes)

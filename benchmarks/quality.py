@@ -47,14 +47,14 @@ def pixels(x: Tensor) -> Tensor:
     return (F.adaptive_avg_pool2d(x, 32) if min(x.shape[2:]) > 32 else x).flatten(1)
 
 
-def all_images(images: data.Dataset) -> Tensor:
-    """Every image, in an order that does not follow the files'."""
-    return images.at(torch.randperm(len(images), generator=torch.Generator().manual_seed(0))).x
+def some_images(images: data.Dataset, count: int) -> Tensor:
+    """Up to `count` items, always the same, from all over the data set."""
+    return images.at(torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:count]).x
 
 
 def image_measure(train: data.Dataset, test: data.Dataset, count: int, inception_count: int) -> Measure:
     """The Fréchet distances of images to the test split, in every space that there is."""
-    real = all_images(test)
+    real = some_images(test, count)
     candidates: list[tuple[str, Features, int]] = [("pixels", pixels, count)]
     if train.labels is not None and test.labels is not None:
         path = cache_directory() / "benchmarks" / f"classifier-{train.fingerprint}.safetensors"
@@ -134,7 +134,7 @@ def compare(options: argparse.Namespace) -> None:
         test = data.open_data(options.data, split="test")
         count = min(count, len(test))
         measure = image_measure(train, test, count, min(options.inception, count))
-    real = all_images(train)[:count]
+    real = some_images(train, count)
     rows: list[dict[str, Any]] = [{"recipe": "real data", "seed": "", "steps": "", **measure(real)}]
     pictures = {"real data": media.scatter(real) if points else media.grid(real[:SHOWN])}
     for recipe in options.recipes.split(","):
