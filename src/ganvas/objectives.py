@@ -96,7 +96,7 @@ class Equilibrium(nn.Module):
 
     def game(self) -> Adversarial:
         """The two losses at the present kₜ."""
-        return Adversarial(lambda real, fake: began_critic(real, fake, self.k), began_generator)
+        return Adversarial(partial(began_critic, k=self.k.clone()), began_generator)
 
     @torch.no_grad()
     def update(self, real: Tensor, fake: Tensor) -> Stats:

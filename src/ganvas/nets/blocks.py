@@ -12,9 +12,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ..errors import RequestError, unknown
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky": lambda: nn.LeakyReLU(0.2),
-    "leaky-0.01": nn.LeakyReLU,
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky": lambda: nn.LeakyReLU(0.2, inplace=True),
+    "leaky-0.01": lambda: nn.LeakyReLU(0.01, inplace=True),
     "selu": nn.SELU,
     "silu": nn.SiLU,
     "gelu": nn.GELU,

@@ -30,8 +30,8 @@ class GAN(Training):
 
     net: Literal["auto", "mlp", "dcgan", "residual"] = opt("auto", "architecture; auto: mlp for points, else dcgan")
     latent: int = opt(100, "size of the latent z ~ N(0, I)")
-    hidden: tuple[int, ...] = opt((256, 512, 1024), "mlp: the generator's hidden layers")
-    critic_hidden: tuple[int, ...] = opt((1024, 512, 256), "mlp: the critic's hidden layers")
+    hidden: tuple[int, ...] = opt((), "mlp: the generator's hidden layers; none: 256,512,1024, for points 128 thrice")
+    critic_hidden: tuple[int, ...] = opt((), "mlp: the critic's hidden layers; none: the generator's from the end")
     width: int = opt(64, "dcgan, residual: channels at the largest resolution, doubling inward")
     max_width: int = opt(512, "dcgan, residual: most channels of a layer")
     activation: str = opt("relu", "the generator's activation")
@@ -192,12 +192,15 @@ def resolve(o: GAN, shape: tuple[int, ...]) -> GAN:
     penalty = row.penalty if o.penalty == "auto" else o.penalty
     net = o.net if o.net != "auto" else ("mlp" if len(shape) == 1 else "dcgan")
     per_sample = bool(objectives.parse_penalty(penalty)) or row.energy
+    hidden = o.hidden or ((128, 128, 128) if len(shape) == 1 else (256, 512, 1024))
     critic_norm = o.critic_norm
     if critic_norm == "auto":
         critic_norm = "batch" if net == "dcgan" and not per_sample else "none"
     o = replace(
         o,
         net=net,
+        hidden=hidden,
+        critic_hidden=o.critic_hidden or hidden[::-1],
         penalty=penalty,
         critic_norm=critic_norm,
         clip=row.clip if o.clip < 0 else o.clip,

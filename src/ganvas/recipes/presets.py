@@ -63,6 +63,7 @@ def mlp_bn() -> GAN:
         net="mlp",
         latent=64,
         hidden=(128, 256, 512, 1024),
+        critic_hidden=(1024, 512, 256),
         norm=True,
         out="sigmoid",
         batch=128,

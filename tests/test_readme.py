@@ -1,0 +1,58 @@
+"""The README is true: its Python runs, its commands exist with the options it gives, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ganvas import recipes
+from ganvas.cli import app, parse_settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("") for line in block.splitlines() if line.startswith("ganvas ")]
+
+
+def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("python")
+    names: dict[str, object] = {}
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["images"].shape == (64, 1, 8, 8)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_its_commands_are_understood(line: str) -> None:
+    arguments = shlex.split(line, comments=True)[1:]
+    app.parse_args(arguments, exit_on_error=False, print_error=False)
+    settings = [b for a, b in zip(arguments, arguments[1:], strict=False) if a == "--set"]
+    if arguments[0] == "train" and len(arguments) > 1:
+        recipes.override(recipes.recipe(arguments[1]), parse_settings(settings))
+
+
+def test_it_names_every_recipe_objective_and_penalty() -> None:
+    from ganvas.objectives import ADVERSARIAL, PENALTIES
+
+    for name in (*recipes.RECIPES, *(set(ADVERSARIAL) - {"dragan-mm"}), *PENALTIES):
+        assert f"`{name}`" in README, name
+
+
+def test_its_links_lead_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_it_has_one_command_to_run_and_one_to_test() -> None:
+    for name, end in (("run", "ganvas train"), ("test", "pytest")):
+        (part,) = re.findall(rf"<!-- {name} -->\n```\n(.*?)\n```\n<!-- /{name} -->", README, re.DOTALL)
+        assert part.endswith(end) and "\n" not in part
