@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from types import MethodType
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,6 +24,7 @@ from benchmarks import tutorial
 from ganvas import data, plan, recipes
 from ganvas.errors import RequestError
 from ganvas.loop import train
+from ganvas.nets.dcgan import Project
 
 FOREVER = 10**9  # steps
 
@@ -61,9 +64,12 @@ def our_loop(name: str, images: data.Dataset, batch: int) -> Iterator[Any]:
 
 
 def their_loop(name: str, images: data.Dataset, batch: int) -> Iterator[Any]:
-    """Steps of the tutorial on the same networks, laid out as torch does by itself."""
+    """Steps of the tutorial on the same networks, laid out and computed as torch does by itself."""
     options = recipes.override(recipes.recipe(name), {"batch": batch})
     modules = recipes.build(options, images, plan.Plan(channels_last=False)).modules
+    for module in modules["generator"].modules():
+        if isinstance(module, Project):
+            module.forward = MethodType(nn.ConvTranspose2d.forward, module)
     pixels = images.items.permute(0, 2, 3, 1).squeeze(3).contiguous().numpy()
     labels = torch.zeros(len(images)) if images.labels is None else images.labels
     loader = DataLoader(tutorial.Pictures(pixels, labels.numpy()), batch_size=batch, shuffle=True, drop_last=True)

@@ -233,3 +233,6 @@ def test_a_hub_snapshot_is_a_folder(own_cache: Path, tmp_path: Path, monkeypatch
     assert (open_data("hf:owner/name").name, len(open_data("hf:owner/name"))) == ("owner/name", 1)
     with pytest.raises(RequestError, match="cannot be had from the hub: 404"):
         open_data("hf:owner/other")
+    (tmp_path / "a.png").rename(tmp_path / "a.parquet")
+    with pytest.raises(RequestError, match="is no folder of images"):
+        open_data("hf:owner/name")

@@ -138,8 +138,17 @@ def test_began_subtracts_k_times_the_fake_energy() -> None:
     game = control.game()
     torch.testing.assert_close(game.critic(real, fake), real - 0.3 * fake)
     torch.testing.assert_close(game.generator(real, fake), fake)
-    control.k.fill_(0.4)  # the game follows its control
-    torch.testing.assert_close(game.critic(real, fake), real - 0.4 * fake)
+
+
+def test_a_loss_can_be_differentiated_after_k_has_moved() -> None:
+    control = Equilibrium(rate=0.1)
+    control.k.fill_(0.3)
+    real, fake = torch.ones(2), torch.full((2,), 0.5, requires_grad=True)
+    loss = control.game().critic(real, fake).sum()
+    control.update(real, fake.detach() / 5)
+    assert control.k > 0.3
+    (slope,) = torch.autograd.grad(loss, fake)
+    torch.testing.assert_close(slope, torch.full((2,), -0.3))  # the k of its own step
 
 
 def test_k_moves_with_the_balance() -> None:

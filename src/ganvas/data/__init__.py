@@ -91,15 +91,15 @@ def _read(spec: str, wanted: Wanted) -> Dataset:
 
 def _reader(path: Path) -> Reader:
     """What reads a path, told by what lies there."""
-    readers: dict[Reader, Callable[[Path], bool]] = {
-        _store: store.is_store,
-        arrays.read_npz: lambda path: path.suffix == ".npz",
-        cifar.read_cifar: cifar.is_cifar,
-        idx.read_idx: idx.is_idx,
-        folder.read_emoji: folder.is_emoji,
-        folder.read_folder: lambda path: path.is_dir() or path.suffix == ".zip",
-    }
-    for reader, matches in readers.items():
+    readers: tuple[tuple[Callable[[Path], bool], Reader], ...] = (
+        (store.is_store, _store),
+        (lambda path: path.suffix == ".npz", arrays.read_npz),
+        (cifar.is_cifar, cifar.read_cifar),
+        (idx.is_idx, idx.read_idx),
+        (folder.is_emoji, folder.read_emoji),
+        (lambda path: path.is_dir() or path.suffix == ".zip", folder.read_folder),
+    )
+    for matches, reader in readers:
         if matches(path):
             return reader
     raise RequestError(f"{path} is no data set; give a folder of images, a .zip of one, an .npz or an IDX file")

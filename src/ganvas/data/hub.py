@@ -23,4 +23,9 @@ def read_hub(repository: str, wanted: Wanted) -> Dataset:
         path = Path(snapshot_download(repository, repo_type="dataset"))
     except (OSError, ValueError) as error:
         raise RequestError(f"'hf:{repository}' cannot be had from the hub: {error}") from error
-    return replace(read_folder(path, wanted), name=repository)
+    try:
+        return replace(read_folder(path, wanted), name=repository)
+    except RequestError as error:
+        raise RequestError(
+            f"'hf:{repository}' is no folder of images, all that is read from the hub: {error}"
+        ) from error

@@ -68,7 +68,9 @@ def log2_steps(size: int) -> tuple[int, int]:
         steps = (size // base).bit_length() - 1
         if 1 <= steps <= 6 and base << steps == size:
             return base, steps
-    raise RequestError(f"this network does not draw {size}×{size}; use --set size=N, N one of 8, 16, 28, 32, 64, 128, 256")
+    raise RequestError(
+        f"this network does not draw {size}×{size}; use --set size=N, N one of 8, 16, 28, 32, 64, 128, 256"
+    )
 
 
 def square(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -32,7 +32,7 @@ class GAN(Training):
     latent: int = opt(100, "size of the latent z ~ N(0, I)")
     hidden: tuple[int, ...] = opt((), "mlp: the generator's hidden layers; none: 256,512,1024, for points 128 thrice")
     critic_hidden: tuple[int, ...] = opt((), "mlp: the critic's hidden layers; none: the generator's from the end")
-    width: int = opt(64, "dcgan, residual: channels at the largest resolution, doubling inward")
+    width: int = opt(64, "dcgan, residual: channels at the largest resolution, doubling inward; 0: by size and device")
     max_width: int = opt(512, "dcgan, residual: most channels of a layer")
     activation: str = opt("relu", "the generator's activation")
     critic_activation: str = opt("leaky", "the critic's activation")
@@ -67,12 +67,17 @@ class GAN(Training):
 
 
 class Game:
-    """The two losses of an adversarial recipe over its networks."""
+    """The two losses of an adversarial recipe over its networks.
 
-    def __init__(self, options: GAN, row: objectives.Objective, generator: Generator, critic: nn.Module) -> None:
-        """`options` as `resolve` leaves them, so that nothing in them says `auto`."""
-        self.options, self.row = options, row
+    Where both players act in one step, one batch of fakes serves both, which saves a third of the generator's work.
+    """
+
+    def __init__(self, options: GAN, generator: Generator, critic: nn.Module, turn: Turn) -> None:
+        """`options` as `resolve` leaves them, so that nothing in them says `auto`; `turn` is the generator's."""
+        row = objectives.objective(options.objective)
+        self.options, self.row, self.turn = options, row, turn
         self.generator, self.critic = generator, critic
+        self.drawn: list[Tensor] = []  # this step's fakes, with their graphs, until the generator takes them
         self.penalties = objectives.parse_penalty(options.penalty)
         self.control = objectives.Equilibrium(options.began_gamma, options.began_rate) if row.energy else None
         self.adaptive = Adaptive(images=options.ada_images) if options.augment == "ada" else None
@@ -85,10 +90,15 @@ class Game:
     def losses(self) -> Adversarial:
         return self.control.game() if self.control is not None else self.row.game
 
+    def draw(self, n: int) -> Tensor:
+        return self.generator(self.generator.prior(n))
+
     def critic_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
-        with torch.no_grad():
-            fake = self.augment(self.generator(self.generator.prior(len(batch.x))))
-            real = self.augment(batch.x)
+        with torch.set_grad_enabled(self.turn.at(step)):
+            drawn = self.draw(len(batch.x))
+        if drawn.requires_grad:
+            self.drawn.append(drawn)
+        real, fake = self.augment(batch.x), self.augment(drawn.detach())
         critic = Remembered(self.critic)
         real_logits, fake_logits = critic(real).float(), critic(fake).float()
         loss = self.losses().critic(real_logits, fake_logits).mean()
@@ -106,7 +116,8 @@ class Game:
         return loss, stats
 
     def generator_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
-        fake_logits = self.critic(self.augment(self.generator(self.generator.prior(len(batch.x)))))
+        fake = self.drawn.pop(0) if self.drawn else self.draw(len(batch.x))
+        fake_logits = self.critic(self.augment(fake))
         with torch.no_grad():  # relativistic losses compare with real items; they send no gradient to the generator
             real_logits = self.critic(self.augment(batch.x)) if self.row.paired else fake_logits
         return self.losses().generator(real_logits, fake_logits).mean(), {}
@@ -186,8 +197,14 @@ NETS: dict[str, Callable[[GAN, tuple[int, ...], int], tuple[Generator, nn.Module
 }
 
 
-def resolve(o: GAN, shape: tuple[int, ...]) -> GAN:
-    """Puts the shape's own choice where the options say `auto`, and refuses pairs that cannot work."""
+def affordable_width(size: int, device: str) -> int:
+    """Channels at the largest resolution of a network that a CPU trains in minutes; twice as many on a GPU."""
+    width = 64 if size < 28 else 32 if size <= 64 else 16
+    return width if device == "cpu" else 2 * width
+
+
+def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
+    """Puts the choice of the shape and the device where the options say `auto`; refuses pairs that cannot work."""
     row = objectives.objective(o.objective)
     penalty = row.penalty if o.penalty == "auto" else o.penalty
     net = o.net if o.net != "auto" else ("mlp" if len(shape) == 1 else "dcgan")
@@ -200,6 +217,7 @@ def resolve(o: GAN, shape: tuple[int, ...]) -> GAN:
         o,
         net=net,
         hidden=hidden,
+        width=o.width or affordable_width(shape[-1], device),
         critic_hidden=o.critic_hidden or hidden[::-1],
         penalty=penalty,
         critic_norm=critic_norm,
@@ -266,12 +284,13 @@ def turns(o: GAN, items: int) -> tuple[Turn, Turn]:
 
 def build(options: GAN, images: Images, plan: Plan) -> System:
     """The networks, optimisers and losses of `options` for items of `images`' shape."""
-    o = resolve(options, images.shape)
+    o = resolve(options, images.shape, plan.device)
     row = objectives.objective(o.objective)
     generator, critic = NETS[o.net](o, images.shape, o.latent if row.energy else 1)
     if row.energy:
         critic = Autoencoder(critic, NETS[o.net](o, images.shape, 1)[0])
-    game = Game(o, row, generator, critic)
+    first, then = turns(o, len(images))
+    game = Game(o, generator, critic, then)
     modules: dict[str, nn.Module] = {"generator": generator, "critic": critic}
     if game.control is not None:
         modules["equilibrium"] = game.control
@@ -285,7 +304,6 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
         module.to(plan.device, memory_format=layout)
 
     ours, theirs = list(generator.parameters()), list(critic.parameters())
-    first, then = turns(o, len(images))
     phases = [
         Phase("critic", theirs, optimizer(o, theirs, o.critic_lr), game.critic_loss, first, rate=rate(o)),
         Phase("generator", ours, optimizer(o, ours, o.lr), game.generator_loss, then, average, rate(o)),

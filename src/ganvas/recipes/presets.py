@@ -10,7 +10,7 @@ def gan() -> GAN:
 
     Objective, penalties and averaging are those that won by measurement (docs/results.md).
     """
-    return GAN(ema=0.999)
+    return GAN(width=0, batch=32, lr=1e-3, ema=0.999)
 
 
 def sine() -> GAN:
