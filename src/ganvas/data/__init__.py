@@ -93,11 +93,11 @@ def _reader(path: Path) -> Reader:
     """What reads a path, told by what lies there."""
     readers: tuple[tuple[Callable[[Path], bool], Reader], ...] = (
         (store.is_store, _store),
-        (lambda path: path.suffix == ".npz", arrays.read_npz),
+        (lambda path: path.suffix.lower() == ".npz", arrays.read_npz),
         (cifar.is_cifar, cifar.read_cifar),
         (idx.is_idx, idx.read_idx),
         (folder.is_emoji, folder.read_emoji),
-        (lambda path: path.is_dir() or path.suffix == ".zip", folder.read_folder),
+        (lambda path: path.is_dir() or path.suffix.lower() == ".zip", folder.read_folder),
     )
     for matches, reader in readers:
         if matches(path):
