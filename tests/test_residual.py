@@ -29,10 +29,10 @@ def test_shapes_at_every_size(size: int, channels: int) -> None:
 
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_signals_keep_unit_order_at_the_start(blocks: int) -> None:
-    generator = ResidualGenerator((3, 64, 64), blocks=blocks, out="linear")
+    generator = ResidualGenerator((3, 32, 32), blocks=blocks, out="linear")
     x = generator(generator.prior(16))
     assert 0.1 < x.std() < 3
-    logits = ResidualCritic((3, 64, 64), blocks=blocks)(torch.randn(64, 3, 64, 64))
+    logits = ResidualCritic((3, 32, 32), blocks=blocks)(torch.randn(16, 3, 32, 32))
     assert 0.01 < logits.std() < 3
 
 
