@@ -15,6 +15,9 @@ from ganvas.loop import EMA, reseed, train
 from ganvas.types import Batch, Phase, Stats, System, Turn
 
 
+ALWAYS = Turn()
+
+
 class Line:
     """A stream of points on y = 2x, a function of the step."""
 
@@ -29,7 +32,7 @@ class Line:
         return Batch(torch.cat([x, 2 * x], 1), None, torch.arange(size))
 
 
-def regression(lr: float = 0.05, noise: float = 0.0, turn: Turn = Turn()) -> tuple[System, nn.Linear]:
+def regression(lr: float = 0.05, noise: float = 0.0, turn: Turn = ALWAYS) -> tuple[System, nn.Linear]:
     """Fits y = wx + b, with dropout-like noise where asked for."""
     torch.manual_seed(0)
     model = nn.Linear(1, 1)

@@ -12,6 +12,7 @@ from ganvas.objectives import (
     ADVERSARIAL,
     Equilibrium,
     accuracy,
+    margins,
     objective,
 )
 
@@ -197,5 +198,5 @@ def test_k_has_no_graph() -> None:
     ],
 )
 def test_accuracy(name: str, real: list[float], fake: list[float], expected: tuple[float, float]) -> None:
-    stats = accuracy(torch.tensor(real), torch.tensor(fake), objective(name))
+    stats = accuracy(*margins(torch.tensor(real), torch.tensor(fake), objective(name)))
     assert (stats["critic/accuracy_real"].item(), stats["critic/accuracy_fake"].item()) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_its_commands_are_understood(line: str) -> None:
     arguments = shlex.split(line, comments=True)[1:]
     app.parse_args(arguments, exit_on_error=False, print_error=False)
-    settings = [b for a, b in zip(arguments, arguments[1:], strict=False) if a == "--set"]
+    settings = [b for a, b in pairwise(arguments) if a == "--set"]
     if arguments[0] == "train" and len(arguments) > 1:
         recipes.override(recipes.recipe(arguments[1]), parse_settings(settings))
 

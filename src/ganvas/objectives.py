@@ -7,7 +7,6 @@ A penalty takes `(critic, real items, fake items)`, both without a graph, and re
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -223,13 +222,20 @@ def parse_penalty(text: str) -> dict[str, float]:
     return weights
 
 
-def accuracy(real: Tensor, fake: Tensor, row: Objective) -> Stats:
-    """The critic's accuracy on real and on fake samples. It falls to 1/2 as the generator succeeds.
+def margins(real: Tensor, fake: Tensor, row: Objective) -> tuple[Tensor, Tensor]:
+    """How far each sample lies on the real side of where the critic is undecided; negative: on the fake side.
 
-    Where only differences of logits mean something, the boundary is midway between the two means.
+    Where only differences of logits mean something, that is midway between the two means.
     """
     if row.energy:
         real, fake = -real, -fake
     boundary = (real.mean() + fake.mean()) / 2 if row.boundary is None else row.boundary
-    share: Callable[[Tensor], Tensor] = lambda hit: hit.float().mean()  # noqa: E731
-    return {"critic/accuracy_real": share(real > boundary), "critic/accuracy_fake": share(fake < boundary)}
+    return real - boundary, fake - boundary
+
+
+def accuracy(real: Tensor, fake: Tensor) -> Stats:
+    """The critic's accuracy on real and on fake samples, from their margins; 1/2 each where it cannot tell."""
+    return {
+        "critic/accuracy_real": (real > 0).float().mean(),
+        "critic/accuracy_fake": (fake < 0).float().mean(),
+    }

@@ -23,6 +23,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def activation(name: str) -> nn.Module:
+    """A new module of ACTIVATIONS; a RequestError with the nearest names where there is none."""
     if name not in ACTIVATIONS:
         raise unknown("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
@@ -43,6 +44,7 @@ OUTPUTS: dict[str, Callable[[], nn.Module]] = {
 
 
 def output(name: str) -> nn.Module:
+    """A new module of OUTPUTS, a generator's last function; a RequestError where there is none of that name."""
     if name not in OUTPUTS:
         raise unknown("output", name, OUTPUTS)
     return OUTPUTS[name]()

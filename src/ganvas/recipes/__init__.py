@@ -15,6 +15,7 @@ from .base import Training, describe, override
 RECIPES: dict[str, Callable[[], Training]] = {
     "gan": presets.gan,
     "sine": presets.sine,
+    "points": presets.points,
     "mlp": presets.mlp,
     "mlp-bn": presets.mlp_bn,
     "mlp-selu": presets.mlp_selu,
