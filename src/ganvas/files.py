@@ -1,9 +1,12 @@
-"""Files that are whole or absent: a reader, or a kill at any moment, never meets half of one."""
+"""Files and folders that are whole or absent: a reader, or a kill at any moment, never meets half of one."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY = ".tmp-"  # the start of every temporary name, so that what a kill leaves behind is recognised
@@ -24,6 +27,26 @@ def write(path: Path, data: bytes) -> None:
     sync(path.parent)
 
 
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, which becomes `target`, flushed to the disk, when the block ends well.
+
+    Raises OSError where it cannot be written, or where `target` is by then a folder with something in it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{target.name}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            sync(file)
+        sync(temporary)
+        temporary.rename(target)
+        sync(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_through(path: Path, data: bytes) -> None:
     """Write `data` to `path` and return once it is on the disk."""
     with path.open("wb") as file:
@@ -32,11 +55,14 @@ def write_through(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sync(folder: Path) -> None:
-    """Flush the names in a folder to the disk, so that a rename survives a power cut (POSIX; elsewhere a no-op)."""
-    if os.name != "posix":
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk, so that a rename survives a power cut.
+
+    Only POSIX lets a folder be opened, and so be flushed.
+    """
+    if path.is_dir() and os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

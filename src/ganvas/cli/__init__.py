@@ -36,6 +36,7 @@ app = App(
     help_format="plaintext",  # markdown would cost a third of the time that --help takes
     version=installed_version,
     suppress_keyboard_interrupt=False,
+    result_action="return_value",  # or it would end the process itself
 )
 
 

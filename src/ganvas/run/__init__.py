@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -75,6 +76,9 @@ class Run:
         given = {"data": data, "steps": steps, "batch": batch}
         settings = {**(options or {}), **{key: value for key, value in given.items() if value is not None}}
         chosen = recipes.override(recipes.recipe(recipe), settings)
+        for name in ("batch", "accumulate", "steps"):
+            if getattr(chosen, name) < 1:
+                raise RequestError(f"{name}={getattr(chosen, name)} is not possible; give 1 or more")
         chosen = replace(chosen, data=lasting(chosen.data))
         dataset = open_items(chosen, seed)
         plan = choose(device, precision)
@@ -196,7 +200,9 @@ class Run:
             self._built = None  # what is in memory may be half a step; what is on the disk is whole
             raise
         if share < 1:
-            raise KeyboardInterrupt(f"stopped and saved at step {self.step}; `ganvas resume {self.path}` goes on")
+            raise KeyboardInterrupt(
+                f"stopped and saved at step {self.step}; `ganvas resume {quote(str(self.path))}` goes on"
+            )
 
     def _settle(self, log: journal.Journal, share: float, last: bool) -> Progress:
         """Log, draw and save what is due after a step; the checkpoint comes last, and seals the rest."""
@@ -258,7 +264,7 @@ class Run:
             mend = "free some space" if error.errno == errno.ENOSPC else "mend that"
             raise WorkError(
                 f"training stopped at step {self.step}: {(error.strerror or str(error)).lower()} "
-                f"({error.filename or self.path}); {self._survivor()}; {mend}, then `ganvas resume {self.path}`"
+                f"({error.filename or self.path}); {self._survivor()}; {mend}, then `ganvas resume {quote(str(self.path))}`"
             ) from error
 
     def _survivor(self) -> str:

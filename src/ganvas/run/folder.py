@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from .. import files
@@ -58,7 +59,7 @@ def emptied(path: Path, overwrite: bool) -> Path:
         )
     if not overwrite:
         raise RequestError(
-            f"{path} holds a run already; `ganvas resume {path}` goes on with it, --overwrite replaces it"
+            f"{path} holds a run already; `ganvas resume {quote(str(path))}` goes on with it, --overwrite replaces it"
         )
     for pattern in OURS:
         for found in path.glob(pattern):

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -53,7 +52,7 @@ class Journal:
         self.board.close()
 
     def clear(self) -> None:
-        self.sums: dict[str, tuple[Tensor, int]] = {}
+        self.sums: dict[str, tuple[Tensor | float, int]] = {}
         self.items, self.busy = 0, 0.0
 
     def resume(self) -> None:
@@ -65,8 +64,8 @@ class Journal:
     def add(self, stats: Stats, items: int) -> None:
         """Count one step over `items` items. Reads no number, since the device may still be computing it."""
         for name, value in stats.items():
-            total, count = self.sums.get(name, (torch.zeros(()), 0))
-            self.sums[name] = (value.detach().float() + total.to(value.device), count + 1)
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = (value.detach().float() + total, count + 1)
         self.items += items
 
     def means(self) -> dict[str, float]:

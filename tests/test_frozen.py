@@ -1,0 +1,143 @@
+"""The generator alone: what its file holds, what loads it, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+import ganvas
+from ganvas import frozen, nets
+from ganvas.errors import RequestError
+from ganvas.frozen import Frozen
+
+
+def small() -> Frozen:
+    torch.manual_seed(0)
+    return frozen.take(nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,)), "mlp", "ab", "cpu")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "generator.safetensors"
+    small().write(path)
+    return path
+
+
+def test_what_is_loaded_is_what_was_written(file: Path) -> None:
+    loaded = ganvas.load(file)
+    assert (loaded.recipe, loaded.class_names) == ("mlp", ("a", "b"))
+    assert not loaded.decoder.training
+    assert torch.equal(loaded.sample(range(5)), small().sample(range(5)))
+    assert torch.equal(ganvas.load(file.parent).sample([3]), loaded.sample([3]))
+    with safe_open(file, "pt") as content:
+        header = json.loads(content.metadata()["ganvas"])
+    assert header["generator"]["options"]["latent"] == 4
+
+
+def test_samples_follow_their_seeds(file: Path) -> None:
+    generator = ganvas.load(file)
+    items = generator.sample([5, 1, 5], batch=2)
+    assert items.shape == (3, 1, 8, 8)
+    torch.testing.assert_close(items[0], items[2])
+    torch.testing.assert_close(generator.sample([1])[0], items[1])
+    assert not torch.equal(items[0], items[1])
+    mean = generator.sample([1, 2], truncation=0.0)
+    torch.testing.assert_close(mean[0], mean[1])
+
+
+def test_a_copy_does_not_follow_training() -> None:
+    generator = nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,)).train()
+    copy = frozen.take(generator, "mlp", (), "cpu")
+    before = copy.sample([0])
+    with torch.no_grad():
+        next(generator.parameters()).add_(1)
+    assert torch.equal(copy.sample([0]), before)
+    assert generator.training
+
+
+class Conditional(nets.MLPGenerator):
+    """Draws its label."""
+
+    def __init__(self, classes: int, shape: tuple[int, ...] = (1, 2, 2), latent: int = 3) -> None:
+        super().__init__(shape, latent, hidden=(4,))
+        self.options = {"classes": classes, "shape": list(shape), "latent": latent}
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        assert label is not None
+        return label.reshape(-1, 1, 1, 1).float().expand(-1, 1, 2, 2)
+
+
+def test_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(nets.GENERATORS, "conditional", Conditional)
+    frozen.take(Conditional(3), "cgan", ("cat", "dog", "7"), "cpu").write(tmp_path / "g.safetensors")
+    generator = ganvas.load(tmp_path / "g.safetensors")
+
+    def drawn(**label: int | str | None) -> list[float]:
+        return generator.sample(range(4), **label)[:, 0, 0, 0].tolist()
+
+    assert drawn() == [0, 1, 2, 0]  # the classes in turn
+    assert drawn(label="dog") == drawn(label=1) == [1, 1, 1, 1]
+    assert drawn(label="7") == [2, 2, 2, 2]  # a name goes before a number
+    with pytest.raises(RequestError, match="unknown label 'dogg'; did you mean dog"):
+        drawn(label="dogg")
+    with pytest.raises(RequestError, match="unknown label '3'"):
+        drawn(label=3)
+    with pytest.raises(RequestError, match="trained without labels"):
+        small().sample([0], label="a")
+
+
+def test_nothing_that_trains_is_loaded(file: Path) -> None:
+    code = f"import ganvas, sys; ganvas.load({str(file)!r}).sample(range(2)); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    ours = {name for name in loaded if name.startswith("ganvas.") and not name.startswith("ganvas.nets.")}
+    assert ours == {"ganvas.errors", "ganvas.files", "ganvas.frozen", "ganvas.latent", "ganvas.nets", "ganvas.types"}
+    assert not {"torch.utils.tensorboard", "matplotlib", "rich"} & set(loaded)
+
+
+class Malice:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("broken-in",)
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pth", "MODEL.PKL", "model.ckpt", "model.safetensors"])
+def test_a_pickle_never_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(pickle.dumps(Malice()))
+    with pytest.raises(RequestError, match=r"is a pickle, and reading one can run code|is not a readable safetensors"):
+        ganvas.load(tmp_path / name)
+    assert not (tmp_path / "broken-in").exists()
+    pickle.loads((tmp_path / name).read_bytes())  # it would have
+    assert (tmp_path / "broken-in").exists()
+
+
+def test_what_cannot_be_loaded_is_explained(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"there is no generator at .*nothing\.safetensors; give a run directory"):
+        ganvas.load(tmp_path / "nothing.safetensors")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RequestError, match="train it for at least one checkpoint"):
+        ganvas.load(tmp_path / "empty")
+
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(RequestError, match="not a readable safetensors file"):
+        ganvas.load(cut)
+
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"w": torch.zeros(1)}, foreign)
+    with pytest.raises(RequestError, match="not a generator of ganvas"):
+        ganvas.load(foreign)
+
+    newer = tmp_path / "newer.safetensors"
+    save_file({"w": torch.zeros(1)}, newer, {"ganvas": json.dumps({"version": 99})})
+    with pytest.raises(RequestError, match="newer ganvas"):
+        ganvas.load(newer)
