@@ -64,7 +64,9 @@ def image_measure(train: data.Dataset, test: data.Dataset, count: int, inception
         print(f"classifier of {train.name}: {figure:.1%} of the test split right")
         candidates.insert(0, ("classifier", network.features, count))
     if "GANVAS_INCEPTION" in os.environ:
-        candidates.append(("inception", inception(Path(os.environ["GANVAS_INCEPTION"])), inception_count))
+        candidates.append(
+            (f"inception of {inception_count}", inception(Path(os.environ["GANVAS_INCEPTION"])), inception_count)
+        )
     spaces = [Space(name, features, n, embed(features, real[:n])) for name, features, n in candidates]
 
     def measure(x: Tensor) -> dict[str, float]:
