@@ -19,6 +19,7 @@ import ganvas
 from ganvas import files
 from ganvas.errors import RequestError, WorkError
 from ganvas.run import Run, checkpoint
+from ganvas.types import Phase, System
 
 # Everything that has a memory: dropout, BEGAN's k, a moving average, ADA's p.
 ALL = {
@@ -322,3 +323,33 @@ def test_ctrl_c_on_the_command_line(tmp_path: Path) -> None:
     assert f"`ganvas resume {path}`" in output
     step = int(output.split("saved at step ")[1].split(";")[0])
     assert checkpoint.steps(path / "checkpoints")[0].name == f"step-{step:06d}"
+
+
+def test_any_optimiser_gets_back_its_state(tmp_path: Path) -> None:
+    """Adafactor's moments have other shapes than its weights; a number may stand among the tensors."""
+
+    def system() -> System:
+        layer = torch.nn.Conv2d(2, 3, 2).to(memory_format=torch.channels_last)
+        params = list(layer.parameters())
+        return System(
+            {"layer": layer}, [Phase("fit", params, torch.optim.Adafactor(params), lambda batch, step: (batch.x, {}))]
+        )
+
+    first, second = system(), system()
+    optimizer, other = first.phases[0].optimizer, second.phases[0].optimizer
+    for p in first.phases[0].params:
+        p.grad = torch.randn_like(p)
+    optimizer.step()
+    weight, weight2 = first.phases[0].params[0], second.phases[0].params[0]
+    optimizer.state[weight]["trust"] = 1.5
+    optimizer.state[weight]["average"] = weight.detach().clone()
+    optimizer.param_groups[0]["lr"] = 0.25
+    checkpoint.write(tmp_path, first, checkpoint.Saved(7, 1.5))
+    assert checkpoint.restore(tmp_path, second) == (7, 1.5)
+    assert torch.equal(weight, weight2)
+    assert other.param_groups[0]["lr"] == 0.25
+    assert set(other.state[weight2]) == set(optimizer.state[weight])
+    for key, value in optimizer.state[weight].items():
+        again = other.state[weight2][key]
+        assert torch.equal(value, again) if isinstance(value, torch.Tensor) else value == again
+    assert other.state[weight2]["average"].is_contiguous(memory_format=torch.channels_last)

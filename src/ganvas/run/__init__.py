@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import torch
@@ -200,9 +199,7 @@ class Run:
             self._built = None  # what is in memory may be half a step; what is on the disk is whole
             raise
         if share < 1:
-            raise KeyboardInterrupt(
-                f"stopped and saved at step {self.step}; `ganvas resume {quote(str(self.path))}` goes on"
-            )
+            raise KeyboardInterrupt(f"stopped and saved at step {self.step}; `{folder.resumption(self.path)}` goes on")
 
     def _settle(self, log: journal.Journal, share: float, last: bool) -> Progress:
         """Log, draw and save what is due after a step; the checkpoint comes last, and seals the rest."""
@@ -264,7 +261,7 @@ class Run:
             mend = "free some space" if error.errno == errno.ENOSPC else "mend that"
             raise WorkError(
                 f"training stopped at step {self.step}: {(error.strerror or str(error)).lower()} "
-                f"({error.filename or self.path}); {self._survivor()}; {mend}, then `ganvas resume {quote(str(self.path))}`"
+                f"({error.filename or self.path}); {self._survivor()}; {mend}, then `{folder.resumption(self.path)}`"
             ) from error
 
     def _survivor(self) -> str:

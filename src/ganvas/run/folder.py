@@ -31,6 +31,11 @@ def claim(out: str | Path | None, name: str, overwrite: bool) -> Path:
         raise RequestError(f"cannot make the run directory {path}: {reason}; choose another with --out") from error
 
 
+def resumption(path: Path) -> str:
+    """The command that goes on with a run."""
+    return f"ganvas resume {quote(str(path))}"
+
+
 def plain(name: str) -> str:
     """A name that is fit for a file."""
     return re.sub(r"[^\w.+-]+", "-", name)
@@ -58,9 +63,7 @@ def emptied(path: Path, overwrite: bool) -> Path:
             f"{path} is not empty and is not a run of ganvas, so it is left alone; choose another with --out"
         )
     if not overwrite:
-        raise RequestError(
-            f"{path} holds a run already; `ganvas resume {quote(str(path))}` goes on with it, --overwrite replaces it"
-        )
+        raise RequestError(f"{path} holds a run already; `{resumption(path)}` goes on with it, --overwrite replaces it")
     for pattern in OURS:
         for found in path.glob(pattern):
             if found.is_dir():
