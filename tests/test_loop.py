@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from ganvas.loop import EMA, reseed, train
 from ganvas.types import Batch, Phase, Stats, System, Turn
 
-
 ALWAYS = Turn()
 
 

@@ -247,14 +247,14 @@ def test_the_newest_two_are_kept_and_leftovers_removed(tmp_path: Path) -> None:
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finish(small(tmp_path / "whole"))
-    run, through = small(tmp_path / "run"), files.write_through
+    run, through = small(tmp_path / "run"), files.sync
 
-    def write_through(path: Path, data: bytes) -> None:
+    def sync(path: Path) -> None:
         if "step-000008" in str(path) and path.name == checkpoint.OPTIMISERS:
             raise OSError(28, "No space left on device", str(path))
-        through(path, data)
+        through(path)
 
-    monkeypatch.setattr(files, "write_through", write_through)
+    monkeypatch.setattr(files, "sync", sync)
     with pytest.raises(WorkError, match=r"step 8: no space left .*step-000004; free some space, then `ganvas resume"):
         finish(run)
     assert [path.name for path in (run.path / "checkpoints").iterdir()] == ["step-000004"]

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..errors import RequestError, WorkError
+from ..files import new_folder
 from ..types import Batch
-from .atomic import new_directory
 
 FORMAT = 1  # of the store that save() writes
 
@@ -113,7 +113,7 @@ class Dataset:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise RequestError(f"{target} already exists; choose another directory for the data set")
         try:
-            with new_directory(target) as folder:
+            with new_folder(target) as folder:
                 np.save(folder / f"{'points' if self.items.ndim == 2 else 'images'}.npy", self.items.cpu().numpy())
                 if self.labels is not None:
                     np.save(folder / "labels.npy", self.labels.cpu().numpy())

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import RequestError
+from ..files import new_folder
 from . import cifar, folder, idx
-from .atomic import new_directory
 from .dataset import Dataset
 from .options import Wanted
 from .store import cache_directory
@@ -138,7 +138,7 @@ def _download(name: str, known: Known) -> None:
     pooch.get_logger().setLevel("WARNING")
     processor = pooch.Untar(members=list(known.unpack), extract_dir=".") if known.unpack else None
     try:
-        with new_directory(cache_directory() / "downloads" / name) as target:
+        with new_folder(cache_directory() / "downloads" / name) as target:
             for file, digest in known.hashes.items():
                 pooch.retrieve(known.url + file, digest, fname=file, path=target, processor=processor)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError

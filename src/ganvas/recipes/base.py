@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -41,7 +41,7 @@ def override(options: Options, settings: Mapping[str, object]) -> Options:
     for key, value in settings.items():
         if key not in hints:
             raise unknown("option", key, hints)
-        if isinstance(value, str) and getattr(hints[key], "__origin__", None) is tuple:
+        if isinstance(value, str) and get_origin(hints[key]) is tuple:
             value = tuple(part for part in value.replace(" ", "").split(",") if part)
         try:
             changes[key] = TypeAdapter(hints[key]).validate_python(value)
@@ -53,8 +53,8 @@ def override(options: Options, settings: Mapping[str, object]) -> Options:
 
 def type_text(hint: Any) -> str:
     """'int', or for a Literal the values it takes: 'adam|rmsprop'."""
-    values = getattr(hint, "__args__", ())
-    if getattr(hint, "__origin__", None) is tuple:
+    values = get_args(hint)
+    if get_origin(hint) is tuple:
         return f"{values[0].__name__},…"
     return "|".join(map(str, values)) if values else hint.__name__
 

@@ -298,12 +298,13 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
         modules["equilibrium"] = game.control
     if game.adaptive is not None:
         modules["augment"] = game.adaptive
-    average = EMA(generator, copy.deepcopy(generator), o.ema) if o.ema else None
+    decoder = copy.deepcopy(generator) if o.ema else generator
+    average = EMA(generator, decoder, o.ema) if o.ema else None
     if average is not None:
         modules["average"] = average
     layout = torch.channels_last if plan.channels_last else torch.contiguous_format
     for module in modules.values():
-        module.to(plan.device, memory_format=layout)
+        module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
 
     ours, theirs = list(generator.parameters()), list(critic.parameters())
     phases = [
@@ -311,4 +312,4 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
         Phase("generator", ours, optimizer(o, ours, o.lr), game.generator_loss, then, average, rate(o)),
     ]
     phases[0].after = game.clip_weights if o.clip else None
-    return System(modules, phases, average.model if average is not None else generator, plan.dtype)
+    return System(modules, phases, decoder, plan.dtype)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,17 +50,10 @@ def write(folder: Path, system: System, saved: Saved) -> None:
     content[STATE] = json.dumps(state | {"sha256": digests}, indent=1).encode()
 
     target = folder / f"step-{saved.step:06d}"
-    temporary = folder / f"{files.TEMPORARY}{os.getpid()}-{target.name}"
-    try:
-        temporary.mkdir(parents=True)
+    with files.new_folder(target) as temporary:
         for name, data in content.items():
-            files.write_through(temporary / name, data)
-        files.sync(temporary)
+            (temporary / name).write_bytes(data)
         shutil.rmtree(target, ignore_errors=True)  # a damaged one, or that of a run that went on from further back
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    files.sync(folder)
     for old in steps(folder)[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 
