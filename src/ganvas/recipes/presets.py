@@ -48,20 +48,22 @@ def points() -> GAN:
     return GAN(
         data="ring",
         objective="r3gan",
-        penalty="r1:0.1+r2:0.1",
+        penalty="r1:0.2+r2:0.2",
         penalty_every=4,
         net="mlp",
         latent=2,
         hidden=(256, 256, 256),
+        critic_hidden=(128, 128, 128),
         norm=False,
-        batch=256,
-        steps=4500,
-        decay=4500,
+        batch=128,
+        steps=9000,
+        decay=9000,
         lr=1e-3,
+        critic_lr=3e-3,
         beta1=0.0,
         beta2=0.99,
         ema=0.999,
-        sample_every=900,
+        sample_every=1500,
     )
 
 
