@@ -10,7 +10,7 @@ def gan() -> GAN:
 
     Objective, penalties and averaging are those that won by measurement (docs/results.md).
     """
-    return GAN(width=0, batch=32, lr=5e-4, ema=0.999)
+    return GAN(width=0, batch=32, lr=5e-4, ema=0.999, steps=4000, sample_every=500)
 
 
 def sine() -> GAN:
