@@ -19,7 +19,8 @@ def train(
 ) -> Iterator[tuple[int, Stats]]:
     """Plays every step in `range(start, steps)` and yields `(step, stats)` after each.
 
-    `batch` is the size of one forward pass; a step sees `batch · accumulate` items, times the processes under torchrun.
+    `batch` is the size of one forward pass; a step sees `batch · accumulate` items. Where the caller has initialised
+    torch.distributed, every process sees as many, and gradients are averaged over all.
     All randomness of a step comes from (seed, rank, step): the caller may draw numbers between steps, and starting at
     `start` with the weights and optimisers of that moment goes on exactly as if nothing had happened.
     """
@@ -102,8 +103,7 @@ class EMA(Module):
     @torch.no_grad()
     def update(self) -> None:
         self.updates += 1
-        n = int(self.updates)
-        decay = min(self.decay, (1 + n) / (10 + n))
+        decay = ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)  # a tensor: no device has to wait
         (source,) = self._source
         for mine, theirs in zip(self.model.parameters(), source.parameters(), strict=True):
             mine.lerp_(theirs, 1 - decay)

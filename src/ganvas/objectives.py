@@ -2,11 +2,13 @@
 
 A critic gives one number a sample: a logit, D(x) before any sigmoid, or for BEGAN an energy, the reconstruction error.
 `real` and `fake` are those numbers, (N,), taken to float32 first, so that no loss is computed in bfloat16.
-A penalty takes `(critic, real items, fake items)`, both without a graph, and returns (N,).
+A penalty takes `(critic, real items, fake items)`, both without a graph, and returns one number for each of the
+critic's judgements: (N,), or (N/m,) where it judges packs of m.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -109,10 +111,11 @@ class Equilibrium(nn.Module):
 
 
 def squared_gradient(critic: Critic, x: Tensor) -> Tensor:
-    """‖∇D(x)‖² for each sample, (N,), differentiable in the critic's weights (a double backward)."""
+    """‖∇D(x)‖² for each judgement, (N,), differentiable in the critic's weights (a double backward)."""
     x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(x).float().sum(), x, create_graph=True)
-    return gradient.float().flatten(1).square().sum(1)
+    logits = critic(x).float()
+    (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    return gradient.float().reshape(len(logits), -1).square().sum(1)
 
 
 def unit_gradient(critic: Critic, x: Tensor) -> Tensor:
@@ -219,6 +222,8 @@ def parse_penalty(text: str) -> dict[str, float]:
             weights[name] = float(weight or 1)
         except ValueError:
             raise RequestError(f"penalty {part!r}: the weight {weight!r} is not a number; write it as r1:1") from None
+        if not 0 <= weights[name] < math.inf:
+            raise RequestError(f"penalty {part!r}: the weight must be finite and at least 0")
     return weights
 
 

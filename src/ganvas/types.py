@@ -75,6 +75,10 @@ class Turn(NamedTuple):
     def at(self, step: int) -> bool:
         return self.start <= step % self.period < self.stop
 
+    def before(self, step: int) -> int:
+        """How many times the phase has acted before `step`, at which it acts."""
+        return step // self.period * (self.stop - self.start) + step % self.period - self.start
+
 
 @dataclass
 class Phase:

@@ -95,12 +95,11 @@ def normal_init(module: nn.Module) -> None:
             nn.init.zeros_(m.bias)
 
 
-def apply_spectral_norm(module: nn.Module) -> nn.Module:
+def apply_spectral_norm(module: nn.Module) -> None:
     """Spectral normalisation of every linear and convolutional layer in place (Miyato et al. 2018)."""
     for m in list(module.modules()):
-        if isinstance(m, nn.Conv2d | nn.Linear):
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             spectral_norm(m)
-    return module
 
 
 class Pack(nn.Module):
@@ -151,6 +150,14 @@ class MinibatchDiscrimination(nn.Module):
         return torch.cat([x, closeness.to(x.dtype)], 1)
 
 
+class Logits(nn.Linear):
+    """A critic's last layer, in float32 even under autocast: logits that are compared must not be rounded."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
 class Head(nn.Module):
     """The critic's last layer, behind the batch statistics that see collapse. (N, C, …) -> (N,) or (N, outputs)"""
 
@@ -161,7 +168,7 @@ class Head(nn.Module):
         self.statistics = nn.Sequential(MinibatchStddev() if stddev else nn.Identity(), nn.Flatten())
         if discrimination:
             self.statistics.append(MinibatchDiscrimination(features, discrimination))
-        self.linear = nn.Linear(features + discrimination, outputs)
+        self.linear = Logits(features + discrimination, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.linear(self.statistics(x))

@@ -29,7 +29,7 @@ class MLPGenerator(Generator):
         self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], math.prod(shape)), output(out))
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.layers(z.flatten(1)).reshape(-1, *self.shape)
+        return self.layers(z.reshape(len(z), -1)).reshape(-1, *self.shape)
 
 
 class MLPCritic(nn.Module):

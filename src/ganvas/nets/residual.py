@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import RequestError
-from .blocks import Generator, MinibatchStddev, Pack, log2_steps, output, square
+from .blocks import Generator, Logits, MinibatchStddev, Pack, log2_steps, output, square
 
 LEAK = 0.2
 LEAKY_GAIN = math.sqrt(2 / (1 + LEAK**2))  # keeps the variance through a leaky ReLU (He et al. 2015)
@@ -136,7 +136,7 @@ class ResidualCritic(nn.Module):
         features = widths[-1] + minibatch_stddev
         layers += [MinibatchStddev()] if minibatch_stddev else []
         layers += [scaled(nn.Conv2d(features, features, base, groups=features, bias=False)), nn.Flatten()]
-        layers += [scaled(nn.Linear(features, outputs)), *([nn.Flatten(0)] if outputs == 1 else [])]
+        layers += [scaled(Logits(features, outputs)), *([nn.Flatten(0)] if outputs == 1 else [])]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

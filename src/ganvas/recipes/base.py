@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -11,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from ..errors import RequestError, unknown
 
 
-def opt(default: Any, meaning: str) -> Any:
-    """A documented option of a recipe: its default, and what `ganvas recipes NAME` says of it."""
-    return field(default=default, metadata={"meaning": meaning})
+def opt(default: Any, meaning: str, low: float = 0, high: float = math.inf) -> Any:
+    """A documented option of a recipe: its default, what `ganvas recipes NAME` says of it, the bounds of numbers."""
+    return field(default=default, metadata={"meaning": meaning, "bounds": (low, high)})
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Training:
     data: str = opt("digits", "the data set that is used where none is named")
     size: int = opt(0, "side of the square images, in pixels; 0: the data's own")
     channels: int = opt(0, "1 grey, 3 colour; 0: the data's own")
-    batch: int = opt(64, "images in one forward pass")
-    accumulate: int = opt(1, "forward passes whose gradients one step averages")
-    steps: int = opt(2000, "training steps, where neither --steps nor --minutes is given")
+    batch: int = opt(64, "images in one forward pass", low=1)
+    accumulate: int = opt(1, "forward passes whose gradients one step averages", low=1)
+    steps: int = opt(2000, "training steps, where neither --steps nor --minutes is given", low=1)
     log_every: int = opt(50, "steps between two lines of the log")
     sample_every: int = opt(250, "steps between two sample grids")
     checkpoint_every: int = opt(500, "steps between two checkpoints")
@@ -48,7 +49,17 @@ def override(options: Options, settings: Mapping[str, object]) -> Options:
         except ValidationError as error:
             reason = error.errors()[0]["msg"].lower()
             raise RequestError(f"--set {key}={value}: {reason}; it is of type {type_text(hints[key])}") from None
+    for f in fields(options):
+        check_bounds(f.name, changes.get(f.name), *f.metadata["bounds"])
     return replace(options, **changes)
+
+
+def check_bounds(name: str, value: object, low: float, high: float) -> None:
+    """A RequestError where a number, or one of a tuple's, is out of its bounds; anything else passes."""
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int | float) and not low <= number <= high:
+            limit = f"between {low:g} and {high:g}" if high < math.inf else f"at least {low:g}"
+            raise RequestError(f"--set {name}={number:g}: it must be {limit}")
 
 
 def type_text(hint: Any) -> str:

@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import Parameter
 from torch.optim import Adam, Optimizer, RMSprop
 
 from .. import objectives
-from ..augment import Adaptive, diff_augment
 from ..errors import RequestError
 from ..loop import EMA
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
-from ..nets.blocks import Autoencoder
+from ..nets.blocks import Autoencoder, apply_spectral_norm
 from ..plan import Plan
-from ..types import Adversarial, Batch, Images, Phase, Stats, System, Turn
+from ..types import Images, Phase, System, Turn
 from .base import Training, opt
+from .game import Game
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class GAN(Training):
     """Options of the adversarial recipes."""
 
     net: Literal["auto", "mlp", "dcgan", "residual"] = opt("auto", "architecture; auto: mlp for points, else dcgan")
-    latent: int = opt(100, "size of the latent z ~ N(0, I)")
-    hidden: tuple[int, ...] = opt((), "mlp: the generator's hidden layers; none: 256,512,1024, for points 128 thrice")
-    critic_hidden: tuple[int, ...] = opt((), "mlp: the critic's hidden layers; none: the generator's from the end")
+    latent: int = opt(100, "size of the latent z ~ N(0, I)", low=1)
+    hidden: tuple[int, ...] = opt(
+        (), "mlp: the generator's hidden layers; none: 256,512,1024, for points 128 thrice", 1
+    )
+    critic_hidden: tuple[int, ...] = opt((), "mlp: the critic's hidden layers; none: the generator's from the end", 1)
     width: int = opt(64, "dcgan, residual: channels at the largest resolution, doubling inward; 0: by size and device")
-    max_width: int = opt(512, "dcgan, residual: most channels of a layer")
+    max_width: int = opt(512, "dcgan, residual: most channels of a layer", low=1)
     activation: str = opt("relu", "the generator's activation")
     critic_activation: str = opt("leaky", "the critic's activation")
     norm: bool = opt(True, "mlp, dcgan: batch normalisation in the generator")
@@ -41,108 +43,29 @@ class GAN(Training):
         "auto", "normalisation in the critic; auto: batch for dcgan, unless a gradient penalty forbids it"
     )
     out: Literal["tanh", "sigmoid", "linear"] = opt("tanh", "the generator's last function; points need linear")
-    dropout: float = opt(0.0, "dropout in the critic")
+    dropout: float = opt(0.0, "dropout in the critic", high=0.99)
     minibatch_stddev: bool = opt(False, "the critic sees the batch's standard deviation")
     minibatch_discrimination: int = opt(0, "kernels of minibatch discrimination in the critic; 0: none")
-    pack: int = opt(1, "samples that the critic judges together (PacGAN)")
+    pack: int = opt(1, "samples that the critic judges together (PacGAN)", low=1)
     objective: str = opt("ns", f"one of {', '.join(objectives.ADVERSARIAL)}")
     penalty: str = opt("auto", f"name:weight+… of {', '.join(objectives.PENALTIES)}; auto: the objective's own")
-    penalty_every: int = opt(1, "steps between two uses of the penalty, whose weight grows by as much (lazy)")
-    clip: float = opt(-1.0, "clip the critic's weights to ±clip; 0: do not; -1: as the objective's paper does")
+    penalty_every: int = opt(1, "critic's turns between two uses of the penalty, which then weighs as much more", 1)
+    clip: float = opt(-1.0, "clip the critic's weights to ±clip; 0: do not; -1: as the objective's paper does", -1)
     began_gamma: float = opt(0.5, "BEGAN's diversity ratio γ")
     began_rate: float = opt(0.001, "BEGAN's λₖ")
     optimizer: Literal["adam", "rmsprop"] = opt("adam", "optimiser of both players")
     lr: float = opt(2e-4, "the generator's learning rate")
     critic_lr: float = opt(0.0, "the critic's learning rate; 0: the generator's")
-    beta1: float = opt(0.5, "Adam's β₁")
-    beta2: float = opt(0.999, "Adam's β₂")
+    beta1: float = opt(0.5, "Adam's β₁", high=0.9999)
+    beta2: float = opt(0.999, "Adam's β₂", high=0.99999)
     warmup: int = opt(0, "steps over which the learning rate rises from 0")
-    decay: int = opt(0, "step at which the learning rate, by a cosine, has fallen to 0; 0: constant")
+    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
     critic_steps: int = opt(0, "critic's turns in a row; 0: as the objective's paper does")
-    generator_steps: int = opt(1, "generator's turns in a row")
+    generator_steps: int = opt(1, "generator's turns in a row", low=1)
     turns: Literal["steps", "epochs"] = opt("steps", "the unit of the turns")
-    ema: float = opt(0.0, "decay of the generator's moving average, which is what is sampled; 0: none")
+    ema: float = opt(0.0, "decay of the generator's moving average, which is what is sampled; 0: none", high=0.99999)
     augment: Literal["none", "diffaugment", "ada"] = opt("none", "augmentation of what the critic sees")
-    ada_images: int = opt(500_000, "images in which ADA's probability can rise from 0 to 1")
-
-
-class Game:
-    """The two losses of an adversarial recipe over its networks.
-
-    Where both players act in one step, one batch of fakes serves both, which saves a third of the generator's work.
-    """
-
-    def __init__(self, options: GAN, generator: Generator, critic: nn.Module, turn: Turn) -> None:
-        """`options` as `resolve` leaves them, so that nothing in them says `auto`; `turn` is the generator's."""
-        row = objectives.objective(options.objective)
-        self.options, self.row, self.turn = options, row, turn
-        self.generator, self.critic = generator, critic
-        self.drawn: list[Tensor] = []  # this step's fakes, with their graphs, until the generator takes them
-        self.penalties = objectives.parse_penalty(options.penalty)
-        self.control = objectives.Equilibrium(options.began_gamma, options.began_rate) if row.energy else None
-        self.adaptive = Adaptive(images=options.ada_images) if options.augment == "ada" else None
-
-    def augment(self, x: Tensor) -> Tensor:
-        if self.adaptive is not None:
-            return self.adaptive(x)
-        return diff_augment(x) if self.options.augment == "diffaugment" else x
-
-    def losses(self) -> Adversarial:
-        return self.control.game() if self.control is not None else self.row.game
-
-    def draw(self, n: int) -> Tensor:
-        return self.generator(self.generator.prior(n))
-
-    def critic_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
-        with torch.set_grad_enabled(self.turn.at(step)):
-            drawn = self.draw(len(batch.x))
-        if drawn.requires_grad:
-            self.drawn.append(drawn)
-        real, fake = self.augment(batch.x), self.augment(drawn.detach())
-        critic = Remembered(self.critic)
-        real_logits, fake_logits = critic(real).float(), critic(fake).float()
-        loss = self.losses().critic(real_logits, fake_logits).mean()
-        real_margin, fake_margin = objectives.margins(real_logits.detach(), fake_logits.detach(), self.row)
-        stats = objectives.accuracy(real_margin, fake_margin)
-        if step % self.options.penalty_every == 0:
-            for name, weight in self.penalties.items():
-                penalty = objectives.PENALTIES[name](critic, real, fake).mean()
-                stats[f"critic/{name}"] = penalty.detach()
-                loss = loss + weight * self.options.penalty_every * penalty
-        if self.control is not None:
-            stats |= self.control.update(real_logits.detach(), fake_logits.detach())
-        if self.adaptive is not None:
-            self.adaptive.update(real_margin.repeat_interleave(self.options.pack))
-            stats |= self.adaptive.stats()
-        return loss, stats
-
-    def generator_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
-        fake = self.drawn.pop(0) if self.drawn else self.draw(len(batch.x))
-        fake_logits = self.critic(self.augment(fake))
-        with torch.no_grad():  # relativistic losses compare with real items; they send no gradient to the generator
-            real_logits = self.critic(self.augment(batch.x)) if self.row.paired else fake_logits
-        return self.losses().generator(real_logits, fake_logits).mean(), {}
-
-    @torch.no_grad()
-    def clip_weights(self) -> None:
-        for p in self.critic.parameters():
-            p.clamp_(-self.options.clip, self.options.clip)
-
-
-class Remembered:
-    """A critic that does not judge the same tensor twice within one loss: penalties share the game's forward pass."""
-
-    def __init__(self, critic: nn.Module) -> None:
-        self.critic = critic
-        self.judged: list[tuple[Tensor, Tensor]] = []
-
-    def __call__(self, x: Tensor) -> Tensor:
-        for seen, logits in self.judged:
-            if seen is x:
-                return logits
-        logits = self.critic(x)
-        self.judged.append((x, logits))
-        return logits
+    ada_images: int = opt(500_000, "images in which ADA's probability can rise from 0 to 1", low=1)
 
 
 # -- networks ----------------------------------------------------------------------------------------------------------
@@ -186,7 +109,7 @@ def dcgan(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.M
 
 def residual(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.Module]:
     """R3GAN's pair."""
-    generator = ResidualGenerator(shape, o.latent, o.width, o.max_width)
+    generator = ResidualGenerator(shape, o.latent, o.width, o.max_width, out=o.out)
     critic = ResidualCritic(shape, o.width, o.max_width, minibatch_stddev=o.minibatch_stddev, pack=o.pack)
     return generator, critic
 
@@ -225,6 +148,7 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
         clip=row.clip if o.clip < 0 else o.clip,
         critic_steps=o.critic_steps or row.critic_steps,
         critic_lr=o.critic_lr or o.lr,
+        decay=o.steps if o.decay < 0 else o.decay,
         out="linear" if len(shape) == 1 else o.out,
     )
     check(o, row, shape)
@@ -267,12 +191,12 @@ def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
 
 
 def rate(o: GAN) -> Callable[[int], float]:
-    """The factor of the learning rate at a step: linear warm-up, then a cosine to 0 at `decay`."""
+    """The factor of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`."""
 
     def at(step: int) -> float:
         rise = min(1.0, (step + 1) / o.warmup) if o.warmup else 1.0
         fall = (1 + math.cos(math.pi * min(1.0, step / o.decay))) / 2 if o.decay else 1.0
-        return rise * fall
+        return rise * max(fall, 0.01)
 
     return at
 
@@ -290,16 +214,19 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
     row = objectives.objective(o.objective)
     generator, critic = NETS[o.net](o, images.shape, o.latent if row.energy else 1)
     if row.energy:
-        critic = Autoencoder(critic, NETS[o.net](o, images.shape, 1)[0])
+        decoder = NETS[o.net](replace(o, norm=False), images.shape, 1)[0]
+        if o.critic_norm == "spectral":
+            apply_spectral_norm(decoder)
+        critic = Autoencoder(critic, decoder)
     first, then = turns(o, len(images))
-    game = Game(o, generator, critic, then)
+    game = Game(o, generator, critic, first, then)
     modules: dict[str, nn.Module] = {"generator": generator, "critic": critic}
     if game.control is not None:
         modules["equilibrium"] = game.control
     if game.adaptive is not None:
         modules["augment"] = game.adaptive
-    decoder = copy.deepcopy(generator) if o.ema else generator
-    average = EMA(generator, decoder, o.ema) if o.ema else None
+    sampled = copy.deepcopy(generator) if o.ema else generator
+    average = EMA(generator, sampled, o.ema) if o.ema else None
     if average is not None:
         modules["average"] = average
     layout = torch.channels_last if plan.channels_last else torch.contiguous_format
@@ -312,4 +239,5 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
         Phase("generator", ours, optimizer(o, ours, o.lr), game.generator_loss, then, average, rate(o)),
     ]
     phases[0].after = game.clip_weights if o.clip else None
-    return System(modules, phases, decoder, plan.dtype)
+    precision = plan.dtype if len(images.shape) == 3 else torch.float32  # bfloat16 would blur points by 1 %
+    return System(modules, phases, sampled, precision)
