@@ -102,8 +102,25 @@ def test_train_and_test_folders_are_splits(pictures: Path, tmp_path: Path) -> No
     pictures.rename(top / "train")
     train, test = open_data(str(top)), open_data(str(top), split="test")
     assert (len(train), train.class_names) == (6, ("blue", "lime", "red"))
-    assert (len(test), test.class_names) == (1, ())
+    assert (len(test), test.class_names) == (1, train.class_names)
+    assert train.labels is not None and test.labels is not None
+    assert (train.labels.tolist(), test.labels.tolist()) == ([0, 0, 1, 1, 2, 2], [2])
     assert (test.items == 255).all()
+
+
+def test_labels_from_words_are_numbered_over_both_splits(pictures: Path, tmp_path: Path) -> None:
+    top = tmp_path / "data"
+    (top / "test").mkdir(parents=True)
+    for name in "ab":
+        Image.new("RGB", (16, 16), "white").save(top / "test" / f"{name}.png")
+    pictures.rename(top / "train")
+    train, test = open_data(str(top)), open_data(str(top), split="test")
+    assert (train.class_names, test.class_names, test.labels) == (("blue", "lime", "red"), (), None)  # none in test
+    (top / "labels.csv").write_text("file,label\ntrain/red/0.png,warm\ntest/a.png,cold\ntest/b.png,warm\n")
+    train, test = open_data(str(top)), open_data(str(top), split="test")
+    assert (train.class_names, test.class_names) == (("cold", "warm", "unlabelled"), ("cold", "warm"))
+    assert train.labels is not None and test.labels is not None
+    assert (train.labels.tolist(), test.labels.tolist()) == ([2, 2, 2, 2, 1, 2], [0, 1])
 
 
 def test_captions_labels_and_attributes_from_words(pictures: Path) -> None:
@@ -114,9 +131,9 @@ def test_captions_labels_and_attributes_from_words(pictures: Path) -> None:
     (pictures / "labels.csv").write_text("file,label,warmth,note\nred/0.png,warm,0.9,x\nblue/0.png,cold,0.1,y\n")
     data = open_data(str(pictures))
     assert data.captions == ("a blue field", "blue again", "", "", "a red field", "")
-    assert data.class_names == ("cold", "unlabelled", "warm")
+    assert data.class_names == ("cold", "warm", "unlabelled")
     assert data.labels is not None
-    assert data.labels.tolist() == [0, 1, 1, 1, 2, 1]
+    assert data.labels.tolist() == [0, 2, 2, 2, 1, 2]
     assert data.attributes is not None
     assert list(data.attributes) == ["warmth"]
     assert data.attributes["warmth"][[0, 4]].tolist() == pytest.approx([0.1, 0.9])

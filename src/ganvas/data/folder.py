@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from ..errors import RequestError
-from .arrays import labelled
 from .dataset import Dataset, Origin
 from .decode import SUFFIXES, Unreadable, decode, dimensions
 from .options import Wanted
@@ -25,11 +24,12 @@ from .store import Rows, cached
 from .tree import Folder, Tree, Zip
 from .words import Words, emoji_words, read_words
 
-VERSION = 1  # of the decoding, raised whenever pixels or words change, for the cache's sake
+VERSION = 2  # of the decoding, raised whenever pixels or words change, for the cache's sake
 CHUNK = 256  # files decoded ahead of the one that is written
 SURVEYED = 1000  # files whose headers choose the size
 SIZES = (256, 128, 64, 32, 16, 8)  # that may be chosen
 EMOJI = "img/google/64/"
+UNTOLD = ("(top)", "unlabelled")  # the classes of pictures in no sub-folder, and of those without a label
 
 T = TypeVar("T")
 Read = Callable[[Tree], dict[str, Words]]
@@ -44,38 +44,48 @@ def read_emoji(path: Path, wanted: Wanted) -> Dataset:
     """The 64x64 pictures of npm's emoji-datasource-google, with their names and categories."""
     wanted.only_train("emoji")
     tree = Folder(path)
-    files = [file for file in _pictures(tree) if file.startswith(EMOJI)]
-    return _read(tree, files, wanted._replace(size=wanted.size or 64), "emoji", lambda tree: emoji_words(tree, EMOJI))
+    files = {file: file for file in _pictures(tree) if file.startswith(EMOJI)}
+    wanted = wanted._replace(size=wanted.size or 64)
+    return _read(tree, list(files), files, wanted, "emoji", lambda tree: emoji_words(tree, EMOJI))
 
 
 def read_folder(path: Path, wanted: Wanted) -> Dataset:
-    """Every picture below `path`, a folder or a .zip. Sub-folders are classes, unless words give labels."""
+    """Every picture below `path`, a folder or a .zip. Sub-folders are classes, unless words give labels.
+
+    The classes of `train` and `test` are numbered together, so that a number means the same in both.
+    """
     tree = Zip(path) if path.is_file() else Folder(path)
     files = _pictures(tree)
     if not files:
         raise RequestError(f"{path} holds no images; put some there ({', '.join(SUFFIXES)})")
     tops = dict(zip(files, _top_folders(files), strict=True))
+    below = {file: file for file in files}
     if {"train", "test"} <= set(tops.values()):
+        skip = _shared(files) + 1
+        below = {file: "/".join(PurePosixPath(file).parts[skip:]) for file in files if tops[file] in ("train", "test")}
         files = [file for file in files if tops[file] == wanted.split]
     else:
         wanted.only_train(str(path))
-    return _read(tree, files, wanted, path.stem, read_words)
+    return _read(tree, files, below, wanted, path.stem, read_words)
 
 
 def _pictures(tree: Tree) -> list[str]:
     return [file for file in tree.files if PurePosixPath(file).suffix.lower() in SUFFIXES]
 
 
-def _read(tree: Tree, files: list[str], wanted: Wanted, name: str, words: Read) -> Dataset:
+def _read(tree: Tree, files: list[str], below: dict[str, str], wanted: Wanted, name: str, words: Read) -> Dataset:
+    """The pictures `files`; `below` holds those of every split, each with its path within its split."""
     key = f"{name}-{VERSION}-{tree.stamp()}-{wanted.split}-{wanted.size or 'auto'}-{wanted.channels or 'auto'}"
-    return cached(key, lambda: _decoded(tree, files, wanted, name, words(tree)))
+    return cached(key, lambda: _decoded(tree, files, below, wanted, name, words(tree)))
 
 
-def _decoded(tree: Tree, files: list[str], wanted: Wanted, name: str, words: dict[str, Words]) -> Dataset:
+def _decoded(
+    tree: Tree, files: list[str], below: dict[str, str], wanted: Wanted, name: str, words: dict[str, Words]
+) -> Dataset:
     """The pictures of these files, with what is said of them."""
     pixels, pictures, unreadable = _pixels(tree, files, wanted)
     kept = list(pictures)
-    labels, class_names = _classes(kept, words, tree.place)
+    labels, class_names = _classes(kept, below, words)
     said = [words.get(file, Words()) for file in kept]
     sides = sorted(pictures.values(), key=lambda side: side[0] * side[1])
     return Dataset(
@@ -140,20 +150,39 @@ def _survey(tree: Tree, files: list[str]) -> int:
     return next((size for size in SIZES if size <= median), SIZES[-1])
 
 
-def _classes(files: list[str], words: dict[str, Words], place: str) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Labels and class names: as the words say or, where they say none, the sub-folders."""
-    told = [words[file].label if file in words else None for file in files]
-    if any(told):
-        return labelled(np.array([label or "unlabelled" for label in told]), place)
-    names = _top_folders(files)
-    return labelled(np.array(names), place) if len(set(names)) > 1 else (None, ())
+def _classes(files: list[str], below: dict[str, str], words: dict[str, Words]) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Labels and class names: as the words say or, where they say none, the sub-folders.
+
+    Classes are numbered over every split. What is untold comes last, and only where it is met among `files`, so that
+    a test split without classes adds none to train.
+    """
+    told = {file: words[file].label if file in words else None for file in below}
+    if any(told.values()):
+        names = {file: label or "unlabelled" for file, label in told.items()}
+    else:
+        names = dict(zip(below, _top_folders(list(below.values())), strict=True))
+    own = [names[file] for file in files]
+    known = {*names.values()}.difference(UNTOLD)
+    if not known.intersection(own) or (len(known.union(own)) == 1 and not any(told.values())):
+        return None, ()
+    classes = sorted(known.union(own), key=lambda name: (name in UNTOLD, name))
+    numbers = {name: i for i, name in enumerate(classes)}
+    return torch.tensor([numbers[name] for name in own]), tuple(classes)
 
 
 def _top_folders(files: list[str]) -> list[str]:
     """The first folder of each file below those that all share: an archive often holds all in one folder."""
-    folders = [PurePosixPath(file).parts[:-1] for file in files]
-    depth = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False)))
-    return [folder[depth] if len(folder) > depth else "(top)" for folder in folders]
+    depth = _shared(files)
+    return [folder[depth] if len(folder) > depth else "(top)" for folder in map(_folders, files)]
+
+
+def _shared(files: list[str]) -> int:
+    """How many folders, from the top, all files share."""
+    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*map(_folders, files), strict=False)))
+
+
+def _folders(file: str) -> tuple[str, ...]:
+    return PurePosixPath(file).parts[:-1]
 
 
 def _attributes(said: list[Words]) -> dict[str, Tensor] | None:
