@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ import ganvas
 from ganvas import files
 from ganvas.errors import RequestError, WorkError
 from ganvas.run import Run, checkpoint
+from ganvas.run.budget import Progress
+from ganvas.run.progress import each
 from ganvas.types import Phase, System
 
 # Everything that has a memory: dropout, BEGAN's k, a moving average, ADA's p.
@@ -226,6 +229,40 @@ def test_no_whole_checkpoint_is_an_error_that_destroys_nothing(tmp_path: Path) -
     assert checkpoint.steps(run.path / "checkpoints") == paths
 
 
+def test_a_checkpoint_that_cannot_be_read_now_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, through = finish(small(tmp_path / "run")), Path.read_bytes
+    paths = checkpoint.steps(run.path / "checkpoints")
+
+    def read_bytes(path: Path) -> bytes:
+        if path == paths[0] / checkpoint.MODEL:
+            raise PermissionError(13, "Permission denied", str(path))
+        return through(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(WorkError, match=r"cannot read .*step-000012/model\.safetensors: permission denied; mend that"):
+        Run(run.path).advance()
+    assert checkpoint.steps(run.path / "checkpoints") == paths
+
+
+def test_a_checkpoint_of_a_newer_layout_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small(tmp_path / "run")
+    with monkeypatch.context() as newer:
+        newer.setattr(checkpoint, "VERSION", 2)
+        finish(run)
+    paths = checkpoint.steps(run.path / "checkpoints")
+    with pytest.raises(WorkError, match=r"step-000012 was written by a newer ganvas \(layout 2\); update ganvas"):
+        Run(run.path).advance()
+    assert checkpoint.steps(run.path / "checkpoints") == paths
+
+
+def test_other_names_among_the_checkpoints_are_left_alone(tmp_path: Path) -> None:
+    run = finish(small(tmp_path / "run"))
+    stray = run.path / "checkpoints" / "step-000004.bak"
+    stray.mkdir()
+    assert ganvas.resume(run.path, steps=16, progress=False).step == 16
+    assert stray.exists()
+
+
 def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
     run = finish(small(tmp_path / "run"))
     record = json.loads((run.path / "recipe.json").read_bytes())
@@ -289,27 +326,70 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     assert [path.name for path in checkpoint.steps(run.path / "checkpoints")] == ["step-000001"]
 
 
+def interrupt_within(run: Run, step: int, times: int) -> None:
+    """Ctrl-C while the step is computed."""
+    system, _ = run._open()
+    last = system.phases[-1]
+
+    def after() -> None:
+        if run.step + 1 == step:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+
+    last.after = after
+
+
 def test_ctrl_c_ends_after_the_step_and_saves(tmp_path: Path) -> None:
     finish(small(tmp_path / "whole"))
     run, seen = small(tmp_path / "run"), []
+    interrupt_within(run, 6, times=1)
     with pytest.raises(KeyboardInterrupt, match="stopped and saved at step 6; `ganvas resume"):
         for progress in run.advance():
             seen.append(progress.step)
-            if progress.step == 5:
-                signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # the loop's own code is its own
     assert seen == [1, 2, 3, 4, 5, 6]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     ganvas.resume(run.path, progress=False)
     same(run.path, outcome(tmp_path / "whole"))
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     run = small(tmp_path / "run")
+    interrupt_within(run, 6, times=2)
     with pytest.raises(KeyboardInterrupt) as stop:
-        for _ in run.advance():
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
+        finish(run)
     assert stop.value.args == ()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert checkpoint.steps(run.path / "checkpoints")[0].name == "step-000004"
+
+
+def test_ctrl_c_while_a_step_is_shown(tmp_path: Path) -> None:
+    def show(progress: Progress) -> None:
+        if progress.step == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    run = small(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt, match="stopped and saved at step 6"):
+        each(run.advance(), show)
+    assert checkpoint.steps(run.path / "checkpoints")[0].name == "step-000006"
+
+
+def test_closing_saves_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small(tmp_path / "run")
+    with closing(run.advance()) as steps:
+        for progress in steps:
+            if progress.step == 5:
+                break
+        assert checkpoint.steps(run.path / "checkpoints")[0].name == "step-000004"
+    assert checkpoint.steps(run.path / "checkpoints")[0].name == "step-000005"
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    steps = run.advance()
+    next(steps)
+    monkeypatch.setattr(checkpoint, "write", full)
+    with pytest.raises(WorkError, match=r"step 6: no space left .*step-000005; free some space"):
+        steps.close()
 
 
 def test_ctrl_c_on_the_command_line(tmp_path: Path) -> None:

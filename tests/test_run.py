@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def test_the_record_names_the_request_and_where_it_ran(run: Run) -> None:
     assert record["torch"] == torch.__version__
     assert (record["recipe"], record["seed"], record["budget"]) == ("mlp", 3, {"steps": 6, "minutes": None})
     assert record["plan"]["device"] == "cpu"
+    assert record["threads"] == torch.get_num_threads()
     options = record["options"]
     assert (options["data"], options["hidden"], options["batch"], options["dropout"]) == ("digits", [8], 8, 0.3)
     told = record["data"]
@@ -146,6 +148,9 @@ def test_minutes_end_training_at_a_step_and_add_up(tmp_path: Path, monkeypatch: 
         now += 25.0
     assert resumed.step == 4 + 3  # the 75 seconds before are counted
     assert resumed.seconds == pytest.approx(75 + 50, abs=1e-2)
+    with pytest.raises(RequestError, match=r"--minutes 1: .* has trained 2\.08 minutes already; give more"):
+        resumed.advance(minutes=1)
+    assert Run(resumed.path).budget == (None, 2)
 
 
 def test_budgets() -> None:
@@ -224,6 +229,29 @@ def test_changed_data_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", images=images[:30])
     with pytest.raises(RequestError, match=r"data\.npz' is not what .* began with \(40 items then, 30 now\)"):
         ganvas.resume(run.path, steps=9, progress=False)
+
+
+def test_files_that_cannot_be_read_are_told_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for i in range(4):
+        Image.new("L", (8, 8), 60 * i).save(tmp_path / f"{i}.png")
+        (tmp_path / f"broken{i}.png").write_bytes(b"not a picture")
+    run = train(tmp_path / "run", data=str(tmp_path), steps=1)
+    assert f"4 files of {tmp_path} cannot be read and are left out: broken0.png, broken1.png, broken2.png, ..." in [
+        message.getMessage() for message in caplog.records
+    ]
+    assert (run.record["data"]["count"], run.record["data"]["unreadable"]) == (4, 4)
+
+
+def test_other_threads_are_told(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    record = json.loads((run.path / "recipe.json").read_text())
+    opened = Run(run.path)
+    with caplog.at_level(logging.WARNING):
+        opened.advance()
+        assert caplog.text == ""
+        opened = Run(run.path)
+        opened.record["threads"] = record["threads"] + 3
+        opened.advance()
+    assert "began with 4 threads and goes on with 1" in caplog.text
 
 
 def test_data_at_a_relative_path_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,13 @@ items, `checkpoints/` what training remembers, and `generator.safetensors` the g
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import platform
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -34,6 +36,9 @@ from .progress import track
 
 SHOWN = 64  # images in a sample grid: seeds 0-63
 POINTS = 2000  # points in a sample plot
+NAMED = 3  # of the files that cannot be read, in a warning
+
+logger = logging.getLogger(__name__)
 
 
 class Run:
@@ -91,12 +96,14 @@ class Run:
             "options": recipes.to_json(chosen),
             "seed": seed,
             "plan": asdict(plan),
+            "threads": torch.get_num_threads(),
             "budget": Budget(None if minutes else chosen.steps, minutes)._asdict(),
             "data": {
                 "fingerprint": dataset.fingerprint,
                 "count": len(dataset),
                 "shape": dataset.shape,
                 "class_names": dataset.class_names,
+                "unreadable": len(dataset.origin.unreadable),
             },
         }
         folder.write_record(path, record)
@@ -104,19 +111,24 @@ class Run:
         run._built = system, dataset.to(plan.device)
         return run
 
-    def advance(self, steps: int | None = None, minutes: float | None = None) -> Iterator[Progress]:
+    def advance(self, steps: int | None = None, minutes: float | None = None) -> Generator[Progress, None, None]:
         """Train until the budget is spent, from where the newest checkpoint stands; yields after every step.
 
-        `steps` or `minutes`, both counted from the start of the run, replace its budget. Ctrl-C ends training after the
-        step, saves, and raises KeyboardInterrupt; a second one stops at once. Leaving the loop early saves too.
+        `steps` or `minutes`, both counted from the start of the run, replace its budget. Ctrl-C within a step ends
+        training after it, saves, and raises KeyboardInterrupt; a second one stops at once. Leaving the loop early saves
+        as soon as the iterator is closed: by its `close()`, by `contextlib.closing`, or when Python collects it.
 
-        Raises RequestError where the data has changed, WorkError where a loss is not finite or a file cannot be
-        written: the checkpoints on the disk then survive.
+        Raises RequestError where the data has changed or that much is spent already, WorkError where a loss is not
+        finite or a file cannot be written: the checkpoints on the disk then survive.
         """
         budget = Budget(steps, minutes).check()
         system, dataset = self._open()
         if steps is not None and steps < self.step:
             raise RequestError(f"--steps {steps}: {self.path} has trained {self.step} steps already; give more")
+        if minutes is not None and 60 * minutes < self.seconds:
+            raise RequestError(
+                f"--minutes {minutes:g}: {self.path} has trained {self.seconds / 60:.3g} minutes already; give more"
+            )
         if steps or minutes:
             self.budget = budget
             self.record["budget"] = budget._asdict()
@@ -157,18 +169,25 @@ class Run:
                     f"{len(dataset)} now); put the old data back, or train a new run"
                 )
             choose(plan.device, plan.precision)  # refuses what this machine lacks
+            threads = torch.get_num_threads()
+            if plan.device == "cpu" and self.record.get("threads", threads) != threads:
+                logger.warning(
+                    "%s began with %d threads and goes on with %d, which may change the last bits of what it computes; "
+                    "OMP_NUM_THREADS=%d keeps them",
+                    *(self.path, self.record["threads"], threads, self.record["threads"]),
+                )
             system = assemble(self.options, dataset, plan, self.record["seed"])
             files.clean(self.path)
             self.step, self.seconds = checkpoint.restore(self.path / "checkpoints", system)
             self._built = system, dataset.to(plan.device)
         return self._built
 
-    def _train(self, system: System, dataset: Dataset) -> Iterator[Progress]:
+    def _train(self, system: System, dataset: Dataset) -> Generator[Progress, None, None]:
         """The loop behind `advance`."""
         o, share = self.options, self.budget.share(self.step, self.seconds)
         if share >= 1:
             return
-        begin, last = time.perf_counter() - self.seconds, False
+        begin, last, interrupt = time.perf_counter() - self.seconds, False, threading.Event()
         steps = train(
             system,
             dataset,
@@ -179,22 +198,27 @@ class Run:
             accumulate=o.accumulate,
         )
         try:
-            with self._writing(), deferred() as interrupt, journal.Journal(self.path, self.step) as log:
-                if self.step == 0:
-                    self._draw(log)
-                log.resume()
+            with self._writing(), journal.Journal(self.path, self.step) as log:
                 while not last:
-                    step, stats = next(steps)
-                    log.add(stats, o.batch * o.accumulate)
-                    self.step, self.seconds = step + 1, time.perf_counter() - begin
-                    share = self.budget.share(self.step, self.seconds)
-                    last = share >= 1 or interrupt.is_set()
-                    yield self._settle(log, share, last)
-                    log.resume()
-        except GeneratorExit:  # the caller has left the loop, between two steps
-            if not last:
-                self._save()
-            raise
+                    with deferred(interrupt):  # the caller's own code gets its Ctrl-C as ever
+                        if self.step == 0:
+                            self._draw(log)
+                        log.resume()
+                        step, stats = next(steps)
+                        log.add(stats, o.batch * o.accumulate)
+                        self.step, self.seconds = step + 1, time.perf_counter() - begin
+                        share = self.budget.share(self.step, self.seconds)
+                        last = share >= 1 or interrupt.is_set()
+                        progress = self._settle(log, share, last)
+                    try:
+                        yield progress
+                    except KeyboardInterrupt:  # that the caller hands on
+                        interrupt.set()
+                    except GeneratorExit:  # the caller has left the loop
+                        if not last:
+                            with deferred(interrupt):
+                                self._save()
+                        return
         except BaseException:
             self._built = None  # what is in memory may be half a step; what is on the disk is whole
             raise
@@ -270,8 +294,14 @@ class Run:
 
 
 def open_items(options: recipes.Training, seed: int) -> Dataset:
-    """The data set that the options ask for."""
-    return open_data(options.data, size=options.size or None, channels=options.channels or None, seed=seed, track=track)
+    """The data set that the options ask for; warns of files in it that cannot be read."""
+    dataset = open_data(
+        options.data, size=options.size or None, channels=options.channels or None, seed=seed, track=track
+    )
+    if unreadable := dataset.origin.unreadable:
+        names = ", ".join(file for file, _ in unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
+        logger.warning("%d files of %s cannot be read and are left out: %s", len(unreadable), options.data, names)
+    return dataset
 
 
 def assemble(options: recipes.Training, dataset: Dataset, plan: Plan, seed: int) -> System:

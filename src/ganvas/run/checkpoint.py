@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,16 +62,20 @@ def write(folder: Path, system: System, saved: Saved) -> None:
 def restore(folder: Path, system: System) -> Saved:
     """Load the newest undamaged checkpoint into a freshly built system; `Saved(0, 0)` where there is none at all.
 
-    Damaged ones are named, and removed once an older one has been loaded. Raises WorkError where none can be.
+    Damaged ones are named, and removed once an older one has been loaded. Raises WorkError where none can be, where a
+    file cannot be read at the moment, and where a newer ganvas wrote one: nothing is removed then.
     """
     damaged: list[Path] = []
     for path in steps(folder):
         try:
             state, model, optimisers = read(path)
-        except (OSError, ValueError, KeyError) as error:
+        except (FileNotFoundError, ValueError, KeyError) as error:
             logger.warning("the checkpoint %s is damaged (%s), so the one before it is used", path, error)
             damaged.append(path)
             continue
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise WorkError(f"cannot read {error.filename or path}: {reason}; mend that, then resume") from error
         try:
             load_weights(system, model)
             load_optimisers(system, optimisers, state["optimisers"])
@@ -89,12 +94,21 @@ def restore(folder: Path, system: System) -> Saved:
 
 def steps(folder: Path) -> list[Path]:
     """The checkpoints of a folder, the newest first."""
-    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+    found = ((re.fullmatch(r"step-(\d+)", path.name), path) for path in folder.glob("step-*"))
+    return [path for _, path in sorted(((int(name[1]), path) for name, path in found if name), reverse=True)]
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
-    """(state, model, optimisers) of a checkpoint. Raises OSError, ValueError or KeyError where it is damaged."""
+    """(state, model, optimisers) of a checkpoint.
+
+    Raises FileNotFoundError, ValueError or KeyError where it is damaged, any other OSError where it cannot be read at
+    the moment, and WorkError where a newer ganvas wrote it.
+    """
     state = json.loads((path / STATE).read_bytes())
+    if state["version"] > VERSION:
+        raise WorkError(
+            f"{path} was written by a newer ganvas (layout {state['version']}); update ganvas to resume from it"
+        )
     digests = state.pop("sha256")
     content = {STATE: plain(state), **{name: (path / name).read_bytes() for name in (MODEL, OPTIMISERS)}}
     for name, data in content.items():

@@ -10,16 +10,15 @@ from types import FrameType
 
 
 @contextmanager
-def deferred() -> Iterator[threading.Event]:
+def deferred(asked: threading.Event) -> Iterator[None]:
     """While it lasts, the first Ctrl-C sets the event and tears nothing apart; the second interrupts at once.
 
     Only where Python's own handler is in place: in other threads, under `nohup` or within a host that has its own, the
     event is never set.
     """
-    asked = threading.Event()
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield asked
+        yield
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -29,6 +28,6 @@ def deferred() -> Iterator[threading.Event]:
 
     signal.signal(signal.SIGINT, handle)
     try:
-        yield asked
+        yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
@@ -13,21 +13,36 @@ from rich.text import Text
 from .budget import Progress
 
 
-def follow(steps: Iterable[Progress], console: Console | None = None) -> None:
+def follow(steps: Generator[Progress, None, None], console: Console | None = None) -> None:
     """Train to the end, and show how it goes."""
     console = console or Console(highlight=False, soft_wrap=True)
     if not (console.is_terminal or console.is_jupyter):
-        for progress in steps:
+
+        def tell(progress: Progress) -> None:
             if progress.means is not None:
                 console.print(line(progress))
+
+        each(steps, tell)
         return
     columns = (TextColumn("step {task.fields[step]:,}"), BarColumn(), Left(), TextColumn("{task.fields[text]}"))
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("train", total=1.0, step=0, text="")
-        for progress in steps:
+
+        def move(progress: Progress) -> None:
             if progress.means is not None:
                 bar.update(task, text=summary(progress))
             bar.update(task, completed=progress.share, step=progress.step)
+
+        each(steps, move)
+
+
+def each(steps: Generator[Progress, None, None], show: Callable[[Progress], None]) -> None:
+    """Show every step. Ctrl-C while one is shown is handed to the training, which ends as if it had come within."""
+    for progress in steps:
+        try:
+            show(progress)
+        except KeyboardInterrupt as stop:
+            steps.throw(stop)
 
 
 def track(names: Sequence[str]) -> Iterable[str]:
