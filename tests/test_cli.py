@@ -216,6 +216,23 @@ def test_sample_writes_a_grid_an_archive_and_pictures(trained: Path, tmp_path: P
         assert np.ptp(arrays["images"].astype(int), axis=0).max() <= 1
 
 
+def test_sample_into_a_directory_with_a_dot(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "there.png").mkdir()
+    for out in (f"{tmp_path}/out.v2/", str(tmp_path / "there.png")):
+        assert cli.main(["sample", str(trained), "--seeds", "7", "--out", out]) == 0
+        assert [file.name for file in Path(out).iterdir()] == ["seed0007.png"]
+
+
+def test_an_archive_holds_its_arrays_alone_on_any_numpy(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before numpy 2.1, every keyword of savez was an array to store."""
+    stored: set[str] = set()
+    monkeypatch.setattr(np, "savez_compressed", lambda file, **arrays: stored.update(arrays))
+    assert cli.main(["sample", str(trained), "--seeds", "7", "--out", str(tmp_path / "s.npz")]) == 0
+    assert stored == {"images", "seeds"}
+
+
 def test_sample_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = ganvas.train("sine", out=tmp_path / "run", steps=1, device="cpu", precision="fp32", progress=False)
     file = str(run.path / "generator.safetensors")
@@ -256,6 +273,6 @@ def test_lines_elsewhere_than_on_a_terminal() -> None:
 
 def test_a_bar_on_a_terminal() -> None:
     console = Console(force_terminal=True, width=120, record=True)
-    follow(iter([Progress(1, 1.0, 0.5), Progress(2, 2.0, 1.0, MEANS, 99.0)]), console)
+    follow((p for p in (Progress(1, 1.0, 0.5), Progress(2, 2.0, 1.0, MEANS, 99.0))), console)
     shown = console.export_text()
     assert "step 2" in shown and "critic 1.250" in shown and "99 images/s" in shown

@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from ..errors import RequestError, WorkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from ..run import Run
     from ..run.budget import Progress
@@ -127,7 +127,7 @@ def sample(
     run: Annotated[Path, Parameter(help="A run directory, or its generator.safetensors.")],
     /,
     *,
-    out: Annotated[Path, Parameter(help="grid.png, samples.npz, or a directory for one PNG a seed.")],
+    out: Annotated[str, Parameter(help="grid.png, samples.npz, or a directory for one PNG a seed.")],
     seeds: Annotated[str, Parameter(help="Such as 0-35,42: a seed always gives the same latent.")] = "0-63",
     label: Annotated[str | None, Parameter(help="Class, by name or number, where the generator knows classes.")] = None,
     truncation: Annotated[float, Parameter(help="Below 1: more typical, less varied.")] = 1.0,
@@ -165,7 +165,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in (setting.split("=", 1) for setting in settings)}
 
 
-def follow(run: Run, steps: Iterator[Progress]) -> None:
+def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
     """Train while showing it, then say where the pictures lie and what can be done with them."""
     from ..run.progress import clock
     from ..run.progress import follow as show_progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from io import BytesIO
 from pathlib import Path
@@ -29,19 +30,26 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def write_samples(generator: Frozen, seeds: list[int], label: str | None, truncation: float, out: Path) -> None:
-    """Draw one item a seed, and write what `out` names: a .png grid, an .npz, or a directory of PNGs."""
-    if out.suffix.lower() not in ("", ".png", ".npz"):
-        raise RequestError(f"--out {out}: {out.suffix} is not written; name a .png, an .npz or a directory")
+def write_samples(generator: Frozen, seeds: list[int], label: str | None, truncation: float, out: str) -> None:
+    """Draw one item a seed, and write what `out` names: a .png grid, an .npz, or a directory of PNGs.
+
+    A directory is one that exists, or whose name ends with a separator or has no suffix.
+    """
+    path = Path(out)
+    kind = "" if out.endswith(("/", os.sep)) or path.is_dir() else path.suffix.lower()
+    if kind not in ("", ".png", ".npz"):
+        raise RequestError(f"--out {out}: {path.suffix} is not written; name a .png, an .npz or a directory/")
     points = len(generator.decoder.shape) == 1
-    if points and out.suffix == "":
+    if points and kind == "":
         raise RequestError(f"--out {out}: points have no picture each; name a .png for a plot of all, or an .npz")
     items = generator.sample(seeds, truncation=truncation, label=label)
     try:
-        if out.suffix.lower() == ".npz":
-            write_npz(items, seeds, generator.labels(seeds, label), out)
+        if kind == ".npz":
+            write_npz(items, seeds, generator.labels(seeds, label), path)
+        elif kind == ".png":
+            write_grid(items, path)
         else:
-            write_pictures(items, seeds, out)
+            write_pictures(items, seeds, path)
     except OSError as error:
         raise WorkError(f"cannot write {out}: {(error.strerror or str(error)).lower()}") from error
     print(f"{len(seeds):,} samples in {out}")
@@ -58,22 +66,24 @@ def write_npz(items: Tensor, seeds: list[int], labels: Tensor | None, out: Path)
     if labels is not None:
         arrays["labels"] = labels.numpy()
     buffer = BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType] - no array is called allow_pickle
     files.write(out, buffer.getvalue())
 
 
+def write_grid(items: Tensor, out: Path) -> None:
+    """One PNG of all: a grid of images, a plot of points."""
+    from .. import media
+
+    media.save_png(media.scatter(items) if items.ndim == 2 else media.grid(items), out)
+
+
 def write_pictures(items: Tensor, seeds: list[int], out: Path) -> None:
-    """One PNG of all, or one a seed, at its own size, in a directory."""
+    """One PNG a seed, at its own size, in a directory."""
     from PIL import Image
 
     from .. import media
 
-    if items.ndim == 2:
-        media.save_png(media.scatter(items), out)
-    elif out.suffix:
-        media.save_png(media.grid(items), out)
-    else:
-        for seed, pixels in zip(seeds, media.to_uint8(items), strict=True):
-            media.save_png(
-                Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels), out / f"seed{seed:04d}.png"
-            )
+    for seed, pixels in zip(seeds, media.to_uint8(items), strict=True):
+        media.save_png(
+            Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels), out / f"seed{seed:04d}.png"
+        )
