@@ -19,8 +19,8 @@ def sine() -> GAN:
 
     Latent N(0, I₂), binary cross-entropy, Adam 1e-3, 300 epochs of 1,024 points. The source's text gives the critic an
     input of "256, 2" and the generator three hidden layers; the sizes here are those that chain. What is sampled is
-    a moving average, the rates fall to 0, the critic's begins twice as high, and Adam's β are 0 and 0.99: without
-    these the generator keeps circling the curve.
+    a moving average, the rates fall to a hundredth, the critic's begins twice as high, and Adam's β are 0 and 0.99:
+    without these the generator keeps circling the curve.
     """
     return GAN(
         data="sine",
@@ -45,7 +45,7 @@ def sine() -> GAN:
 
 
 def points() -> GAN:
-    """R3GAN for 2-D points (ring, grid, spiral): perceptrons, R1 and R2 at every fourth step, the rate falling to 0."""
+    """R3GAN for 2-D points (ring, grid, spiral): perceptrons, R1 and R2 at every fourth step, and a falling rate."""
     return GAN(
         data="ring",
         objective="r3gan",
