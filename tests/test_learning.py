@@ -38,8 +38,16 @@ def test_r3gan_finds_every_mode(name: str, count: int, share: float, seed: int, 
     assert report.high_quality >= share
 
 
-@pytest.mark.parametrize("objective", sorted(set(ADVERSARIAL) - {"mm", "dragan-mm"}))
+# Where the paper's own weights are too strong for modes that are a hundredth of the ring's radius, weaker ones.
+SETTINGS: dict[str, dict[str, object]] = {
+    **{name: {} for name in ADVERSARIAL if name != "dragan-mm"},
+    "wgan-gp": {"penalty": "gp:0.1", "critic_steps": 2, "steps": 6000},
+    "dragan": {"penalty": "dragan:0.1"},
+}
+
+
+@pytest.mark.parametrize("objective", SETTINGS)
 def test_every_objective_finds_most_of_the_ring(objective: str, tmp_path: Path) -> None:
-    options = {"objective": objective, "penalty": "auto", "penalty_every": 1}
-    run = ganvas.train("points", "ring", steps=5000, options=options, out=tmp_path / "run", progress=False)
+    options = {"objective": objective, "penalty": "auto", "penalty_every": 1, "steps": 5000} | SETTINGS[objective]
+    run = ganvas.train("points", "ring", options=options, out=tmp_path / "run", progress=False)
     assert mode_report(run.sample(SAMPLES), *modes("ring")).modes >= 6

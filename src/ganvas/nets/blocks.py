@@ -151,11 +151,11 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class Logits(nn.Linear):
-    """A critic's last layer, in float32 even under autocast: logits that are compared must not be rounded."""
+    """A critic's last layer, not rounded under autocast, since it is differences of logits that count."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float())
+            return super().forward(x.to(self.weight.dtype))
 
 
 class Head(nn.Module):
