@@ -125,7 +125,7 @@ class Run:
         system, dataset = self._open()
         if steps is not None and steps < self.step:
             raise RequestError(f"--steps {steps}: {self.path} has trained {self.step} steps already; give more")
-        if minutes is not None and 60 * minutes < self.seconds:
+        if minutes is not None and minutes != self.budget.minutes and 60 * minutes < self.seconds:
             raise RequestError(
                 f"--minutes {minutes:g}: {self.path} has trained {self.seconds / 60:.3g} minutes already; give more"
             )
