@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..errors import RequestError, unknown
-from . import arrays, cifar, folder, hub, idx, points, shapes, store
+from . import arrays, cifar, folder, hub, idx, points, shapes, stacked, store
 from .dataset import Dataset, Modes, Origin
 from .known import KNOWN, read_known
 from .options import Track, Wanted, untracked
@@ -31,6 +31,7 @@ NAMES = {
     "spiral": "50,000 points along a spiral",
     "fashion-mnist": "70,000 articles of clothing, grey 28x28, ten classes",
     "mnist": "70,000 handwritten digits, grey 28x28, ten classes",
+    "stacked-mnist": "154,000 triples of handwritten digits, colour 28x28, 1,000 classes",
     "cifar10": "60,000 photographs, colour 32x32, ten classes",
     "emoji": "3,786 emoji, colour 64x64, with names and categories",
 }
@@ -75,6 +76,8 @@ def _read(spec: str, wanted: Wanted) -> Dataset:
         return shapes.read_shapes(wanted)
     if spec in points.DRAWN:
         return points.DRAWN[spec](np.random.default_rng((wanted.seed, wanted.split == "test")))
+    if spec == "stacked-mnist":
+        return stacked.read_stacked(wanted)
     if spec in KNOWN:
         return read_known(spec, wanted)
     if spec.startswith("hf:"):
