@@ -121,7 +121,7 @@ def test_a_pickle_never_runs(name: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_cannot_be_loaded_is_explained(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"there is no generator at .*nothing\.safetensors; give a run directory"):
+    with pytest.raises(RequestError, match=r"there is no file at .*nothing\.safetensors; give a run directory"):
         ganvas.load(tmp_path / "nothing.safetensors")
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match="train it for at least one checkpoint"):
@@ -134,7 +134,7 @@ def test_what_cannot_be_loaded_is_explained(file: Path, tmp_path: Path) -> None:
 
     foreign = tmp_path / "foreign.safetensors"
     save_file({"w": torch.zeros(1)}, foreign)
-    with pytest.raises(RequestError, match="not a generator of ganvas"):
+    with pytest.raises(RequestError, match="not a network of ganvas"):
         ganvas.load(foreign)
 
     newer = tmp_path / "newer.safetensors"

@@ -14,20 +14,20 @@ SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
 
 # A module may import what stands below its own row. Within a row, the first two stay apart from one another.
 LAYERS = (
-    ("types", "errors", "files"),
+    ("types", "errors", "files", "unpickle"),
     ("objectives", "nets", "data", "augment", "sample", "latent", "metrics"),
-    ("loop", "plan", "monitor", "frozen"),
+    ("loop", "plan", "monitor", "frozen", "features", "media"),
     ("paint", "evaluate"),
     ("recipes",),
-    ("run", "media"),
+    ("run",),
     ("__init__", "cli", "studio"),
     ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PLAIN = {"torch", "numpy"}  # all that the first two rows need
-READERS = {"data": {"PIL", "sklearn", "pooch", "huggingface_hub"}}
+READERS = {"data": {"PIL", "sklearn", "pooch", "huggingface_hub"}, "types": {"PIL"}}
 UNWANTED = {"torchvision", "pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-UNPICKLERS = {"data/cifar.py"}  # what a data set is published as, read with every name refused but arrays
+UNPICKLERS = {"unpickle.py"}  # what a data set is published as, read with every name refused but arrays
 HEAVY = ("torch", "numpy", "PIL", "matplotlib", "sklearn", "tensorboard", "pooch", "safetensors")
 
 FILES = sorted(SOURCE.rglob("*.py"))

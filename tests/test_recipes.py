@@ -228,12 +228,12 @@ def test_turns_repeat_k_critic_and_m_generator_steps() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    at = rate(GAN(warmup=10, decay=100))
+    at = rate(warmup=10, decay=100)
     assert at(0) == pytest.approx(0.1)
     assert at(9) == pytest.approx(1.0, abs=0.03)
     assert at(50) == pytest.approx(0.5)
     assert at(100) == at(500) == 0.01  # training longer still trains
-    assert rate(GAN())(12345) == 1
+    assert rate(0, 0)(12345) == 1
 
 
 def test_auto_follows_the_objective_and_the_shape() -> None:

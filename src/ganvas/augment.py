@@ -34,13 +34,17 @@ def _color(x: Tensor) -> Tensor:
     return mean + (x - mean) * (contrast + 0.5)
 
 
-def _translation(x: Tensor) -> Tensor:
+def translate(x: Tensor, down: int, right: int, border: str = "constant") -> Tensor:
+    """Move every image by whole pixels, up to `down` and `right` either way; `border` is the mode of `F.pad`."""
     n, c, h, w = x.shape
-    down, right = round(h / 8), round(w / 8)
-    x = F.pad(x, (right, right, down, down))
+    x = F.pad(x, (right, right, down, down), border)
     row = torch.randint(0, 2 * down + 1, (n, 1, 1, 1), device=x.device) + torch.arange(h, device=x.device)[:, None]
     col = torch.randint(0, 2 * right + 1, (n, 1, 1, 1), device=x.device) + torch.arange(w, device=x.device)
     return x.gather(2, row.expand(n, c, h, x.shape[3])).gather(3, col.expand(n, c, h, w))
+
+
+def _translation(x: Tensor) -> Tensor:
+    return translate(x, round(x.shape[2] / 8), round(x.shape[3] / 8))
 
 
 def _cutout(x: Tensor) -> Tensor:
@@ -52,6 +56,11 @@ def _cutout(x: Tensor) -> Tensor:
     col = torch.arange(w, device=x.device) - left
     hole = (row >= 0) & (row < h // 2) & (col >= 0) & (col < w // 2)  # (N, 1, H, W)
     return x.masked_fill(hole, 0.0)
+
+
+def mirror(x: Tensor) -> Tensor:
+    """Mirror half of the images, left to right."""
+    return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
 
 
 POLICIES = {"color": _color, "translation": _translation, "cutout": _cutout}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,10 +15,16 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from . import files
+from .errors import RequestError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 READABLE = 48  # pixels: smaller images are enlarged to about this, by whole factors, so that they stay crisp
 PAPER = (255, 255, 255)
 INK = (90, 90, 90)
+CAPTION, GAP = 24, 16  # pixels above, and between, two grids side by side
+NUMBERED = 20  # classes: the cells of a larger confusion matrix have no room for numbers
 
 
 def to_uint8(x: Tensor) -> NDArray[np.uint8]:
@@ -47,19 +55,22 @@ def side_by_side(fake: Tensor, real: Tensor) -> Image.Image:
     """Two grids, each under a thin caption: generated images on the left, real ones on the right."""
     left, right = grid(fake), grid(real)
     font = ImageFont.load_default(size=14)
-    caption, gap = 24, 16
-    sheet = Image.new("RGB", (left.width + gap + right.width, caption + max(left.height, right.height)), PAPER)
+    sheet = Image.new("RGB", (left.width + GAP + right.width, CAPTION + max(left.height, right.height)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for text, image, x in (("generated", left, 0), ("real", right, left.width + gap)):
-        draw.text((x + image.width / 2, caption / 2 + 2), text, INK, font, anchor="mm")
-        sheet.paste(image, (x, caption))
+    for text, image, x in (("generated", left, 0), ("real", right, left.width + GAP)):
+        draw.text((x + image.width / 2, CAPTION / 2 + 2), text, INK, font, anchor="mm")
+        sheet.paste(image, (x, CAPTION))
     return sheet
+
+
+def left_side(sheet: Image.Image) -> Image.Image:
+    """The left one of two equal grids that `side_by_side` put together, without its caption."""
+    return sheet.crop((0, CAPTION, (sheet.width - GAP) // 2, sheet.height))
 
 
 def scatter(fake: Tensor, real: Tensor | None = None) -> Image.Image:
     """Points (N, 2) in the units of their data, the generated ones over the real ones where those are given."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # here, since it is slow to import and images need none
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # here, since it is slow to import and images need none
 
     frame = (fake if real is None else real).detach().cpu().numpy()  # of the real, so that a run's pictures compare
     low, high = frame.min(0), frame.max(0)
@@ -77,9 +88,85 @@ def scatter(fake: Tensor, real: Tensor | None = None) -> Image.Image:
     axes.tick_params(colors="#5a5a5a", labelsize=8)
     for side in axes.spines.values():
         side.set_color("#c9ced6")
+    return rendered(figure)
+
+
+def confusion(counts: Tensor, class_names: Sequence[str], title: str = "") -> Image.Image:
+    """A confusion matrix: `counts` (true, taken for) of items, each row shaded by its shares and numbered in them."""
+    from matplotlib.figure import Figure
+
+    classes = len(class_names)
+    shares = (counts / counts.sum(1, keepdim=True).clamp(min=1)).cpu().numpy()  # an absent class is a row of zeros
+    side = min(10.0, 2 + 0.45 * classes)
+    figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
+    axes = figure.add_subplot(xlabel="taken for", ylabel="is")
+    axes.set_title(title, fontsize=10)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.tick_params(colors="#5a5a5a", labelsize=8, length=0)
+    if classes <= NUMBERED:
+        axes.set_xticks(range(classes), class_names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(classes), class_names)
+        for true, taken in zip(*shares.nonzero(), strict=True):
+            share = float(shares[true, taken])
+            colour = "white" if share > 0.5 else "#30343b"
+            axes.text(
+                taken, true, f"{100 * share:.{int(share < 0.1)}f}", color=colour, fontsize=8, ha="center", va="center"
+            )
+    for edge in axes.spines.values():
+        edge.set_color("#c9ced6")
+    return rendered(figure)
+
+
+def rendered(figure: Figure) -> Image.Image:
+    """The picture of a Matplotlib figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def fitted(image: Image.Image, longest: int) -> Image.Image:
+    """An RGB copy whose longer side is at most `longest` pixels."""
+    copy = image.convert("RGB")
+    copy.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return copy
+
+
+def encode_clip(frames: Sequence[Image.Image], fps: float) -> tuple[str, bytes]:
+    """Frames of one size as a clip that repeats: (media type, bytes).
+
+    H.264 in MP4 where the extra [video] is installed, else an animated WebP, which every browser shows as well.
+    """
+    if find_spec("imageio_ffmpeg"):
+        return "video/mp4", encode_mp4(frames, fps)
+    buffer = BytesIO()
+    frames[0].save(
+        buffer, "WEBP", save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, quality=75
+    )
+    return "image/webp", buffer.getvalue()
+
+
+def encode_mp4(frames: Sequence[Image.Image], fps: float) -> bytes:
+    """Frames of one size as H.264 in MP4, of an even size, since browsers play 4:2:0 alone.
+
+    Raises RequestError where the extra [video] is missing.
+    """
+    try:
+        from imageio_ffmpeg import write_frames  # pyright: ignore[reportMissingImports]
+    except ModuleNotFoundError as error:
+        raise RequestError("an MP4 needs imageio-ffmpeg; pip install 'ganvas[video]'") from error
+    size = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        writer = write_frames(
+            path, size, fps=fps, codec="libx264", macro_block_size=2, output_params=["-movflags", "+faststart"]
+        )
+        writer.send(None)
+        for frame in frames:
+            writer.send(frame.convert("RGB").crop((0, 0, *size)).tobytes())
+        writer.close()
+        return path.read_bytes()
 
 
 def save_png(image: Image.Image, path: Path) -> None:

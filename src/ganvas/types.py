@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Stats = dict[str, Tensor]  # scalar, detached; a logging step reports their means
 
@@ -94,11 +98,25 @@ class Phase:
     after: Callable[[], None] | None = None  # after each optimiser step: WGAN's clipping
 
 
+class Examination(NamedTuple):
+    """What a system shows of itself at the sampling steps."""
+
+    picture: Image
+    figures: dict[str, float]  # measured on held-out items, for the log
+
+
 @dataclass
 class System:
-    """Everything that trains. Whatever must be remembered is a module here, and is checkpointed."""
+    """Everything that trains. Whatever must be remembered is a module here, and is checkpointed.
+
+    A run draws the samples of `decoder` and leaves it as `generator.safetensors`. A family that has more to show, or no
+    decoder, says so: `examine` draws in place of the samples, `products` are the files that lie beside a checkpoint.
+    Neither may change what trains.
+    """
 
     modules: dict[str, Module]
     phases: list[Phase]
     decoder: Decoder | None = None
     precision: torch.dtype = field(default=torch.float32)  # of the autocast region that train() opens
+    examine: Callable[[], Examination] | None = None
+    products: dict[str, Callable[[Path], None]] = field(default_factory=dict)  # by file name: what writes it

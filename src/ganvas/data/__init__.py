@@ -17,7 +17,7 @@ from ..errors import RequestError, unknown
 from . import arrays, cifar, folder, hub, idx, points, shapes, stacked, store
 from .dataset import Dataset, Modes, Origin
 from .known import KNOWN, read_known
-from .options import Track, Wanted, untracked
+from .options import NoSplit, Track, Wanted, untracked
 from .report import Report, describe
 
 __all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "inspect", "open_data"]
@@ -46,6 +46,7 @@ def open_data(
     channels: int | None = None,
     split: str = "train",
     seed: int = 0,
+    hold_out: float = 0.0,
     track: Track = untracked,
 ) -> Dataset:
     """Open a data set.
@@ -55,12 +56,23 @@ def open_data(
     channels: 1 (grey) or 3 (colour); None keeps, which for files is 1 where all are grey.
     split: "train" or "test", where the source has both (drawn sets do, and folders that hold `train` and `test`).
     seed: of the stream of batches and, for `shapes` and points, of what is drawn.
+    hold_out: above 0, give the train split a `held_out` part to measure on: the test split, or where the source has none
+        this share of the items, which are then not in the data set itself.
     track: wraps the list of files while they are decoded, to show progress; `rich.progress.track` will do.
     Errors: RequestError, with the reason and a remedy; WorkError where the cache cannot be written.
     """
     wanted = Wanted(size, channels, split, seed, track).check()
     dataset = arrays.fit(_read(spec, wanted), wanted)
-    return replace(dataset, spec=spec, seed=seed)
+    dataset = replace(dataset, spec=spec, seed=seed, split=split)
+    if not hold_out or split != "train":
+        return dataset
+    if len(dataset.shape) == 3:  # files choose their own form, which must be the same in both parts
+        channels, size = dataset.shape[0], dataset.shape[-1]
+    try:
+        test = open_data(spec, size=size, channels=channels, split="test", seed=seed, track=track)
+    except NoSplit:
+        return dataset.hold_out(hold_out)
+    return replace(dataset, held_out=test)
 
 
 def inspect(spec: str, *, size: int | None = None, track: Track = untracked) -> Report:

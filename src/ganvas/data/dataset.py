@@ -57,6 +57,8 @@ class Dataset:
     spec: str = ""
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))  # of the batches
+    split: str = "train"  # which part of the source: "test", or "held out" where a share of it was put aside
+    held_out: Dataset | None = None  # other items of the same source, to measure on
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
@@ -98,6 +100,32 @@ class Dataset:
             x = x.float().div_(127.5).sub_(1)
         label = None if self.labels is None else self.labels[index.to(self.labels.device)].to(self.device)
         return Batch(x, label, index)
+
+    def rows(self, index: Tensor) -> Dataset:
+        """The items of these rows (int64) alone, copied into a data set of their own."""
+        index = index.cpu()
+        return replace(
+            self,
+            items=self.items[index.to(self.items.device)],
+            labels=None if self.labels is None else self.labels[index.to(self.labels.device)],
+            captions=None if self.captions is None else tuple(self.captions[i] for i in index.tolist()),
+            attributes=self.attributes and {name: values[index] for name, values in self.attributes.items()},
+            fingerprint="",
+        )
+
+    def hold_out(self, share: float) -> Dataset:
+        """The data set without a `share` of its items, which are its `held_out`: drawn at random, always the same.
+
+        Raises RequestError where either part would be empty.
+        """
+        count = round(share * len(self))
+        if not 0 < count < len(self):
+            raise RequestError(
+                f"{share:g} of the {len(self)} items of {self.name} is {count}; hold out some, and not all"
+            )
+        order = torch.from_numpy(np.random.default_rng(0).permutation(len(self)))
+        held, kept = (part.sort().values for part in (order[:count], order[count:]))
+        return replace(self.rows(kept), held_out=replace(self.rows(held), split="held out"))
 
     def to(self, device: torch.device | str) -> Dataset:
         """The data set whose batches are on `device`. Its items go there too, unless they would crowd it."""

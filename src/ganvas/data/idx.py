@@ -14,7 +14,7 @@ import torch
 from ..errors import RequestError
 from .arrays import labelled
 from .dataset import Dataset, Origin
-from .options import Wanted
+from .options import NoSplit, Wanted
 
 PREFIXES = {"train": "train", "test": "t10k"}
 UNSIGNED_BYTE = 8  # the type code of the header
@@ -34,7 +34,7 @@ def read_idx(path: Path, wanted: Wanted) -> Dataset:
     if path.is_dir():
         file = _images(path, wanted.split)
         if file is None:
-            raise RequestError(f"{path} has no {PREFIXES[wanted.split]}-images-idx3-ubyte[.gz] for the split wanted")
+            raise NoSplit(f"{path} has no {PREFIXES[wanted.split]}-images-idx3-ubyte[.gz] for the split wanted")
     else:
         file = path
         wanted.only_train(str(path))

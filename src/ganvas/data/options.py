@@ -17,6 +17,10 @@ def untracked(files: Sequence[str]) -> Iterable[str]:
     return files
 
 
+class NoSplit(RequestError):
+    """The source has no test split."""
+
+
 class Wanted(NamedTuple):
     """The form that items should take; None leaves it to the data."""
 
@@ -41,5 +45,5 @@ class Wanted(NamedTuple):
     def only_train(self, name: str) -> Wanted:
         """Itself, refused where the other split is asked of a source that has none."""
         if self.split != "train":
-            raise RequestError(f"{name} has no {self.split} split; leave the split at 'train'")
+            raise NoSplit(f"{name} has no {self.split} split; leave the split at 'train'")
         return self

@@ -1,13 +1,15 @@
-"""One architecture a file. A frozen generator is its weights and the options that rebuild it."""
+"""One architecture a file. A frozen network is its weights and the options that rebuild it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import RequestError
 from .blocks import Generator
+from .cnn import CNN
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
 from .residual import ResidualCritic, ResidualGenerator
@@ -17,8 +19,11 @@ GENERATORS: dict[str, type[Generator]] = {
     "dcgan": DCGANGenerator,
     "residual": ResidualGenerator,
 }
+CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
 
 __all__ = [
+    "CLASSIFIERS",
+    "CNN",
     "GENERATORS",
     "DCGANCritic",
     "DCGANGenerator",
@@ -32,17 +37,21 @@ __all__ = [
 ]
 
 
-def freeze(decoder: Generator) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The weights, contiguous on the CPU, and the JSON-able spec from which `thaw` rebuilds the generator."""
-    name = next(name for name, kind in GENERATORS.items() if type(decoder) is kind)
-    weights = {key: value.detach().cpu().contiguous() for key, value in decoder.state_dict().items()}
-    return weights, {"net": name, "options": decoder.options}
+Network = TypeVar("Network", bound=nn.Module)
 
 
-def thaw(spec: dict[str, Any], weights: dict[str, Tensor]) -> Generator:
-    """The generator of a frozen file, in eval mode, its weights fixed."""
-    if spec.get("net") not in GENERATORS:
-        raise RequestError(f"a generator of kind {spec.get('net')!r} is not known to this version; update ganvas")
-    generator = GENERATORS[spec["net"]](**spec["options"])
-    generator.load_state_dict(weights)
-    return generator.eval().requires_grad_(False)
+def freeze(network: Generator | CNN) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The weights, contiguous on the CPU, and the JSON-able spec from which `thaw` rebuilds the network."""
+    known = {**GENERATORS, **CLASSIFIERS}
+    name = next(name for name, kind in known.items() if type(network) is kind)
+    weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    return weights, {"net": name, "options": network.options}
+
+
+def thaw(spec: dict[str, Any], weights: Mapping[str, Tensor], known: Mapping[str, type[Network]]) -> Network:
+    """The network of a frozen file, one of `known`, float32 and in eval mode, its weights fixed."""
+    if spec.get("net") not in known:
+        raise RequestError(f"a network of kind {spec.get('net')!r} is not known to this version; update ganvas")
+    network = known[spec["net"]](**spec["options"])
+    network.load_state_dict(weights)
+    return network.eval().requires_grad_(False)

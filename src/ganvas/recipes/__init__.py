@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from ..data import Dataset
 from ..errors import unknown
 from ..plan import Plan
 from ..types import Images, System
-from . import gan, presets
+from . import cnn, gan, presets
 from .base import Training, describe, override
 
 RECIPES: dict[str, Callable[[], Training]] = {
@@ -22,11 +23,16 @@ RECIPES: dict[str, Callable[[], Training]] = {
     "mlp-wide": presets.mlp_wide,
     "dcgan": presets.dcgan,
     "r3gan": presets.r3gan,
+    "cnn": cnn.cnn,
 }
 
-BUILD: dict[type[Training], Callable[[Any, Images, Plan], System]] = {gan.GAN: gan.build}
+BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {gan.GAN: gan.build, cnn.CNN: cnn.build}
+RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] = {
+    gan.GAN: gan.resolve,
+    cnn.CNN: cnn.resolve,
+}
 
-__all__ = ["RECIPES", "Training", "build", "describe", "from_json", "override", "recipe", "to_json"]
+__all__ = ["RECIPES", "Training", "build", "describe", "from_json", "override", "recipe", "resolve", "to_json"]
 
 
 def recipe(name: str) -> Training:
@@ -36,9 +42,15 @@ def recipe(name: str) -> Training:
     return RECIPES[name]()
 
 
-def build(options: Training, images: Images, plan: Plan) -> System:
+def build(options: Training, images: Dataset, plan: Plan) -> System:
     """The system that `options` describe, its weights drawn from torch's global generator."""
     return BUILD[type(options)](options, images, plan)
+
+
+def resolve(options: Training, images: Images, plan: Plan) -> Training:
+    """The options with what the data and the device decide in place of every `auto`; `build` takes either."""
+    choose = RESOLVE.get(type(options))
+    return choose(options, images.shape, plan.device) if choose else options
 
 
 def to_json(options: Training) -> dict[str, Any]:

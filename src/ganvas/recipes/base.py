@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -30,6 +30,9 @@ class Training:
     log_every: int = opt(50, "steps between two lines of the log")
     sample_every: int = opt(250, "steps between two sample grids")
     checkpoint_every: int = opt(500, "steps between two checkpoints")
+    held_out: float = opt(
+        0.0, "share of the items to measure on and not train on, where the data has no test split; 0: none", high=0.9
+    )
 
 
 Options = TypeVar("Options", bound=Training)
@@ -60,6 +63,17 @@ def check_bounds(name: str, value: object, low: float, high: float) -> None:
         if isinstance(number, int | float) and not low <= number <= high:
             limit = f"between {low:g} and {high:g}" if high < math.inf else f"at least {low:g}"
             raise RequestError(f"--set {name}={number:g}: it must be {limit}")
+
+
+def rate(warmup: int, decay: int) -> Callable[[int], float]:
+    """The factor of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`; 0: neither."""
+
+    def at(step: int) -> float:
+        rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+        fall = (1 + math.cos(math.pi * min(1.0, step / decay))) / 2 if decay else 1.0
+        return rise * max(fall, 0.01)
+
+    return at
 
 
 def type_text(hint: Any) -> str:

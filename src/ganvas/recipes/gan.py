@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,7 +19,7 @@ from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerat
 from ..nets.blocks import Autoencoder, apply_spectral_norm
 from ..plan import Plan
 from ..types import Images, Phase, System, Turn
-from .base import Training, opt
+from .base import Training, opt, rate
 from .game import Game
 
 
@@ -190,17 +189,6 @@ def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
     return Adam(params, lr=lr, betas=(o.beta1, o.beta2), fused=True)
 
 
-def rate(o: GAN) -> Callable[[int], float]:
-    """The factor of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`."""
-
-    def at(step: int) -> float:
-        rise = min(1.0, (step + 1) / o.warmup) if o.warmup else 1.0
-        fall = (1 + math.cos(math.pi * min(1.0, step / o.decay))) / 2 if o.decay else 1.0
-        return rise * max(fall, 0.01)
-
-    return at
-
-
 def turns(o: GAN, items: int) -> tuple[Turn, Turn]:
     """The critic's turns, then the generator's, repeated; they meet in one step, which shares its batch."""
     unit = max(1, items // (o.batch * o.accumulate)) if o.turns == "epochs" else 1
@@ -233,10 +221,11 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
     for module in modules.values():
         module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
 
+    scale = rate(o.warmup, o.decay)
     ours, theirs = list(generator.parameters()), list(critic.parameters())
     phases = [
-        Phase("critic", theirs, optimizer(o, theirs, o.critic_lr), game.critic_loss, first, rate=rate(o)),
-        Phase("generator", ours, optimizer(o, ours, o.lr), game.generator_loss, then, average, rate(o)),
+        Phase("critic", theirs, optimizer(o, theirs, o.critic_lr), game.critic_loss, first, rate=scale),
+        Phase("generator", ours, optimizer(o, ours, o.lr), game.generator_loss, then, average, scale),
     ]
     phases[0].after = game.clip_weights if o.clip else None
     precision = plan.dtype if len(images.shape) == 3 else torch.float32  # bfloat16 would blur points by 1 %

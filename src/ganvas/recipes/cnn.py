@@ -1,0 +1,166 @@
+"""The classifier: cross-entropy over labelled images, measured on items that it does not train on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import AdamW
+
+from .. import frozen, media
+from ..augment import mirror, translate
+from ..data import Dataset
+from ..errors import RequestError
+from ..nets import CNN as Network
+from ..plan import Plan
+from ..types import Batch, Examination, Phase, Stats, System
+from .base import Training, opt, rate
+
+BATCH = 500  # held-out images at a time
+
+
+@dataclass(frozen=True)
+class CNN(Training):
+    """Options of the classifiers."""
+
+    held_out: float = opt(
+        0.2, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
+    )
+    widths: tuple[int, ...] = opt((), "channels of the stages; none: 32, 64, 128, …, till 4 pixels are left", 1)
+    depth: int = opt(2, "convolutions of a stage", low=1)
+    kernel: int = opt(3, "side of the convolutions' kernels, in pixels", low=1)
+    stride: int = opt(1, "stride of each stage's first convolution", low=1)
+    padding: int = opt(-1, "pixels of zeros around what is convolved; -1: what keeps its size", low=-1)
+    pooling: Literal["max", "average", "stride"] = opt("max", "what halves a stage; stride: its last convolution does")
+    hidden: int = opt(64, "features of the layer before the logits", low=1)
+    activation: str = opt("relu", "after every layer but the last")
+    norm: bool = opt(True, "batch normalisation")
+    dropout: float = opt(0.3, "of the features", high=0.99)
+    shift: int = opt(-1, "pixels by which images are moved at most, at random; -1: a fourteenth of their side", low=-1)
+    flip: bool = opt(False, "mirror half of the images; right for things, wrong for writing")
+    label_smoothing: float = opt(0.0, "share of the target that is spread over all classes", high=0.99)
+    lr: float = opt(2e-3, "AdamW's learning rate")
+    weight_decay: float = opt(0.02, "AdamW's weight decay")
+    warmup: int = opt(100, "steps over which the learning rate rises from 0")
+    decay: int = opt(-1, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
+
+
+def cnn() -> CNN:
+    """A classifier (source 004): convolutions, max pooling, flatten, softmax; its features serve the metrics.
+
+    Batch norm, dropout, small random shifts, and AdamW at a rate that falls by a cosine.
+    """
+    return CNN(batch=128, steps=3000, sample_every=500)
+
+
+class Classification:
+    """The loss of a classifier, and what it shows and leaves behind."""
+
+    def __init__(self, options: CNN, network: Network, images: Dataset, held_out: Dataset) -> None:
+        """`options` as `resolve` leaves them."""
+        self.options, self.network, self.held_out = options, network, held_out
+        self.class_names = images.class_names
+        self.facts = {"data": images.name, "images": len(images)}
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
+        o = self.options
+        assert batch.label is not None
+        x = translate(batch.x, o.shift, o.shift, "replicate")
+        logits = self.network(mirror(x) if o.flip else x).float()
+        loss = F.cross_entropy(logits, batch.label, label_smoothing=o.label_smoothing)
+        return loss, {"classifier/accuracy": (logits.argmax(1) == batch.label).float().mean()}
+
+    def freeze(self) -> frozen.Classifier:
+        return frozen.take_classifier(self.network, self.class_names, self.facts)
+
+    def examine(self) -> Examination:
+        """The confusion matrix of the held-out items, their loss and accuracy."""
+        counts, loss = confusion(self.freeze(), self.held_out)
+        accuracy = counts.trace().item() / len(self.held_out)
+        split = self.held_out.split
+        title = f"{len(self.held_out):,} images of {self.held_out.name} ({split}): {accuracy:.2%} right"
+        name = split.replace(" ", "_")
+        return Examination(
+            media.confusion(counts, self.class_names, title), {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
+        )
+
+    def write(self, path: Path) -> None:
+        self.freeze().write(path)
+
+
+def confusion(classifier: frozen.Classifier, images: Dataset) -> tuple[Tensor, float]:
+    """How many images of each class are taken for each, (true, taken for) int64, and the mean cross-entropy in nats."""
+    classes, loss = len(classifier.class_names), 0.0
+    counts = torch.zeros(classes * classes, dtype=torch.int64)
+    for rows in torch.arange(len(images)).split(BATCH):
+        batch = images.at(rows)
+        assert batch.label is not None
+        label, logits = batch.label.cpu(), classifier.logits(batch.x, BATCH)
+        counts += torch.bincount(label * classes + logits.argmax(1), minlength=classes * classes)
+        loss += F.cross_entropy(logits, label, reduction="sum").item()
+    return counts.reshape(classes, classes), loss / len(images)
+
+
+def resolve(o: CNN, shape: tuple[int, ...], device: str = "cpu") -> CNN:
+    """Puts the choice of the shape where the options leave it open."""
+    size = min(shape[1:], default=1)
+    stages = max(2, math.ceil(math.log2(size / 4)))
+    return replace(
+        o,
+        widths=o.widths or tuple(min(32 << i, 128) for i in range(stages)),
+        shift=round(size / 14) if o.shift < 0 else o.shift,
+        decay=o.steps if o.decay < 0 else o.decay,
+    )
+
+
+def check(o: CNN, images: Dataset) -> Dataset:
+    """The held-out items; a RequestError where a classifier cannot learn from the data."""
+    if images.classes < 2 or images.labels is None:
+        found = "no labels" if not images.classes else f"only the class {images.class_names[0]!r}"
+        raise RequestError(
+            f"{images.name} has {found}, and a classifier learns to tell classes apart; sort the images into a folder "
+            "a class, or put a labels.csv beside them"
+        )
+    held_out = images.held_out
+    if held_out is None or held_out.labels is None or int(held_out.labels.max()) >= images.classes:
+        raise RequestError(f"the test split of {images.name} has not the classes of its train split; label both alike")
+    if o.norm and o.batch < 2:
+        raise RequestError(f"batch={o.batch} has no statistics for batch normalisation; use --batch 2 or norm=false")
+    return held_out
+
+
+def build(options: CNN, images: Dataset, plan: Plan) -> System:
+    """The network, optimiser and loss of `options` for the images, whose `held_out` it is measured on."""
+    held_out = check(options, images)
+    o = resolve(options, images.shape, plan.device)
+    network = Network(
+        images.shape,
+        images.classes,
+        o.widths,
+        o.depth,
+        o.kernel,
+        o.stride,
+        o.padding,
+        o.pooling,
+        o.hidden,
+        o.dropout,
+        o.norm,
+        o.activation,
+    )
+    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
+    network.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
+    params = list(network.parameters())
+    task = Classification(o, network, images, held_out.to(plan.device))
+    optimizer = AdamW(params, lr=o.lr, weight_decay=o.weight_decay, fused=True)
+    return System(
+        {"classifier": network},
+        [Phase("classifier", params, optimizer, task.loss, rate=rate(o.warmup, o.decay))],
+        precision=plan.dtype,
+        examine=task.examine,
+        products={"classifier.safetensors": task.write},
+    )
