@@ -34,6 +34,7 @@ class Contest:
     """The two loops over one recipe's networks, and what was measured of them."""
 
     name: str
+    precision: str  # of ours; theirs is fp32
     ours: Iterator[Any]
     theirs: Iterator[Any]
     our_flops: int = 0  # a step
@@ -55,12 +56,17 @@ def pictures(name: str) -> data.Dataset:
         return data.open_data("digits", size=28)
 
 
-def our_loop(name: str, images: data.Dataset, batch: int) -> Iterator[Any]:
-    """Steps of ganvas on the CPU, as it would train."""
-    chosen = plan.choose("cpu")
+def our_loop(name: str, images: data.Dataset, batch: int, precision: str) -> tuple[str, Iterator[Any]]:
+    """Steps of ganvas on the CPU as it would train, and the precision of them."""
     options = recipes.override(recipes.recipe(name), {"batch": batch})
-    system = recipes.build(options, images, chosen)
-    return train(system, images, steps=FOREVER, batch=options.batch)
+
+    def steps(chosen: plan.Plan) -> Iterator[Any]:
+        return train(recipes.build(options, images, chosen), images, steps=FOREVER, batch=options.batch)
+
+    chosen = plan.choose("cpu", precision)
+    if precision == "auto":
+        chosen = plan.quicker(chosen, steps)
+    return chosen.precision, steps(chosen)
 
 
 def their_loop(name: str, images: data.Dataset, batch: int) -> Iterator[Any]:
@@ -113,14 +119,14 @@ def report(contests: Sequence[Contest], peak: float) -> str:
     lines = [
         f"fp32 matrix product: {peak / 1e9:.0f} GFLOP/s with {torch.get_num_threads()} threads",
         "",
-        "| networks | ratio, median (min to max) | steps/s ganvas | tutorial | GFLOP/step ganvas | tutorial "
-        "| share of the peak ganvas | tutorial |",
-        "|---|---|---|---|---|---|---|---|",
+        "| networks | precision | ratio, median (min to max) | steps/s ganvas | tutorial "
+        "| GFLOP/step ganvas | tutorial | share of the fp32 peak ganvas | tutorial |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for c in contests:
         ours, theirs = median(c.our_rates), median(c.their_rates)
         lines.append(
-            f"| {c.name} | {median(c.ratios()):.2f} ({min(c.ratios()):.2f} to {max(c.ratios()):.2f}) "
+            f"| {c.name} | {c.precision} | {median(c.ratios()):.2f} ({min(c.ratios()):.2f} to {max(c.ratios()):.2f}) "
             f"| {ours:.1f} | {theirs:.1f} | {c.our_flops / 1e9:.2f} | {c.their_flops / 1e9:.2f} "
             f"| {c.our_flops * ours / peak:.0%} | {c.their_flops * theirs / peak:.0%} |"
         )
@@ -135,13 +141,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--recipes", default="mlp-bn,dcgan", help="networks, of mlp-bn and dcgan")
     parser.add_argument("--data", default="fashion-mnist", help="data set of images (fashion-mnist)")
     parser.add_argument("--batch", type=int, default=128, help="images a step (128)")
+    parser.add_argument("--precision", default="auto", help="of ganvas: auto, fp32 or bf16 (auto)")
     options = parser.parse_args(arguments)
     images = pictures(options.data)
     names = options.recipes.split(",")
-    contests = [
-        Contest(name, our_loop(name, images, options.batch), their_loop(name, images, options.batch)) for name in names
-    ]
-    print(f"{images.name}, {len(images)} images, batch {options.batch}, plan {plan.choose('cpu')}")
+    contests = []
+    for name in names:
+        ours = our_loop(name, images, options.batch, options.precision)
+        contests.append(Contest(name, *ours, their_loop(name, images, options.batch)))
+    print(f"{images.name}, {len(images)} images, batch {options.batch}")
     print(report(contests, measure(contests, options.rounds, options.seconds)))
 
 

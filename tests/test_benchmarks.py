@@ -74,20 +74,37 @@ def test_a_turn_takes_at_least_one_step() -> None:
 
 
 def test_both_loops_of_a_contest_train_the_same_networks(digits: data.Dataset) -> None:
-    ours, theirs = speed.our_loop("mlp-bn", digits, 8), speed.their_loop("mlp-bn", digits, 8)
+    precision, ours = speed.our_loop("mlp-bn", digits, 8, "fp32")
+    theirs = speed.their_loop("mlp-bn", digits, 8)
+    assert precision == "fp32"
     next(ours), next(theirs)
     forward = 2 * 8 * (64 * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + 1024 * 64)
     assert speed.flops(theirs) > speed.flops(ours) > 4 * forward
 
 
 def test_the_report_gives_the_ratio_of_each_round() -> None:
-    contest = speed.Contest("x", iter(()), iter(()), 10**9, 10**9, [4.0, 6.0, 9.0], [2.0, 2.0, 2.0])
+    contest = speed.Contest("x", "bf16", iter(()), iter(()), 10**9, 10**9, [4.0, 6.0, 9.0], [2.0, 2.0, 2.0])
     row = speed.report([contest], peak=12e9).splitlines()[-1]
-    assert row == "| x | 3.00 (2.00 to 4.50) | 6.0 | 2.0 | 1.00 | 1.00 | 50% | 17% |"
+    assert row == "| x | bf16 | 3.00 (2.00 to 4.50) | 6.0 | 2.0 | 1.00 | 1.00 | 50% | 17% |"
 
 
 def test_speed_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    speed.main(["--rounds", "2", "--seconds", "0", "--recipes", "mlp-bn", "--data", "digits", "--batch", "8"])
+    speed.main(
+        [
+            "--rounds",
+            "2",
+            "--seconds",
+            "0",
+            "--recipes",
+            "mlp-bn",
+            "--data",
+            "digits",
+            "--batch",
+            "8",
+            "--precision",
+            "fp32",
+        ]
+    )
     printed = capsys.readouterr().out
     assert "digits, 1797 images, batch 8" in printed
     assert "| mlp-bn |" in printed
