@@ -56,8 +56,8 @@ def open_data(
     channels: 1 (grey) or 3 (colour); None keeps, which for files is 1 where all are grey.
     split: "train" or "test", where the source has both (drawn sets do, and folders that hold `train` and `test`).
     seed: of the stream of batches and, for `shapes` and points, of what is drawn.
-    hold_out: above 0, give the train split a `held_out` part to measure on: the test split, or where the source has none
-        this share of the items, which are then not in the data set itself.
+    hold_out: above 0, give the train split a `held_out` part to measure on: the test split, or where the source has
+        none this share of the items, which are then not in the data set itself.
     track: wraps the list of files while they are decoded, to show progress; `rich.progress.track` will do.
     Errors: RequestError, with the reason and a remedy; WorkError where the cache cannot be written.
     """
