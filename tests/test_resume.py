@@ -266,7 +266,7 @@ def test_other_names_among_the_checkpoints_are_left_alone(tmp_path: Path) -> Non
 def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
     run = finish(small(tmp_path / "run"))
     record = json.loads((run.path / "recipe.json").read_bytes())
-    record["options"]["critic_hidden"] = [8, 8]
+    record["resolved"]["critic_hidden"] = [8, 8]
     (run.path / "recipe.json").write_text(json.dumps(record))
     with pytest.raises(WorkError, match="does not fit the networks"):
         Run(run.path).advance()

@@ -6,37 +6,27 @@ items, `checkpoints/` what training remembers, and `generator.safetensors` the g
 
 from __future__ import annotations
 
-import errno
 import logging
-import math
 import platform
-import sys
-import threading
-import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
-from .. import files, frozen, media, recipes
-from ..data import NAMES, Dataset, open_data
-from ..errors import RequestError, WorkError
-from ..loop import train
+from .. import files, frozen, recipes
+from ..data import Dataset
+from ..errors import RequestError
 from ..plan import Plan, choose
 from ..types import System
 from . import checkpoint, folder, journal
-from .budget import Budget, Progress, due
-from .interrupt import deferred
-from .progress import track
-
-SHOWN = 64  # images in a sample grid: seeds 0-63
-POINTS = 2000  # points in a sample plot
-NAMED = 3  # of the files that cannot be read, in a warning
+from .budget import Budget, Progress
+from .building import assemble, lasting, open_items, refuse_many_processes
+from .session import Session, writing
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +67,7 @@ class Run:
         before anything is written, where the request is wrong.
         """
         Budget(steps, minutes).check()
+        refuse_many_processes()
         given = {"data": data, "steps": steps, "batch": batch}
         settings = {**(options or {}), **{key: value for key, value in given.items() if value is not None}}
         chosen = recipes.override(recipes.recipe(recipe), settings)
@@ -86,7 +77,8 @@ class Run:
         chosen = replace(chosen, data=lasting(chosen.data))
         dataset = open_items(chosen, seed)
         plan = choose(device, precision)
-        system = assemble(chosen, dataset, plan, seed)
+        resolved = recipes.resolve(chosen, dataset, plan)
+        system = assemble(resolved, dataset, plan, seed)
         path = folder.claim(out, f"{recipe}-{dataset.name}", overwrite)
         record = {
             "ganvas": version("ganvas"),
@@ -94,6 +86,7 @@ class Run:
             "python": platform.python_version(),
             "recipe": recipe,
             "options": recipes.to_json(chosen),
+            "resolved": recipes.to_json(resolved),
             "seed": seed,
             "plan": asdict(plan),
             "threads": torch.get_num_threads(),
@@ -104,6 +97,12 @@ class Run:
                 "shape": dataset.shape,
                 "class_names": dataset.class_names,
                 "unreadable": len(dataset.origin.unreadable),
+                "held_out": dataset.held_out
+                and {
+                    "split": dataset.held_out.split,
+                    "count": len(dataset.held_out),
+                    "fingerprint": dataset.held_out.fingerprint,
+                },
             },
         }
         folder.write_record(path, record)
@@ -122,23 +121,20 @@ class Run:
         finite or a file cannot be written: the checkpoints on the disk then survive.
         """
         budget = Budget(steps, minutes).check()
-        system, dataset = self._open()
-        if steps is not None and steps < self.step:
-            raise RequestError(f"--steps {steps}: {self.path} has trained {self.step} steps already; give more")
-        if minutes is not None and minutes != self.budget.minutes and 60 * minutes < self.seconds:
-            raise RequestError(
-                f"--minutes {minutes:g}: {self.path} has trained {self.seconds / 60:.3g} minutes already; give more"
-            )
-        if steps or minutes:
-            self.budget = budget
-            self.record["budget"] = budget._asdict()
-            with self._writing():
-                folder.write_record(self.path, self.record)
-        return self._train(system, dataset)
+        refuse_many_processes()
+        with writing(self):
+            lock = folder.hold(self.path)
+        try:
+            system, dataset = self._open()
+            self._extend(budget)
+        except BaseException:
+            lock.release()
+            raise
+        return self._train(system, dataset, lock)
 
     def generator(self, device: str = "cpu") -> frozen.Frozen:
         """The generator of the newest checkpoint, alone."""
-        return frozen.load(self.path, device)
+        return frozen.load_generator(self.path, device)
 
     def sample(
         self, seeds: Iterable[int] = range(64), *, truncation: float = 1.0, label: int | str | None = None
@@ -176,141 +172,37 @@ class Run:
                     "OMP_NUM_THREADS=%d keeps them",
                     *(self.path, self.record["threads"], threads, self.record["threads"]),
                 )
-            system = assemble(self.options, dataset, plan, self.record["seed"])
+            resolved = recipes.from_json(self.recipe, self.record["resolved"])
+            system = assemble(resolved, dataset, plan, self.record["seed"])
             files.clean(self.path)
             self.step, self.seconds = checkpoint.restore(self.path / "checkpoints", system)
             self._built = system, dataset.to(plan.device)
         return self._built
 
-    def _train(self, system: System, dataset: Dataset) -> Generator[Progress, None, None]:
-        """The loop behind `advance`."""
-        o, share = self.options, self.budget.share(self.step, self.seconds)
-        if share >= 1:
+    def _extend(self, budget: Budget) -> None:
+        """Replace the budget by one that is asked for; raises RequestError where that much is spent already."""
+        steps, minutes = budget
+        if steps is None and minutes is None:
             return
-        begin, last, interrupt = time.perf_counter() - self.seconds, False, threading.Event()
-        steps = train(
-            system,
-            dataset,
-            steps=self.budget.steps or sys.maxsize,
-            batch=o.batch,
-            start=self.step,
-            seed=self.record["seed"],
-            accumulate=o.accumulate,
-        )
+        if steps is not None and steps < self.step:
+            raise RequestError(f"--steps {steps}: {self.path} has trained {self.step} steps already; give more")
+        if minutes is not None and minutes != self.budget.minutes and 60 * minutes < self.seconds:
+            raise RequestError(
+                f"--minutes {minutes:g}: {self.path} has trained {self.seconds / 60:.3g} minutes already; give more"
+            )
+        self.budget = budget
+        self.record["budget"] = budget._asdict()
+        with writing(self):
+            folder.write_record(self.path, self.record)
+
+    def _train(self, system: System, dataset: Dataset, lock: FileLock) -> Generator[Progress, None, None]:
+        """What `advance` iterates, with the directory locked."""
         try:
-            with self._writing(), journal.Journal(self.path, self.step) as log:
-                while not last:
-                    with deferred(interrupt):  # the caller's own code gets its Ctrl-C as ever
-                        if self.step == 0:
-                            self._draw(log)
-                        log.resume()
-                        step, stats = next(steps)
-                        log.add(stats, o.batch * o.accumulate)
-                        self.step, self.seconds = step + 1, time.perf_counter() - begin
-                        share = self.budget.share(self.step, self.seconds)
-                        last = share >= 1 or interrupt.is_set()
-                        progress = self._settle(log, share, last)
-                    try:
-                        yield progress
-                    except KeyboardInterrupt:  # that the caller hands on
-                        interrupt.set()
-                    except GeneratorExit:  # the caller has left the loop
-                        if not last:
-                            with deferred(interrupt):
-                                self._save()
-                        return
+            yield from Session(self, system, dataset).play()
+        except GeneratorExit:  # the caller has left the loop, and the session has saved
+            raise
         except BaseException:
             self._built = None  # what is in memory may be half a step; what is on the disk is whole
             raise
-        if share < 1:
-            raise KeyboardInterrupt(f"stopped and saved at step {self.step}; `{folder.resumption(self.path)}` goes on")
-
-    def _settle(self, log: journal.Journal, share: float, last: bool) -> Progress:
-        """Log, draw and save what is due after a step; the checkpoint comes last, and seals the rest."""
-        o = self.options
-        logs, draws, saves = (last or due(self.step, n) for n in (o.log_every, o.sample_every, o.checkpoint_every))
-        means = log.means() if logs or draws or saves else {}
-        for name, value in means.items():
-            self._check(math.isfinite(value), name)
-        log.pause()
-        speed = log.write(self.step, self.seconds, means) if logs else None
-        if draws:
-            self._draw(log)
-        if saves:
-            self._save()
-        return Progress(self.step, self.seconds, share, means if logs else None, speed)
-
-    def _check(self, finite: bool, what: str) -> None:
-        """Raises WorkError where training has diverged: such weights are not worth saving."""
-        if not finite:
-            raise WorkError(
-                f"training diverged: {what} at step {self.step} is not finite; {self._survivor()}; train again with a "
-                "lower learning rate (--set lr=...), a penalty (--set penalty=r1:1) or --precision fp32"
-            )
-
-    def _frozen(self) -> frozen.Frozen | None:
-        """A copy of the generator as it stands, the one that users would get; None where the recipe has none."""
-        system, dataset = self._open()
-        if system.decoder is None:
-            return None
-        return frozen.take(system.decoder, self.recipe, dataset.class_names, dataset.device)
-
-    def _draw(self, log: journal.Journal) -> None:
-        """The picture of the same latents as ever beside real items."""
-        generator, (_, dataset) = self._frozen(), self._open()
-        if generator is None:
-            return
-        points = len(dataset.shape) == 1
-        count = min(POINTS if points else SHOWN, len(dataset))
-        fake, real = generator.sample(range(count)), dataset.batch(0, count).x
-        image = media.scatter(fake, real) if points else media.side_by_side(fake, real)
-        media.save_png(image, self.path / "samples" / f"step-{self.step:06d}.png")
-        log.picture(self.step, image)
-
-    def _save(self) -> None:
-        """Write the generator, then the checkpoint, so that a checkpoint never has an older generator beside it."""
-        system, _ = self._open()
-        for name, module in system.modules.items():
-            self._check(all(bool(p.isfinite().all()) for p in module.parameters()), f"a weight of the {name}")
-        if generator := self._frozen():
-            generator.write(self.path / frozen.NAME)
-        checkpoint.write(self.path / "checkpoints", system, checkpoint.Saved(self.step, self.seconds))
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Turns a full disk and the like into a WorkError that says what survives and what to do."""
-        try:
-            yield
-        except OSError as error:
-            mend = "free some space" if error.errno == errno.ENOSPC else "mend that"
-            raise WorkError(
-                f"training stopped at step {self.step}: {(error.strerror or str(error)).lower()} "
-                f"({error.filename or self.path}); {self._survivor()}; {mend}, then `{folder.resumption(self.path)}`"
-            ) from error
-
-    def _survivor(self) -> str:
-        saved = checkpoint.steps(self.path / "checkpoints")
-        return f"the last good checkpoint is {saved[0]}" if saved else "there was no checkpoint yet"
-
-
-def open_items(options: recipes.Training, seed: int) -> Dataset:
-    """The data set that the options ask for; warns of files in it that cannot be read."""
-    dataset = open_data(
-        options.data, size=options.size or None, channels=options.channels or None, seed=seed, track=track
-    )
-    if unreadable := dataset.origin.unreadable:
-        names = ", ".join(file for file, _ in unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
-        logger.warning("%d files of %s cannot be read and are left out: %s", len(unreadable), options.data, names)
-    return dataset
-
-
-def assemble(options: recipes.Training, dataset: Dataset, plan: Plan, seed: int) -> System:
-    """The system of a run before its first step: its weights are a function of the seed."""
-    torch.manual_seed(seed)
-    return recipes.build(options, dataset, plan)
-
-
-def lasting(spec: str) -> str:
-    """A data spec that means the same from any directory: paths are made absolute."""
-    path = Path(spec).expanduser()
-    return str(path.resolve()) if spec not in NAMES and path.exists() else spec
+        finally:
+            lock.release()

@@ -10,11 +10,13 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from .. import files
+from filelock import FileLock, Timeout
+
+from .. import files, frozen
 from ..errors import RequestError
 
-RECORD = "recipe.json"
-OURS = (RECORD, "log.jsonl", "events.out.tfevents.*", "samples", "checkpoints", "generator.safetensors")
+RECORD, LOCK = "recipe.json", "run.lock"
+OURS = (RECORD, "log.jsonl", "events.out.tfevents.*", "samples", "checkpoints", *frozen.NAMES)
 
 
 def claim(out: str | Path | None, name: str, overwrite: bool) -> Path:
@@ -64,13 +66,29 @@ def emptied(path: Path, overwrite: bool) -> Path:
         )
     if not overwrite:
         raise RequestError(f"{path} holds a run already; `{resumption(path)}` goes on with it, --overwrite replaces it")
+    lock = hold(path)
     for pattern in OURS:
         for found in path.glob(pattern):
             if found.is_dir():
                 shutil.rmtree(found)
             else:
                 found.unlink()
+    lock.release()
     return path
+
+
+def hold(path: Path) -> FileLock:
+    """The lock of a run directory: one process at a time may write there.
+
+    The operating system keeps it and takes it back from a process that dies, however that happens; it ends with its
+    `release`, or when Python collects it. Raises RequestError where another holds it.
+    """
+    lock = FileLock(path / LOCK, thread_local=False)  # a generator may be closed by another thread
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RequestError(f"{path} is being trained already; wait for its end, or stop it with Ctrl-C") from None
+    return lock
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:

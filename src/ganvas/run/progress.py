@@ -17,12 +17,11 @@ def follow(steps: Generator[Progress, None, None], console: Console | None = Non
     """Train to the end, and show how it goes."""
     console = console or Console(highlight=False, soft_wrap=True)
     if not (console.is_terminal or console.is_jupyter):
-
-        def tell(progress: Progress) -> None:
-            if progress.means is not None:
-                console.print(line(progress))
-
-        each(steps, tell)
+        lines = Lines(console)
+        try:
+            each(steps, lines.show)
+        finally:
+            lines.finish()
         return
     columns = (TextColumn("step {task.fields[step]:,}"), BarColumn(), Left(), TextColumn("{task.fields[text]}"))
     with Bar(*columns, console=console) as bar:
@@ -34,6 +33,28 @@ def follow(steps: Generator[Progress, None, None], console: Console | None = Non
             bar.update(task, completed=progress.share, step=progress.step)
 
         each(steps, move)
+
+
+class Lines:
+    """Plain lines for files and pipes: at most one for each percent of the budget, and always the last."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.percent = -1  # of the budget, when a line was last printed
+        self.kept: Progress | None = None
+
+    def show(self, progress: Progress) -> None:
+        if progress.means is None:
+            return
+        self.kept = progress
+        if int(100 * progress.share) > self.percent:
+            self.finish()
+
+    def finish(self) -> None:
+        """Print the line that is due, if one is."""
+        if self.kept is not None:
+            self.console.print(line(self.kept))
+            self.percent, self.kept = int(100 * self.kept.share), None
 
 
 def each(steps: Generator[Progress, None, None], show: Callable[[Progress], None]) -> None:
@@ -57,12 +78,13 @@ def line(progress: Progress) -> str:
 
 
 def summary(progress: Progress) -> str:
-    """Losses, the critic's accuracy on real and fake, and speed: what one line has room for of a logging step."""
+    """Losses, accuracies and speed: what one line has room for of a logging step."""
     means = progress.means or {}
     parts = [f"{name.removesuffix('/loss')} {value:.3f}" for name, value in means.items() if name.endswith("/loss")]
     real, fake = means.get("critic/accuracy_real"), means.get("critic/accuracy_fake")
     if real is not None and fake is not None:
         parts.append(f"accuracy {real:.0%} real {fake:.0%} fake")
+    parts += [f"{name.replace('/', ' ')} {value:.1%}" for name, value in means.items() if name.endswith("/accuracy")]
     if progress.speed is not None:
         parts.append(f"{progress.speed:,.0f} images/s")
     return "  ".join(parts)

@@ -1,0 +1,59 @@
+"""What a run trains: its data, and its system before the first step."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from .. import recipes
+from ..data import NAMES, Dataset, open_data
+from ..errors import RequestError
+from ..plan import Plan
+from ..types import System
+from .progress import track
+
+NAMED = 3  # of the files that cannot be read, in a warning
+
+logger = logging.getLogger(__name__)
+
+
+def open_items(options: recipes.Training, seed: int) -> Dataset:
+    """The data set that the options ask for; warns of files in it that cannot be read."""
+    dataset = open_data(
+        options.data,
+        size=options.size or None,
+        channels=options.channels or None,
+        seed=seed,
+        hold_out=options.held_out,
+        track=track,
+    )
+    if unreadable := dataset.origin.unreadable:
+        names = ", ".join(file for file, _ in unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
+        logger.warning("%d files of %s cannot be read and are left out: %s", len(unreadable), options.data, names)
+    return dataset
+
+
+def assemble(options: recipes.Training, dataset: Dataset, plan: Plan, seed: int) -> System:
+    """The system of a run before its first step: its weights are a function of the seed."""
+    torch.manual_seed(seed)
+    return recipes.build(options, dataset, plan)
+
+
+def lasting(spec: str) -> str:
+    """A data spec that means the same from any directory: paths are made absolute."""
+    path = Path(spec).expanduser()
+    return str(path.resolve()) if spec not in NAMES and path.exists() else spec
+
+
+def refuse_many_processes() -> None:
+    """A RequestError under torchrun: the processes would write one run directory, each its own share of it."""
+    world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE") or 1)
+    if world > 1:
+        raise RequestError(
+            f"a run is trained by one process, and this is one of {world}; start ganvas without torchrun, or call "
+            "ganvas.loop.train in a script of your own, which averages gradients over the processes"
+        )

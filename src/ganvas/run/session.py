@@ -1,0 +1,157 @@
+"""The loop behind `Run.advance`: training, and what is written down of it."""
+
+from __future__ import annotations
+
+import errno
+import math
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL.Image import Image
+
+from .. import frozen, media
+from ..data import Dataset
+from ..errors import WorkError
+from ..loop import train
+from ..types import System
+from . import checkpoint, folder, journal
+from .budget import Progress, due
+from .interrupt import deferred
+
+if TYPE_CHECKING:
+    from . import Run
+
+SHOWN = 64  # images in a sample grid: seeds 0-63
+POINTS = 2000  # points in a sample plot
+
+
+class Session:
+    """One stretch of training: from where the run stands until its budget is spent, Ctrl-C, or the caller leaves."""
+
+    def __init__(self, run: Run, system: System, dataset: Dataset) -> None:
+        self.run, self.system, self.dataset = run, system, dataset
+        self.options = run.options
+
+    def play(self) -> Generator[Progress, None, None]:
+        """Train; yields after every step."""
+        run, o, share = self.run, self.options, self.run.budget.share(self.run.step, self.run.seconds)
+        if share >= 1:
+            return
+        begin, last, interrupt = time.perf_counter() - run.seconds, False, threading.Event()
+        steps = train(
+            self.system,
+            self.dataset,
+            steps=run.budget.steps or sys.maxsize,
+            batch=o.batch,
+            start=run.step,
+            seed=run.record["seed"],
+            accumulate=o.accumulate,
+        )
+        with writing(run), journal.Journal(run.path, run.step) as log:
+            while not last:
+                with deferred(interrupt):  # the caller's own code gets its Ctrl-C as ever
+                    if run.step == 0:
+                        self.draw(log)
+                    log.resume()
+                    step, stats = next(steps)
+                    log.add(stats, o.batch * o.accumulate)
+                    run.step, run.seconds = step + 1, time.perf_counter() - begin
+                    share = run.budget.share(run.step, run.seconds)
+                    last = share >= 1 or interrupt.is_set()
+                    progress = self.settle(log, share, last)
+                try:
+                    yield progress
+                except KeyboardInterrupt:  # that the caller hands on
+                    interrupt.set()
+                except GeneratorExit:  # the caller has left the loop
+                    if not last:
+                        with deferred(interrupt):
+                            self.save()
+                    return
+        if share < 1:
+            raise KeyboardInterrupt(f"stopped and saved at step {run.step}; `{folder.resumption(run.path)}` goes on")
+
+    def settle(self, log: journal.Journal, share: float, last: bool) -> Progress:
+        """Log, draw and save what is due after a step; the checkpoint comes last, and seals the rest."""
+        run, o = self.run, self.options
+        logs, draws, saves = (last or due(run.step, n) for n in (o.log_every, o.sample_every, o.checkpoint_every))
+        means = log.means() if logs or draws or saves else {}
+        for name, value in means.items():
+            self.check(math.isfinite(value), name)
+        log.pause()
+        figures = self.draw(log) if draws else {}
+        means, logs = means | figures, logs or bool(figures)
+        speed = log.write(run.step, run.seconds, means) if logs else None
+        if saves:
+            self.save()
+        return Progress(run.step, run.seconds, share, means if logs else None, speed)
+
+    def check(self, finite: bool, what: str) -> None:
+        """Raises WorkError where training has diverged: such weights are not worth saving."""
+        if not finite:
+            raise WorkError(
+                f"training diverged: {what} at step {self.run.step} is not finite; {survivor(self.run.path)}; train "
+                "again with a lower learning rate (--set lr=...), a penalty (--set penalty=r1:1) or --precision fp32"
+            )
+
+    def frozen(self) -> frozen.Frozen | None:
+        """A copy of the generator as it stands, the one that users would get; None where the recipe has none."""
+        if self.system.decoder is None:
+            return None
+        return frozen.take(self.system.decoder, self.run.recipe, self.dataset.class_names, self.dataset.device)
+
+    def draw(self, log: journal.Journal) -> dict[str, float]:
+        """Draw what the system shows of itself; gives what it measured for that."""
+        if self.system.examine is not None:
+            image, figures = self.system.examine()
+        else:
+            image, figures = self.samples(), {}
+        if image is not None:
+            media.save_png(image, self.run.path / "samples" / f"step-{self.run.step:06d}.png")
+            log.picture(self.run.step, image)
+        return figures
+
+    def samples(self) -> Image | None:
+        """The picture of the same latents as ever beside real items; None where there is no generator."""
+        generator = self.frozen()
+        if generator is None:
+            return None
+        points = len(self.dataset.shape) == 1
+        count = min(POINTS if points else SHOWN, len(self.dataset))
+        fake, real = generator.sample(range(count)), self.dataset.batch(0, count).x
+        return media.scatter(fake, real) if points else media.side_by_side(fake, real)
+
+    def save(self) -> None:
+        """Write the networks alone, then the checkpoint, so that no checkpoint ever has older ones beside it."""
+        run = self.run
+        for name, module in self.system.modules.items():
+            self.check(all(bool(p.isfinite().all()) for p in module.parameters()), f"a weight of the {name}")
+        if generator := self.frozen():
+            generator.write(run.path / frozen.NAME)
+        for name, write in self.system.products.items():
+            write(run.path / name)
+        checkpoint.write(run.path / "checkpoints", self.system, checkpoint.Saved(run.step, run.seconds))
+
+
+@contextmanager
+def writing(run: Run) -> Iterator[None]:
+    """Turns a full disk and the like into a WorkError that says what survives and what to do."""
+    try:
+        yield
+    except OSError as error:
+        mend = "free some space" if error.errno == errno.ENOSPC else "mend that"
+        raise WorkError(
+            f"training stopped at step {run.step}: {(error.strerror or str(error)).lower()} "
+            f"({error.filename or run.path}); {survivor(run.path)}; {mend}, then `{folder.resumption(run.path)}`"
+        ) from error
+
+
+def survivor(path: Path) -> str:
+    """What there is to go back to."""
+    saved = checkpoint.steps(path / "checkpoints")
+    return f"the last good checkpoint is {saved[0]}" if saved else "there was no checkpoint yet"
