@@ -19,7 +19,8 @@ LAYERS = (
     ("loop", "plan", "monitor", "frozen", "features", "media"),
     ("paint", "evaluate"),
     ("recipes",),
-    ("run",),
+    ("run", "report"),
+    ("compare",),
     ("__init__", "cli", "studio"),
     ("__main__",),
 )

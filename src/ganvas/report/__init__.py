@@ -1,0 +1,42 @@
+"""`report.html`: everything there is to know of a run, in one file that opens anywhere without a network."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ..errors import WorkError
+from . import page
+from .content import describe
+
+NAME = "report.html"
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["NAME", "attempt_report", "write_report"]
+
+
+def write_report(run_dir: str | Path) -> Path:
+    """Write `report.html` into a run directory, from the files there alone, and return its path.
+
+    It may be called at any time, during training too; an older report is replaced as a whole.
+    Raises RequestError where there is no run, WorkError where its files are damaged or the page cannot be written.
+    """
+    run = Path(run_dir)
+    content = describe(run)
+    try:
+        return page.write(run / NAME, "run.html", content)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise WorkError(f"cannot write {run / NAME}: {reason}; free some space, then `ganvas report {run}`") from error
+
+
+def attempt_report(run_dir: str | Path) -> Path | None:
+    """As `write_report`, for the end of training: whatever goes wrong is logged as a warning, and harms nothing."""
+    try:
+        return write_report(run_dir)
+    except Exception as error:  # a page is never worth a run
+        logger.warning(
+            "there is no report of %s (%s: %s); `ganvas report` tries again", run_dir, type(error).__name__, error
+        )
+        return None

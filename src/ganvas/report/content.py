@@ -1,0 +1,295 @@
+"""What the page of a run says, from the files of its directory alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+
+from .. import media, objectives, recipes
+from ..errors import RequestError, WorkError
+from . import page
+from .chart import Chart, Series, finite, short
+
+RECORD, LOG, METRICS, GENERATOR = "recipe.json", "log.jsonl", "metrics.json", "generator.safetensors"
+LARGE, SMALL, MOVING = 1600, 320, 400  # pixels of the longer side: the last picture, the strip's, the clip's
+STRIP, FRAMES, FPS = 6, 48, 6  # pictures of the strip, frames of the clip at most, frames a second
+Line = Mapping[str, Any]
+
+LOSSES = "What each network minimises. They pull against each other, so that neither tells how good the samples are"
+MEANINGS = {
+    "monitor/distance": "Fréchet distance of samples to the data, in the features of the monitor; lower is better.",
+    "monitor/coverage": "Share of real items that have a sample among their neighbours; 1 would be all.",
+    "monitor/diversity": "Mean distance between samples, over that between real items; far below 1: they are alike.",
+    "monitor/entropy": "Entropy of the classes among samples, over that among real items; far below 1: few classes.",
+    "monitor/copies": "Share of samples nearer to a training item than real items are to one another.",
+    "images_per_second": "Items a second while training; what is drawn and saved meanwhile is not counted.",
+    "began/k": "How much BEGAN's critic attends to generated items.",
+    "began/M": "BEGAN's measure of convergence; lower is better.",
+}
+
+
+class Option(NamedTuple):
+    """A row of the options' table."""
+
+    name: str
+    value: str
+    default: str
+    meaning: str
+    changed: bool
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of the run says. Raises WorkError where it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise WorkError(f"{path} is damaged ({error}); copy it back, or train again") from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; a last one that a kill cut short is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def describe(run: Path) -> dict[str, Any]:
+    """Everything that `run.html` shows. Raises RequestError where there is no run at `run`."""
+    if not (run / RECORD).is_file():
+        raise RequestError(f"{run} is not a run of ganvas: it has no {RECORD}; give the directory of a run")
+    record, lines = read_json(run / RECORD), read_lines(run / LOG)
+    rows = options(record)
+    return {
+        "name": run.resolve().name,
+        "recipe": record["recipe"],
+        "data": record["options"]["data"],
+        "headline": headline(record, lines),
+        **verdict(lines),
+        **pictures(run, record),
+        "charts": charts(lines, levels(record)),
+        **metrics(run),
+        "options_note": f"Those that differ from the recipe {record['recipe']}, in bold, then the others.",
+        "changed": [row for row in rows if row.changed],
+        "kept": [row for row in rows if not row.changed],
+        "facts": facts(record, lines),
+        "commands": commands(run, lines),
+    }
+
+
+def headline(record: dict[str, Any], lines: Sequence[Line]) -> str:
+    """What was trained, how far, how long, on what."""
+    data, plan, budget = record["data"], record["plan"], record["budget"]
+    step, seconds = (lines[-1]["step"], lines[-1]["seconds"]) if lines else (0, 0.0)
+    whole = f" of {budget['steps']:,}" if budget["steps"] else ""
+    return (
+        f"{record['recipe']} on {record['options']['data']} ({items(data)}), "
+        f"{step:,}{whole} steps in {seconds / 60:.1f} minutes on {plan['device']}, seed {record['seed']}"
+    )
+
+
+def items(data: dict[str, Any]) -> str:
+    """How many of what."""
+    shape = data["shape"]
+    kind = f"points in {shape[0]}-D" if len(shape) == 1 else f"images of {'×'.join(map(str, shape))}"
+    return f"{data['count']:,} {kind}"
+
+
+def verdict(lines: Sequence[Line]) -> dict[str, Any]:
+    """What the monitor found, and what to say where it found nothing."""
+    findings = [{"step": line["step"], **finding} for line in lines for finding in line.get("findings", ())]
+    watched = any(name.startswith("monitor/") for line in lines for name in line)
+    silence = "The monitor found nothing wrong: no collapse, no divergence, no player that overpowers the other."
+    state = "found" if findings else "well" if watched else ""
+    return {
+        "findings": findings,
+        "state": state,
+        "silence": silence if watched else "The monitor did not measure this run.",
+    }
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def spread(items: Sequence[Path], count: int) -> list[Path]:
+    """At most `count` of the items, evenly from the first to the last."""
+    if len(items) <= count:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+
+
+def step_of(path: Path) -> int:
+    """samples/step-000250.png -> 250."""
+    return int(path.stem.removeprefix("step-"))
+
+
+def pictures(run: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The last sample grid, the strip and the clip."""
+    files = sorted((run / "samples").glob("step-*.png"), key=step_of)
+    if not files:
+        return {"last": None, "strip": [], "film": None}
+    paired = len(record["data"]["shape"]) == 3 and (run / GENERATOR).exists()
+
+    def generated(path: Path) -> Image.Image:
+        with Image.open(path) as image:
+            return media.left_side(image) if paired else image.copy()
+
+    with Image.open(files[-1]) as image:
+        beside = "generated on the left, real on the right" if paired else "drawn by the run"
+        last = page.picture(image, f"Step {step_of(files[-1])}: {beside}.", LARGE)
+    strip = [
+        (step_of(path), page.picture(generated(path), f"The same at step {step_of(path)}.", SMALL))
+        for path in spread(files, STRIP)
+    ]
+    content = {"last": last, "last_step": step_of(files[-1]), "strip": strip, "film": None}
+    if len(files) > STRIP:
+        frames = [generated(path) for path in spread(files, FRAMES)]
+        alt = f"The same latents from step {step_of(files[0])} to step {step_of(files[-1])}."
+        content["film_kind"], content["film"] = page.clip(frames, alt, MOVING, FPS)
+    return content | {"strip_note": "The same latents at every step, so that what changes is the network."}
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------
+
+
+def series(lines: Sequence[Line], key: str, name: str) -> Series:
+    """The values that the lines report under a key, finite and not too many."""
+    return Series(name, finite([(line["step"], line[key]) for line in lines if key in line]))
+
+
+def levels(record: dict[str, Any]) -> tuple[tuple[str, float], ...]:
+    """The losses of an adversarial run whose critic cannot tell, where its objective has such a point."""
+    row = objectives.ADVERSARIAL.get(record["options"].get("objective", ""))
+    if row is None or row.energy:
+        return ()
+    undecided = torch.full((1,), row.boundary or 0.0)
+    critic, generator = (float(loss(undecided, undecided)) for loss in row.game)
+    if critic == generator:
+        return (("both, undecided", critic),)
+    return ("critic, undecided", critic), ("generator, undecided", generator)
+
+
+def charts(lines: Sequence[Line], undecided: tuple[tuple[str, float], ...]) -> list[Chart]:
+    """Everything in the log that is a number: what belongs together on one chart, the rest on one each."""
+    keys = [k for k in dict.fromkeys(k for line in lines for k in line) if k not in ("step", "seconds", "findings")]
+    groups = {
+        "Losses": [k for k in keys if k.endswith("/loss")],
+        "The critic's accuracy": [k for k in keys if k.startswith("critic/accuracy_")],
+        "Gradient norms": [k for k in keys if k.endswith("/grad_norm")],
+    }
+    grouped = {k for members in groups.values() for k in members}
+    loss = f"{LOSSES}. Dotted: where they lie when the critic cannot tell." if undecided else f"{LOSSES}."
+    notes = {
+        "Losses": loss,
+        "The critic's accuracy": "Share of real and of generated items that it tells. Near 1: it overpowers the "
+        "generator; 1/2: it cannot tell, or has not learnt to.",
+        "Gradient norms": "Of all weights of a network together. Falling to nothing: it has stopped learning; "
+        "rising without end: it diverges.",
+    }
+    made = [
+        chart(
+            title, [series(lines, k, label(k)) for k in members], notes[title], undecided if title == "Losses" else ()
+        )
+        for title, members in groups.items()
+    ]
+    made += [chart(k, [series(lines, k, label(k))], MEANINGS.get(k, "")) for k in keys if k not in grouped]
+    return [c for c in made if c is not None]
+
+
+def label(key: str) -> str:
+    """critic/accuracy_real -> real; generator/loss -> generator; monitor/coverage -> coverage."""
+    first, _, last = key.partition("/")
+    return first if last in ("loss", "grad_norm") else (last or first).removeprefix("accuracy_").replace("_", " ")
+
+
+def chart(
+    title: str, curves: Sequence[Series], note: str, undecided: tuple[tuple[str, float], ...] = ()
+) -> Chart | None:
+    """A chart of the curves that have something to show; None where none has."""
+    drawn = tuple(curve for curve in curves if curve.points)
+    if not drawn:
+        return None
+    values = [value for curve in drawn for _, value in curve.points]
+    log = title == "Gradient norms" and min(values) > 0
+    return Chart(title, drawn, note, undecided, log, (0.0, 1.0) if title == "The critic's accuracy" else None)
+
+
+def metrics(run: Path) -> dict[str, Any]:
+    """What `ganvas evaluate` left in the directory."""
+    if not (run / METRICS).is_file():
+        return {"figures": [], "protocol": [], "warnings": []}
+    found = read_json(run / METRICS)
+    figures = [
+        {
+            "name": name,
+            "value": short(f["value"]),
+            "interval": f"{short(f['low'])} to {short(f['high'])}" if f.get("low") is not None else "",
+            "floor": short(f["floor"]) if f.get("floor") is not None else "",
+            "better": f["better"],
+            "meaning": f["meaning"],
+        }
+        for name, f in found["figures"].items()
+    ]
+    protocol = [(name, text(value)) for name, value in found["protocol"].items()]
+    return {"figures": figures, "protocol": protocol, "warnings": found.get("warnings", [])}
+
+
+# -- facts -------------------------------------------------------------------------------------------------------------
+
+
+def text(value: object) -> str:
+    """A value of the record as people write it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def options(record: dict[str, Any]) -> list[Option]:
+    """Every option of the run, with what the recipe has by default."""
+    name, given = record["recipe"], record["options"]
+    known = recipes.describe(recipes.recipe(name)) if name in recipes.RECIPES else []
+    defaults = {n: recipes.to_json(recipes.recipe(name))[n] for n, *_ in known}
+    meanings = {n: meaning for n, _, _, meaning in known}
+    resolved = record.get("resolved", given)
+    rows = []
+    for key, value in given.items():
+        default = text(defaults.get(key, value))
+        said, meant = text(value), text(resolved.get(key, value))
+        shown = said if said == meant else f"{said or 'none'}, here {meant}"
+        rows.append(Option(key, shown or "none", default or "none", meanings.get(key, ""), said != default))
+    return rows
+
+
+def facts(record: dict[str, Any], lines: Sequence[Line]) -> list[tuple[str, str]]:
+    """Data, machine and versions."""
+    data, plan = record["data"], record["plan"]
+    classes = data["class_names"]
+    layout = ", channels last" if plan["channels_last"] else ""
+    rows = [
+        ("data", f"{record['options']['data']}, {items(data)}"),
+        ("fingerprint", data["fingerprint"]),
+        (
+            "classes",
+            f"{len(classes)}: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}" if classes else "",
+        ),
+        ("files left out", f"{data['unreadable']}, which could not be read" if data["unreadable"] else ""),
+        ("device", f"{plan['device']}, {plan['precision']}{layout}"),
+        ("threads", str(record["threads"]) if "threads" in record else ""),
+        ("speed", f"{short(lines[-1]['images_per_second'])} items a second at the end" if lines else ""),
+        ("versions", f"ganvas {record['ganvas']}, torch {record['torch']}, Python {record['python']}"),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def commands(run: Path, lines: Sequence[Line]) -> list[str]:
+    """What can be done next with the run."""
+    where = shlex.quote(str(run))
+    further = [f"ganvas resume {where} --steps {2 * lines[-1]['step']}"] if lines else [f"ganvas resume {where}"]
+    drawn = [f"ganvas sample {where} --seeds 0-63 --out grid.png"] if (run / GENERATOR).exists() else []
+    return further + drawn
