@@ -19,14 +19,25 @@ from .errors import RequestError, WorkError
 
 if TYPE_CHECKING:
     from .data import open_data
-    from .frozen import Frozen, load
+    from .frozen import Classifier, Frozen, load
     from .run import Run
 
     __version__: str
 
-__all__ = ["Frozen", "RequestError", "Run", "WorkError", "__version__", "load", "open_data", "resume", "train"]
+__all__ = [
+    "Classifier",
+    "Frozen",
+    "RequestError",
+    "Run",
+    "WorkError",
+    "__version__",
+    "load",
+    "open_data",
+    "resume",
+    "train",
+]
 
-_LAZY = {"Frozen": "frozen", "Run": "run", "load": "frozen", "open_data": "data"}
+_LAZY = {"Classifier": "frozen", "Frozen": "frozen", "Run": "run", "load": "frozen", "open_data": "data"}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,6 @@ from .errors import RequestError, unknown
 from .types import Decoder
 
 VERSION = 1
-NAME = "generator.safetensors"
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 
 
@@ -161,11 +160,13 @@ def _classifier(header: dict[str, Any], weights: dict[str, Tensor], device: str)
     return Classifier(network, tuple(header["class_names"]), header["facts"])
 
 
-# The kind of a network -> what opens it. A run directory holds it as `KIND.safetensors`.
+# The kind of a network -> what opens it. A run directory holds it under its name of NAMES.
 KINDS: dict[str, Callable[[dict[str, Any], dict[str, Tensor], str], Frozen | Classifier]] = {
     "generator": _generator,
     "classifier": _classifier,
 }
+NAMES = tuple(f"{kind}.safetensors" for kind in KINDS)
+NAME = NAMES[0]  # a generator's
 
 
 def load(path: str | Path, device: str = "cpu") -> Frozen | Classifier:
@@ -175,7 +176,7 @@ def load(path: str | Path, device: str = "cpu") -> Frozen | Classifier:
     whatever code it holds, so that none is ever opened.
     """
     path = Path(path)
-    inside = [path / f"{kind}.safetensors" for kind in KINDS]
+    inside = [path / name for name in NAMES]
     file = next((file for file in inside if file.is_file()), inside[0]) if path.is_dir() else path
     if file.suffix.lower() in PICKLES:
         raise RequestError(

@@ -137,10 +137,18 @@ def sample(
 
     chosen = parse_seeds(seeds)
 
-    from ..frozen import load
+    from ..frozen import load_generator
     from ..plan import devices
 
-    write_samples(load(run, devices()[0]), chosen, label, truncation, out)
+    write_samples(load_generator(run, devices()[0]), chosen, label, truncation, out)
+
+
+@app.command
+def report(run: Annotated[Path, Parameter(help="The run directory.")], /) -> None:
+    """Write a run's report.html anew: curves, samples, options and verdict in one file that opens anywhere."""
+    from ..report import write_report
+
+    print(write_report(run))
 
 
 @app.command
@@ -167,6 +175,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
 
 def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
     """Train while showing it, then say where the pictures lie and what can be done with them."""
+    from .. import frozen
     from ..run.progress import clock
     from ..run.progress import follow as show_progress
 
@@ -175,10 +184,13 @@ def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
     items = f"{told['count']:,} items of {'×'.join(map(str, told['shape']))}"
     begin = f", from step {run.step:,}" if run.step else ""
     print(f"{run.recipe} on {run.options.data} ({items}), {plan['device']} {plan['precision']}, into {where}{begin}")
+    if held_out := told.get("held_out"):
+        print(f"measured on {held_out['count']:,} items that it does not train on ({held_out['split']})")
     show_progress(steps)
     print(f"\n{run.step:,} steps in {clock(run.seconds)}.")
     if run.pictures:
-        print(f"  the last grid:  {run.pictures[-1]}")
+        print(f"  the picture:    {run.pictures[-1]}")
+    if (run.path / frozen.NAME).exists():
         print(f"  more samples:   ganvas sample {where} --seeds 0-63 --out grid.png")
     print(f"  train longer:   ganvas resume {where} --steps {2 * run.step}")
 

@@ -1,0 +1,99 @@
+"""Makes the classifiers that come with ganvas: `python -m benchmarks.weights --data digits,mnist,fashion-mnist`.
+
+Each is a run of the recipe `cnn`, rounded to half precision. The header of its file, `cnn-DATA.safetensors`, tells what
+it was trained on, for how long, and its accuracy on images that it was not trained on, measured after rounding. A
+training that was interrupted goes on, and one that is complete is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ganvas
+from ganvas.data import Dataset, open_data
+from ganvas.errors import unknown
+from ganvas.features.weights import SHIPPED, digest
+from ganvas.frozen import Classifier, load_classifier, take_classifier
+from ganvas.recipes.cnn import confusion
+
+# What each data set is trained with beside the recipe's defaults; a mirrored garment is one too, a mirrored digit none.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "digits": {"steps": 2000},
+    "mnist": {"steps": 9000, "batch": 256},
+    "fashion-mnist": {"steps": 12_000, "batch": 256, "flip": True},
+}
+
+
+def trained(data: str, folder: Path, steps: int | None, device: str, seed: int) -> ganvas.Run:
+    """The run in `folder`, trained to its end: from the start, from where it stopped, or not at all."""
+    if (folder / "recipe.json").exists():
+        return ganvas.resume(folder, steps=steps)
+    options = {**OPTIONS[data], **({} if steps is None else {"steps": steps})}
+    return ganvas.train("cnn", data, out=folder, device=device, precision="fp32", seed=seed, options=options)
+
+
+def make(runs: Path, out: Path, steps: int | None, device: str, seed: int, data: str) -> dict[str, Any]:
+    """Train the classifier of a data set, write its file; gives the facts of its header, and of the file."""
+    run = trained(data, runs / f"cnn-{data}", steps, device, seed)
+    images = open_data(data, hold_out=run.options.held_out)
+    assert images.held_out is not None
+    exact = load_classifier(run.path)
+    accuracy = correct(exact, images.held_out)
+    exact.network.half().float()  # what the file will hold
+    rounded = correct(exact, images.held_out)
+    facts = {
+        **exact.facts,
+        "steps": run.step,
+        "seed": seed,
+        "measured_on": f"{len(images.held_out)} images, {images.held_out.split}",
+        "accuracy": rounded,
+    }
+    path = out / f"cnn-{data}.safetensors"
+    take_classifier(exact.network, exact.class_names, facts).write(path, torch.float16)
+    size, identity = path.stat().st_size, digest(exact.network.state_dict())
+    return {**facts, "accuracy_before_rounding": accuracy, "bytes": size, "hash": identity}
+
+
+def correct(classifier: Classifier, images: Dataset) -> float:
+    """The share of images that are taken for what they are."""
+    return confusion(classifier, images)[0].trace().item() / len(images)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the options, train, and tell what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=",".join(OPTIONS), help=f"separated by commas ({','.join(OPTIONS)})")
+    parser.add_argument("--runs", type=Path, default=Path("runs/weights"), help="where they train (runs/weights)")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="where the files go (the package's own folder)")
+    parser.add_argument("--steps", type=int, help="of training, in place of those that are tuned")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (auto)")
+    parser.add_argument("--seed", type=int, default=0, help="of the training (0)")
+    parser.add_argument("--workers", type=int, default=1, help="trainings at once, each in a process (1)")
+    o = parser.parse_args(arguments)
+    names = o.data.split(",")
+    for name in names:
+        if name not in OPTIONS:
+            raise unknown("data set", name, OPTIONS)
+    work = partial(make, o.runs, o.out, o.steps, o.device, o.seed)
+    if o.workers == 1:
+        made = list(map(work, names))
+    else:
+        threads = max(1, (os.cpu_count() or 1) // o.workers)
+        with ProcessPoolExecutor(o.workers, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+            made = list(pool.map(work, names))
+    for facts in made:
+        print(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()
