@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
 
+from .. import unpickle
 from ..errors import RequestError
 from .dataset import Dataset, Origin
 from .options import Wanted
@@ -60,32 +58,8 @@ def _files(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
 def _batch(data: bytes, place: str) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, 3, 32, 32) uint8 and labels (N,) int64 of one pickled batch."""
     try:
-        content = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
+        content = unpickle.arrays(data, encoding="bytes")
         images, labels = content[b"data"], np.array(content[b"labels"], np.int64)
         return images.reshape(len(labels), 3, 32, 32), labels
-    except RequestError:
-        raise
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to call for
         raise RequestError(f"{place} is not a batch of CIFAR-10: {error}") from error
-
-
-def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
-    return np.empty(shape, code.decode())
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Python 2's pickles of numpy arrays, and nothing else: any other name that a pickle calls for is refused."""
-
-    ALLOWED: ClassVar = {
-        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-    }
-
-    def find_class(self, module_name: str, global_name: str) -> object:
-        if (module_name, global_name) not in self.ALLOWED:
-            raise RequestError(
-                f"a batch calls for {module_name}.{global_name}, which is no array: it is not CIFAR-10 and may be "
-                f"harmful; fetch {ARCHIVE} from its source"
-            )
-        return self.ALLOWED[module_name, global_name]

@@ -8,11 +8,17 @@ from pathlib import Path
 from ..data import Dataset
 from ..errors import RequestError, unknown
 from ..frozen import load_classifier
-from . import fitted, weights
+from . import clip, dino, fitted, inception, lpips, weights
 from .extractor import Extractor, embed, embed_batches
 
 # The networks of the literature: name -> the extractor on a device ("cpu", "cuda", "mps").
-FEATURES: dict[str, Callable[[str], Extractor]] = {}
+FEATURES: dict[str, Callable[[str], Extractor]] = {
+    "inception": inception.extractor,
+    "lpips": lambda device: lpips.extractor("vgg", device),
+    "lpips-alex": lambda device: lpips.extractor("alex", device),
+    "clip": clip.extractor,
+    "dino": dino.extractor,
+}
 # What needs no weights, but the shape of the items.
 PLAIN: dict[str, Callable[[Dataset, str], Extractor]] = {"pixels": fitted.pixels, "points": fitted.points}
 

@@ -1,0 +1,68 @@
+"""Make the weights of a published network from the file that it was published in.
+
+`python -m ganvas.features.convert NAME FILE...`, where docs/features.md says which file that is, writes
+NAME.safetensors into the cache's `weights`, or into the folder given with --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..data.store import cache_directory
+from ..errors import RequestError, WorkError, unknown
+from . import clip, dino, inception, lpips
+from .foreign import Tensors, read
+from .published import Options, write
+
+CONVERTERS: dict[str, Callable[[Tensors], tuple[Options, Tensors]]] = {
+    "inception": inception.convert,
+    "lpips": lambda tensors: lpips.convert(tensors, "vgg"),
+    "lpips-alex": lambda tensors: lpips.convert(tensors, "alex"),
+    "clip": clip.convert,
+    "dino": dino.convert,
+}
+
+
+def convert(name: str, sources: Sequence[Path], folder: Path | None = None) -> Path:
+    """Write the weights of `name`, of CONVERTERS, from the files that together hold them; gives the file's path.
+
+    Raises RequestError where a source cannot be read or holds something else, WorkError where writing fails.
+    """
+    if name not in CONVERTERS:
+        raise unknown("network", name, CONVERTERS)
+    tensors: Tensors = {}
+    for source in sources:
+        tensors |= read(source)
+    given = " and ".join(map(str, sources))
+    try:
+        options, converted = CONVERTERS[name](tensors)
+    except (KeyError, ValueError) as error:
+        raise RequestError(f"{given} is not {name}, which docs/features.md describes: {error}") from error
+    target = (folder or cache_directory() / "weights") / f"{name}.safetensors"
+    try:
+        write(target, options, converted)
+    except OSError as error:
+        raise WorkError(f"cannot write {target}: {error.strerror or error}; give another folder with --out") from error
+    return target
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; gives the exit status: 0 done, 1 failed while working, 2 the request was wrong."""
+    parser = argparse.ArgumentParser(prog="python -m ganvas.features.convert", description=__doc__)
+    parser.add_argument("name", choices=CONVERTERS, metavar="NAME", help=", ".join(CONVERTERS))
+    parser.add_argument("sources", nargs="+", type=Path, metavar="FILE", help="the published file, or files")
+    parser.add_argument("--out", type=Path, help="the folder to write into (default: the cache's weights)")
+    options = parser.parse_args(arguments)
+    try:
+        print(convert(options.name, options.sources, options.out))
+    except (RequestError, WorkError) as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, RequestError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

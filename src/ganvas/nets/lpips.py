@@ -1,0 +1,97 @@
+"""LPIPS (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric"), version 0.1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import RequestError, unknown
+
+
+class Layer(NamedTuple):
+    """One convolution of a trunk, in front of a ReLU."""
+
+    channels: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 1
+
+
+# Stages of a trunk: the outputs of each are compared, and a maximum over `pool` pixels, stride 2, stands between them.
+Stages = tuple[tuple[Layer, ...], ...]
+TRUNKS: dict[str, tuple[int, Stages]] = {
+    "alex": (  # Krizhevsky 2014, one tower
+        3,
+        ((Layer(64, 11, 4, 2),), (Layer(192, 5, 1, 2),), (Layer(384),), (Layer(256),), (Layer(256),)),
+    ),
+    "vgg": (  # Simonyan & Zisserman 2015, 16 layers
+        2,
+        tuple((Layer(channels),) * depth for channels, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))),
+    ),
+}
+POOLED = {"alex": (1, 2), "vgg": (1, 2, 3, 4)}  # the stages that begin with a pooling
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's mean and deviation, in [-1, 1]
+
+
+class Lpips(nn.Module):
+    """A perceptual distance of images: the weighted difference of normalised activations of a classifier.
+
+    d(x, y) = Σ_l 1/(H_l W_l) Σ_hw ‖w_l ⊙ (ŷ^l_hw − x̂^l_hw)‖²; `heads` hold the squares of w_l.
+
+    Images are (N, C, H, W) in [-1, 1], C 1 or 3; with sides under 32 pixels they are enlarged by a whole factor, since
+    the trunks would leave nothing of them. Differentiable in both images.
+
+    net: "alex", the paper's for measuring, or "vgg", for losses and path lengths.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, net: str = "vgg") -> None:
+        super().__init__()
+        if net not in TRUNKS:
+            raise unknown("LPIPS network", net, TRUNKS)
+        pool, stages = TRUNKS[net]
+        self.stages = nn.ModuleList()
+        channels = 3
+        for i, layers in enumerate(stages):
+            stage: list[nn.Module] = [nn.MaxPool2d(pool, 2)] if i in POOLED[net] else []
+            for layer in layers:
+                stage += [nn.Conv2d(channels, *layer), nn.ReLU()]
+                channels = layer.channels
+            self.stages.append(nn.Sequential(*stage))
+        self.heads = nn.ParameterList(torch.ones(layers[-1].channels) / layers[-1].channels for layers in stages)
+        self.dim = sum(len(head) for head in self.heads)
+        self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None], persistent=False)
+        self.register_buffer("scale", torch.tensor(SCALE)[:, None, None], persistent=False)
+
+    def activations(self, x: Tensor) -> Sequence[Tensor]:
+        """Unit activations of every stage, channels first, each channel times the root of its weight."""
+        found = []
+        x = (enlarged(x).expand(-1, 3, -1, -1) - self.shift) / self.scale
+        for stage, head in zip(self.stages, self.heads, strict=True):
+            x = stage(x)
+            # vector_norm has a gradient where all activations are 0; the root of a sum of squares has not
+            norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+            found.append(x / (norm + 1e-10) * head.sqrt()[:, None, None])
+        return found
+
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+        """LPIPS of images x and y of the same shape (N, C, H, W), or of one with many: (N,), at least 0."""
+        pairs = zip(self.activations(x), self.activations(y), strict=True)
+        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]).sum(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activations' means over the pixels, (N, dim); their squared distance is at most LPIPS."""
+        return torch.cat([a.mean((2, 3)) for a in self.activations(x)], 1)
+
+
+def enlarged(x: Tensor, least: int = 32) -> Tensor:
+    """Images of which both sides have `least` pixels: each pixel repeated as often as that takes."""
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        raise RequestError(f"LPIPS compares images (N, C, H, W) of 1 or 3 channels, not items of {tuple(x.shape)}")
+    times = -(-least // min(x.shape[2:]))
+    return x.repeat_interleave(times, 2).repeat_interleave(times, 3) if times > 1 else x
