@@ -1,0 +1,30 @@
+"""What the metrics ask of what they are given."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..errors import RequestError, WorkError
+
+
+def double(x: Tensor) -> Tensor:
+    """`x` as float64, detached: on its own device, or on the CPU where the device has no float64."""
+    x = x.detach()
+    return x.cpu().double() if x.device.type == "mps" else x.double()
+
+
+def check_finite(x: Tensor, what: str) -> None:
+    """Raise WorkError where `x` holds a NaN or an infinity: no figure of such samples means anything."""
+    if not x.isfinite().all():
+        raise WorkError(f"the {what} hold NaN or infinite values; look whether training diverged")
+
+
+def check_features(real: Tensor, fake: Tensor, least: int = 1) -> None:
+    """Raise unless both are finite (N, D) and (M, D) with at least `least` rows each."""
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or min(len(real), len(fake)) < least:
+        raise RequestError(
+            f"cannot compare features of shapes {tuple(real.shape)} and {tuple(fake.shape)}; "
+            f"give (N, D) and (M, D) with N and M at least {least}"
+        )
+    check_finite(real, "features of the data")
+    check_finite(fake, "features of the samples")

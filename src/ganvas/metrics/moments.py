@@ -1,0 +1,134 @@
+"""The Fréchet distance: means and covariances gathered batch by batch, and how far two of them are apart."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import RequestError, WorkError
+from .inputs import check_features, check_finite, double
+
+BATCH = 4096  # rows of features that are float64 at one time
+
+
+class Moments:
+    """The mean and the covariance of features that arrive in batches; its memory does not grow with their number.
+
+    Batches are merged about their own means (Chan, Golub & LeVeque 1983), so that features whose mean is large beside
+    their spread lose nothing.
+
+    Args:
+        dim: D, the number of features.
+        device: where the (D, D) sums are kept, in float64: any but "mps", which has none.
+    """
+
+    def __init__(self, dim: int, device: torch.device | str = "cpu") -> None:
+        self.count = 0
+        self._mean = torch.zeros(dim, dtype=torch.float64, device=device)
+        self._scatter = torch.zeros(dim, dim, dtype=torch.float64, device=device)  # Σ (x − μ)(x − μ)ᵀ
+
+    @property
+    def dim(self) -> int:
+        """D, the number of features."""
+        return len(self._mean)
+
+    @property
+    def mean(self) -> Tensor:
+        """μ, (D,) float64. Raises RequestError before the first sample."""
+        self._require(1)
+        return self._mean.clone()
+
+    @property
+    def covariance(self) -> Tensor:
+        """Σ, (D, D) float64, unbiased: divided by N − 1. Raises RequestError before the second sample."""
+        self._require(2)
+        return self._scatter / (self.count - 1)
+
+    def update(self, features: Tensor) -> None:
+        """Add a batch of features, (N, D), from any device.
+
+        Raises:
+            RequestError: the shape is another.
+            WorkError: a feature is not finite. Nothing was added then.
+        """
+        if features.ndim != 2 or features.shape[1] != self.dim:
+            raise RequestError(f"cannot add features of shape {tuple(features.shape)}; give (N, {self.dim})")
+        check_finite(features, "features")
+        for part in features.split(BATCH):
+            self._add(double(part).to(self._mean.device))
+
+    def _add(self, x: Tensor) -> None:
+        if not len(x):
+            return
+        mean, total = x.mean(0), self.count + len(x)
+        x, shift = x - mean, mean - self._mean
+        self._scatter.addmm_(x.T, x).addr_(shift, shift, alpha=self.count * len(x) / total)
+        self._mean += shift * (len(x) / total)
+        self.count = total
+
+    def _require(self, least: int) -> None:
+        if self.count < least:
+            raise RequestError(f"there are moments of {self.count} samples only; add at least {least}")
+
+
+def frechet(real: Moments, fake: Moments) -> float:
+    """The squared 2-Wasserstein distance between the Gaussians of two sets of features.
+
+    |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁Σ₂)^½. Heusel et al. 2017 call it FID when the features are Inception's. With
+    Σ₁ = AAᵀ the product has the eigenvalues of the symmetric AᵀΣ₂A, so that its root needs eigenvalues only, and
+    singular covariances (fewer samples than features, constant features) are no special case.
+
+    Returns:
+        The distance, in squared units of the features; at least 0.
+
+    Raises:
+        RequestError: the numbers of features differ, or either has fewer than two samples.
+        WorkError: the moments overflow.
+    """
+    if real.dim != fake.dim:
+        raise RequestError(f"cannot compare {real.dim} features with {fake.dim}; measure both with the same network")
+    mu1, mu2 = real.mean, fake.mean.to(real.mean.device)
+    sigma1, sigma2 = real.covariance, fake.covariance.to(mu1.device)
+    if not (sigma1.isfinite().all() and sigma2.isfinite().all()):
+        raise WorkError("the features are too large to have a covariance; scale them down")
+    a = _factor(sigma1)
+    cross = torch.linalg.eigvalsh(a.T @ sigma2 @ a).clamp(min=0).sqrt().sum()
+    distance = (mu1 - mu2).square().sum() + sigma1.trace() + sigma2.trace() - 2 * cross
+    if not distance.isfinite():
+        raise WorkError("the Fréchet distance is too large to be a number; scale the features down")
+    return max(0.0, distance.item())  # rounding can take the distance of equal sets a little below 0
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """The Fréchet distance (see `frechet`) of two sets of features that are at hand as a whole.
+
+    Args:
+        real: features of the data, (N, D), N ≥ 2.
+        fake: features of the samples, (M, D), M ≥ 2.
+
+    Returns:
+        The distance, in squared units of the features; at least 0.
+
+    Raises:
+        RequestError: the shapes do not match or there are fewer than two rows.
+        WorkError: a feature is not finite.
+    """
+    check_features(real, fake, least=2)
+    return frechet(_moments(real), _moments(fake))
+
+
+def _moments(features: Tensor) -> Moments:
+    device = features.device
+    moments = Moments(features.shape[1], "cpu" if device.type == "mps" else device)
+    moments.update(features)
+    return moments
+
+
+def _factor(sigma: Tensor) -> Tensor:
+    """A (D, R) with AAᵀ = Σ, of a positive semi-definite Σ (D, D) of rank R."""
+    factor, failed = torch.linalg.cholesky_ex(sigma)
+    if not failed:
+        return factor
+    values, vectors = torch.linalg.eigh(sigma)
+    kept = values > len(sigma) * torch.finfo(sigma.dtype).eps * values[-1].clamp(min=0)  # the others are rounding
+    return vectors[:, kept] * values[kept].sqrt()
