@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -54,14 +54,21 @@ def grid(x: Tensor, columns: int | None = None) -> Image.Image:
 
 
 def side_by_side(fake: Tensor, real: Tensor) -> Image.Image:
-    """Two grids, each under a thin caption: generated images on the left, real ones on the right."""
-    left, right = grid(fake), grid(real)
+    """Two grids: generated images on the left, real ones on the right."""
+    return captioned({"generated": fake, "real": real})
+
+
+def captioned(images: Mapping[str, Tensor]) -> Image.Image:
+    """Grids of images (N, C, H, W) in [-1, 1] side by side, each under its caption."""
+    grids = [grid(x) for x in images.values()]
     font = ImageFont.load_default(size=14)
-    sheet = Image.new("RGB", (left.width + GAP + right.width, CAPTION + max(left.height, right.height)), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for text, image, x in (("generated", left, 0), ("real", right, left.width + GAP)):
+    width = sum(image.width + GAP for image in grids) - GAP
+    sheet = Image.new("RGB", (width, CAPTION + max(image.height for image in grids)), PAPER)
+    draw, x = ImageDraw.Draw(sheet), 0
+    for text, image in zip(images, grids, strict=True):
         draw.text((x + image.width / 2, CAPTION / 2 + 2), text, INK, font, anchor="mm")
         sheet.paste(image, (x, CAPTION))
+        x += image.width + GAP
     return sheet
 
 
