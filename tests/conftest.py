@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import matplotlib
@@ -36,3 +36,17 @@ def fashion_mnist() -> Path:
         if (folder / "train-images-idx3-ubyte.gz").exists():
             return folder
     pytest.skip("needs Fashion-MNIST (Debian: apt-get install dataset-fashion-mnist)")
+
+
+@pytest.fixture(scope="session")
+def published() -> Callable[[str], Path]:
+    """Where the folder GANVAS_ASSETS holds a file that others published, by its name; skips where it does not."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get("GANVAS_ASSETS")
+        path = next(Path(folder).rglob(name), None) if folder else None
+        if path is None:
+            pytest.skip(f"needs {name} in GANVAS_ASSETS (docs/features.md says where it is published)")
+        return path
+
+    return find
