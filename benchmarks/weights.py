@@ -28,9 +28,9 @@ from ganvas.recipes.cnn import confusion
 
 # What each data set is trained with beside the recipe's defaults; a mirrored garment is one too, a mirrored digit none.
 OPTIONS: dict[str, dict[str, Any]] = {
-    "digits": {"steps": 1000},
-    "mnist": {"steps": 9000, "batch": 256},
-    "fashion-mnist": {"steps": 12_000, "batch": 256, "flip": True},
+    "digits": {"widths": (32, 64), "steps": 1000},
+    "mnist": {"widths": (32, 64, 128), "steps": 9000, "batch": 256},
+    "fashion-mnist": {"widths": (32, 64, 128), "steps": 12_000, "batch": 256, "flip": True},
 }
 
 

@@ -240,7 +240,7 @@ def test_options_reach_the_network() -> None:
     }
 
 
-@pytest.mark.parametrize(("size", "widths"), [(8, (32, 64)), (28, (32, 64, 128)), (64, (32, 64, 128, 128))])
+@pytest.mark.parametrize(("size", "widths"), [(8, (16, 32)), (28, (16, 32, 64)), (128, (16, 32, 64, 128, 128))])
 def test_the_stages_follow_the_size(size: int, widths: tuple[int, ...]) -> None:
     o = recipes.cnn.resolve(CNN(), (1, size, size))
     assert o.widths == widths

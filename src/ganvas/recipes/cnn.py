@@ -31,7 +31,7 @@ class CNN(Training):
     held_out: float = opt(
         0.2, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
     )
-    widths: tuple[int, ...] = opt((), "channels of the stages; none: 32, 64, 128, …, till 4 pixels are left", 1)
+    widths: tuple[int, ...] = opt((), "channels of the stages; none: 16, 32, 64, 128, …, till 4 pixels are left", 1)
     depth: int = opt(2, "convolutions of a stage", low=1)
     kernel: int = opt(3, "side of the convolutions' kernels, in pixels", low=1)
     stride: int = opt(1, "stride of each stage's first convolution", low=1)
@@ -112,7 +112,7 @@ def resolve(o: CNN, shape: tuple[int, ...], device: str = "cpu") -> CNN:
     stages = max(2, math.ceil(math.log2(size / 4)))
     return replace(
         o,
-        widths=o.widths or tuple(min(32 << i, 128) for i in range(stages)),
+        widths=o.widths or tuple(min(16 << i, 128) for i in range(stages)),
         shift=round(size / 14) if o.shift < 0 else o.shift,
         decay=o.steps if o.decay < 0 else o.decay,
     )
