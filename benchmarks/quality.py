@@ -1,17 +1,16 @@
 """What recipes reach in equal minutes: `python -m benchmarks.quality --minutes 10 --recipes gan,mlp-bn,dcgan`.
 
-Images are judged by the Fréchet distance of samples to the test split, in three spaces: the penultimate 128 features of
-a small classifier that is trained on the train split once; raw pixels; and Inception's 2,048 features where
-GANVAS_INCEPTION names its TorchScript file. The floor is the distance of as many images of the train split. Distances
-depend on the number of samples, so compare those of equal numbers alone. Points are judged by the modes or the curve
-that they should follow. A run that was interrupted goes on, and one that is complete is not trained again.
+Images are judged by the Fréchet distance of samples to the test split in up to three spaces of `ganvas.features`: the
+features of the data set's classifier where there is one, pixels, and Inception's where its weights are on this machine.
+The floor is the distance of as many images of the train split. Distances depend on the number of samples, so compare
+those of equal numbers alone. Points are judged by the modes or the curve that they should follow. A run that was
+interrupted goes on, and one that is complete is not trained again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,13 +18,11 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torch.nn import functional as F
 
 import ganvas
-from benchmarks.features import Features, accuracy, cached_classifier, embed, inception
 from ganvas import data, media
-from ganvas.data.store import cache_directory
 from ganvas.errors import RequestError
+from ganvas.features import Extractor, embed, open_features, weights
 from ganvas.metrics import curve_report, frechet_distance, mode_report
 
 SHOWN = 64  # samples in a picture
@@ -36,15 +33,9 @@ Measure = Callable[[Tensor], dict[str, float]]  # samples -> figures by name
 class Space(NamedTuple):
     """One feature space, and the test split in it."""
 
-    name: str
-    features: Features
+    features: Extractor
     count: int  # samples that are compared
     reference: Tensor  # (count, D)
-
-
-def pixels(x: Tensor) -> Tensor:
-    """Images (N, C, H, W), at most 32×32 of them, as vectors: larger ones are averaged down."""
-    return (F.adaptive_avg_pool2d(x, 32) if min(x.shape[2:]) > 32 else x).flatten(1)
 
 
 def some_images(images: data.Dataset, count: int) -> Tensor:
@@ -55,22 +46,20 @@ def some_images(images: data.Dataset, count: int) -> Tensor:
 def image_measure(train: data.Dataset, test: data.Dataset, count: int, inception_count: int) -> Measure:
     """The Fréchet distances of images to the test split, in every space that there is."""
     real = some_images(test, count)
-    candidates: list[tuple[str, Features, int]] = [("pixels", pixels, count)]
-    if train.labels is not None and test.labels is not None:
-        path = cache_directory() / "benchmarks" / f"classifier-{train.fingerprint}.safetensors"
-        rows = train.at(torch.arange(len(train)))
-        network = cached_classifier(path, rows.x, train.labels, train.classes)
-        figure = accuracy(network, test.at(torch.arange(len(test))).x, test.labels)
-        print(f"classifier of {train.name}: {figure:.1%} of the test split right")
-        candidates.insert(0, ("classifier", network.features, count))
-    if "GANVAS_INCEPTION" in os.environ:
-        candidates.append(
-            (f"inception of {inception_count}", inception(Path(os.environ["GANVAS_INCEPTION"])), inception_count)
-        )
-    spaces = [Space(name, features, n, embed(features, real[:n])) for name, features, n in candidates]
+    counts = {"auto": count, "pixels": count}
+    if inception_count and weights.locate("inception.safetensors"):
+        counts["inception"] = inception_count
+    spaces: dict[str, Space] = {}
+    for name, n in counts.items():
+        features = open_features(name, dataset=train)
+        named = features.name if n == count else f"{features.name} of {n}"
+        spaces[named] = Space(features, n, embed(features, real[:n]))
 
     def measure(x: Tensor) -> dict[str, float]:
-        return {s.name: frechet_distance(s.reference, embed(s.features, x[: s.count])) for s in spaces}
+        return {
+            name: frechet_distance(space.reference, embed(space.features, x[: space.count]))
+            for name, space in spaces.items()
+        }
 
     return measure
 
