@@ -1,7 +1,7 @@
 """How far samples are from the data: pure functions of features, points, labels and pictures.
 
 Sums are taken in float64, so that a figure does not depend on the order of the samples or on the device. A figure is a
-number or an error that says what is wrong with the samples; it is never NaN.
+number or an error that says what is wrong with the samples; it is never NaN. Values beyond 1e15 count as not finite.
 """
 
 from .diversity import ms_ssim, ms_ssim_diversity, path_length

@@ -16,7 +16,7 @@ from .inputs import check_finite
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales
 WINDOW, SIGMA = 11, 1.5  # pixels
-C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # values span 2, from -1 to 1
+C1, C2 = 0.01**2, 0.03**2  # of values from 0 to 1
 
 
 def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
@@ -47,6 +47,7 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     side = min(x.shape[2:])
     scales = max(1, sum(side >> scale >= WINDOW for scale in range(len(WEIGHTS))))
     raised = sum(WEIGHTS) / sum(WEIGHTS[:scales])
+    x, y = (x + 1) / 2, (y + 1) / 2  # the luminances that are compared count from black
     similarity = x.new_ones(len(x))
     for scale in range(scales):
         if scale:

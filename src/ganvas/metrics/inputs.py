@@ -6,6 +6,8 @@ from torch import Tensor
 
 from ..errors import RequestError, WorkError
 
+LARGEST = 1e15  # the squares of float32, and the sixth powers of float64, then stay finite with room for sums
+
 
 def double(x: Tensor) -> Tensor:
     """`x` as float64, detached: on its own device, or on the CPU where the device has no float64."""
@@ -14,9 +16,12 @@ def double(x: Tensor) -> Tensor:
 
 
 def check_finite(x: Tensor, what: str) -> None:
-    """Raise WorkError where `x` holds a NaN or an infinity: no figure of such samples means anything."""
-    if not x.isfinite().all():
-        raise WorkError(f"the {what} hold NaN or infinite values; look whether training diverged")
+    """Raise WorkError where `x` holds a NaN or a value beyond ±LARGEST: no figure of such samples means anything."""
+    if not x.numel():
+        return
+    low, high = (bound.item() for bound in x.detach().aminmax())
+    if not -LARGEST <= low <= high <= LARGEST:  # false of NaN as well
+        raise WorkError(f"the {what} hold NaN, infinite or immense values; look whether training diverged")
 
 
 def check_features(real: Tensor, fake: Tensor, least: int = 1) -> None:

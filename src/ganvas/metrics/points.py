@@ -39,10 +39,10 @@ def mode_report(points: Tensor, centres: Tensor, sigma: float, radius: float = 3
         RequestError: the shapes do not match, or there is no sample or no mode.
         WorkError: a coordinate is not finite.
     """
-    if points.ndim != 2 or centres.ndim != 2 or points.shape[1] != centres.shape[1] or not len(points):
+    if points.ndim != 2 or centres.ndim != 2 or points.shape[1] != centres.shape[1] or not len(points) * len(centres):
         raise RequestError(
             f"cannot assign points of shape {tuple(points.shape)} to centres of shape {tuple(centres.shape)}; "
-            "give (N, D) and (K, D) with at least one point"
+            "give (N, D) and (K, D) with at least one row each"
         )
     check_finite(points, "points")
     k = len(centres)
