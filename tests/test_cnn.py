@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 import ganvas
+from benchmarks import weights
 from ganvas import augment, frozen, media, nets, recipes
 from ganvas.cli import main
 from ganvas.data import Dataset, open_data
@@ -272,6 +273,34 @@ def test_a_classifier_is_not_sampled(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["train", "cnn", "sine", "--out", str(tmp_path / "points")]) == 2
     assert capsys.readouterr().err.startswith("ganvas: sine has no labels")
     assert not (tmp_path / "points").exists()
+
+
+def test_the_command_says_what_it_measures_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+    words = ["train", "cnn", "digits", "--out", str(tmp_path / "run"), "--steps", "3", "--device", "cpu"]
+    assert main([*words, "--precision", "fp32", *settings]) == 0
+    told = capsys.readouterr().out
+    assert "measured on 359 items that it does not train on (held out)" in told
+    assert "held_out accuracy" in told
+    assert "ganvas sample" not in told  # which a classifier does not do
+    assert main([*words, "--overwrite", *settings]) == 0
+    assert not list((tmp_path / "run").glob("generator.*"))
+
+
+def test_weights_are_made_once_and_tell_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data", "digits", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path), "--device", "cpu"]
+    weights.main([*words, "--steps", "2"])
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    made = frozen.load_classifier(tmp_path / "cnn-digits.safetensors")
+    assert {key: told[key] for key in made.facts} == made.facts
+    assert (made.facts["measured_on"], made.facts["steps"]) == ("359 images, held out", 2)
+    held = open_data("digits", hold_out=0.2).held_out
+    assert held is not None
+    assert confusion(made, held)[0].trace().item() / 359 == made.facts["accuracy"]  # of what the file holds
+    weights.main(words)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == told
+    with pytest.raises(RequestError, match="unknown data set 'digit'; did you mean digits"):
+        weights.main(["--data", "digit"])
 
 
 def test_a_generator_classifies_nothing(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def confusion(counts: Tensor, class_names: Sequence[str], title: str = "") -> Im
     shares = (counts / counts.sum(1, keepdim=True).clamp(min=1)).cpu().numpy()  # an absent class is a row of zeros
     side = min(10.0, 2 + 0.45 * classes)
     figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
-    axes = figure.add_subplot(xlabel="taken for", ylabel="is")
+    axes = figure.add_subplot(xlabel="taken for (% of a row)", ylabel="is")
     axes.set_title(title, fontsize=10)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.tick_params(colors="#5a5a5a", labelsize=8, length=0)
