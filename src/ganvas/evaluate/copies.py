@@ -1,0 +1,76 @@
+"""Memorisation: are samples nearer to the training items than fresh real items are?
+
+The training items nearest to samples are found in the features and in pixels. How near is too near is calibrated on
+real items that are not in the training set: the 1st percentile of their distances to it, below which 1 % of them lie,
+and 1 % of the samples of a perfect generator. A test of the whole distribution of distances, such as the C_T of Meehan,
+Chaudhuri & Dasgupta 2020 (arXiv 2004.05675), from whom the comparison is taken, also rejects generators that merely
+avoid rare items, and overlooks one that copies now and then; the lower tail is where copies lie.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from PIL import Image
+from torch import Tensor
+
+from .. import media, metrics
+from .views import View
+
+QUERIES = 2000  # items of either side whose nearest training items are sought
+QUANTILE = 0.01
+SHOWN = 25
+
+
+class Copies(NamedTuple):
+    """How near the samples are to the training set."""
+
+    near: Tensor  # (n,) bool, samples nearer than the quantile
+    floor: float  # the share of real items that are as near
+    threshold: float  # the quantile, in units of the features
+    samples: View  # those whose neighbours were sought
+    nearest: tuple[Tensor, ...]  # for each space, (n,) rows of the training view
+    distance: Tensor  # (n,) in the features
+
+    @property
+    def share(self) -> metrics.Estimate:
+        """Of the samples, how many are that near, and its standard error."""
+        share = self.near.double().mean().item()
+        return metrics.Estimate(share, math.sqrt(share * (1 - share) / len(self.near)))
+
+    def told(self, count: int, features: str) -> str:
+        """The protocol."""
+        return (
+            f"{len(self.near):,} samples nearer than {self.threshold:.4g} to one of {count:,} training items in "
+            f"{features}: the {QUANTILE:.0%} quantile of the same distance of real items"
+        )
+
+
+def find_copies(train: View, samples: View, test: View | None) -> Copies:
+    """Seek the training items nearest to samples, and to real items that are not among them.
+
+    Without a test split the real items are training items, each sought among the others: exchangeable with fresh ones.
+    """
+    samples = samples.at(slice(QUERIES))
+    distance, index = metrics.nearest(samples.features, train.features)
+    if test is None:
+        fresh = metrics.nearest(train.features[:QUERIES], train.features, k=2)[0][:, 1]
+    else:
+        fresh = metrics.nearest(test.features[:QUERIES], train.features)[0][:, 0]
+    threshold = fresh.quantile(QUANTILE, interpolation="lower").item()
+    nearest = [index[:, 0]]
+    if samples.pixels is not None and train.pixels is not None:
+        nearest.append(metrics.nearest(samples.pixels, train.pixels)[1][:, 0])
+    distance = distance[:, 0]
+    floor = (fresh <= threshold).double().mean().item()
+    return Copies(distance <= threshold, floor, threshold, samples, tuple(nearest), distance)
+
+
+def picture(found: Copies, train: View) -> Image.Image:
+    """The samples that are nearest to training images, and those beside them, cell by cell."""
+    order = found.distance.argsort()[:SHOWN]
+    shown = {"samples": found.samples.items.at(order).load()}
+    for space, nearest in zip(("features", "pixels"), found.nearest, strict=False):
+        shown[f"nearest by {space}"] = train.items.at(nearest[order]).load()
+    return media.captioned(shown)

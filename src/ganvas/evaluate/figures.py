@@ -1,0 +1,242 @@
+"""Every metric that `evaluate` knows: what it compares, how its interval is found, and what it means in a line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+
+from .. import metrics
+from ..data import Dataset
+from ..features import lpips
+from ..features.weights import digest
+from ..frozen import Frozen
+from .views import Eyes, View
+
+NEIGHBOURS = 5000  # items of each side that nearest neighbours are sought among: the cost grows with their square
+SUBSET = 1000  # items of each side that they are sought among in a round of an interval
+PICTURED = 500  # images that pairs are drawn from
+SPLITS = 10  # of the inception score
+Z = 1.96  # standard errors to either side: 95 %
+
+Better = Literal["lower", "higher", ""]
+Measure = Callable[[View], tuple[float, ...]]  # of samples, against a reference that it knows
+
+
+class Figure(NamedTuple):
+    """One number, and what is needed to read it."""
+
+    value: float
+    low: float  # of the 95 % interval
+    high: float
+    floor: float | None  # the same of held-out real items: what perfect looks like
+    better: Better
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Figures that are measured together.
+
+    `against(reference)` gives the measure of samples. With `rounds` its uncertainty is found by measuring random
+    subsets; with none the measure gives one figure and its standard error.
+    """
+
+    figures: tuple[str, ...]
+    against: Callable[[View], Measure]
+    rounds: int = 100
+    subset: int | None = None  # items of a round, of the samples and of the reference; None: half of the samples alone
+    most: int | None = None  # items of either side
+
+    def interval(self) -> str:
+        """How its intervals are found, in words."""
+        if not self.rounds:
+            return "its own standard error"
+        if self.subset is None:
+            return f"{self.rounds} random halves of the samples"
+        return f"{self.rounds} random subsets of {self.subset:,} items at most, and never more than half, of both sides"
+
+
+# figure -> better, the least and the most that it can be, and its meaning.
+MEANINGS: dict[str, tuple[Better, float, float, str]] = {
+    "fid": ("lower", 0, math.inf, "Fréchet distance of the features' Gaussians"),
+    "kid": ("lower", -math.inf, math.inf, "kernel distance of the features; without bias, so that it can be below 0"),
+    "is": ("higher", 1, math.inf, "inception score: each sample clearly of a class, all classes present"),
+    "precision": ("higher", 0, 1, "share of samples that lie among real items: quality"),
+    "recall": ("higher", 0, 1, "share of real items that lie among samples: variety"),
+    "density": ("higher", 0, math.inf, "how many real neighbourhoods a sample lies in, 1 as real ones do: quality"),
+    "coverage": ("higher", 0, 1, "share of real items with a sample in their neighbourhood: variety"),
+    "diversity": ("", 0, math.inf, "mean distance of two samples over that of two real items: 1 is as varied"),
+    "ms_ssim": ("lower", 0, 1, "mean similarity of two samples: compare with the floor"),
+    "ppl": ("lower", 0, math.inf, "perceptual path length: how abruptly pictures change along the latents"),
+    "modes": ("higher", 0, math.inf, "how many of the data's modes or classes the samples reach"),
+    "high_quality": ("higher", 0, 1, "share of samples within 3σ of a mode"),
+    "entropy": ("higher", 0, math.inf, "evenness of the classes, nats"),
+    "reverse_kl": ("lower", 0, math.inf, "unevenness over the modes or classes, nats: 0 is even"),
+    "accuracy": ("higher", 0, 1, "share of samples that show the class they were asked to"),
+    "error": ("lower", 0, math.inf, "mean distance from the curve, |y − sin x|"),
+    "curve_coverage": ("higher", 0, 1, "share of the curve with a sample above it"),
+    "copies": ("lower", 0, 1, "share of samples nearer to a training item than all but 1 % of real ones are"),
+}
+
+
+def available(dataset: Dataset, eyes: Eyes, seed: int, labelled_samples: bool) -> dict[str, Metric]:
+    """The metrics of views that can be had of a data set, by the names that a request calls them."""
+    found = {
+        "fid": Metric(("fid",), frechet, rounds=100 if eyes.extractor.dim <= 512 else 20),
+        "kid": Metric(("kid",), lambda reference: kernel(reference, seed), rounds=0),
+        "pr": Metric(("precision", "recall"), precision_recall, 20, SUBSET, NEIGHBOURS),
+        "dc": Metric(("density", "coverage"), density_coverage, 20, SUBSET, NEIGHBOURS),
+        "diversity": Metric(("diversity",), lambda reference: diversity(reference, seed)),
+    }
+    if len(dataset.shape) == 3:
+        found["ms_ssim"] = Metric(("ms_ssim",), lambda reference: similarity(seed), rounds=0)
+    if eyes.logits:
+        found["is"] = Metric(("is",), lambda reference: inception)
+    if eyes.classifier:
+        classes = eyes.classifier.classes
+        found["modes"] = Metric(("modes", "entropy", "reverse_kl"), lambda reference: labelled(classes))
+    if eyes.classifier and labelled_samples and dataset.labels is not None:
+        found["accuracy"] = Metric(("accuracy",), lambda reference: lambda samples: (share_right(samples),))
+    if dataset.modes:
+        modes = dataset.modes
+        found["modes"] = Metric(
+            ("modes", "high_quality", "reverse_kl"), lambda reference: mixture(modes.centres, modes.sigma)
+        )
+    if dataset.name == "sine":
+        found["curve"] = Metric(("error", "curve_coverage"), lambda reference: curve)
+    return found
+
+
+def measure(metric: Metric, reference: View, samples: View, held_out: View, seed: int) -> dict[str, Figure]:
+    """The figures of a metric, each with its interval and its floor."""
+    reference, samples, held_out = (view.at(slice(metric.most)) for view in (reference, samples, held_out))
+    judge = metric.against(reference)
+    if metric.rounds:
+        values, floors = judge(samples), judge(held_out)
+        errors = spread(metric, reference, samples, seed)
+    else:
+        (value, error), (floor, _) = judge(samples), judge(held_out)
+        values, floors, errors = (value,), (floor,), (error,)
+    figures = zip(metric.figures, values, errors, floors, strict=True)
+    return {name: figure(name, value, error, floor) for name, value, error, floor in figures}
+
+
+def figure(name: str, value: float, error: float, floor: float | None) -> Figure:
+    """A figure with the interval that its standard error gives, within what it can be."""
+    better, least, most, meaning = MEANINGS[name]
+    return Figure(value, max(least, value - Z * error), min(most, value + Z * error), floor, better, meaning)
+
+
+def spread(metric: Metric, reference: View, samples: View, seed: int) -> tuple[float, ...]:
+    """The standard error of each figure: the delete-d jackknife (Shao & Wu 1989).
+
+    Rounds measure m of the n samples, drawn without replacement; their variance s² makes the figure's s² m/(n − m).
+    A bootstrap would repeat samples, which nearest neighbours take for copies.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def some(view: View) -> View:
+        m = min(len(view) // 2, metric.subset or len(view))
+        return view.at(torch.randperm(len(view), generator=generator)[:m])
+
+    whole = metric.against(reference)
+    rounds = [
+        (whole if metric.subset is None else metric.against(some(reference)))(some(samples))
+        for _ in range(metric.rounds)
+    ]
+    n, m = len(samples), len(some(samples))
+    return tuple((torch.tensor(rounds, dtype=torch.float64).var(0) * m / (n - m)).sqrt().tolist())
+
+
+def frechet(reference: View) -> Measure:
+    """The Fréchet distance to the reference."""
+
+    def moments(view: View) -> metrics.Moments:
+        gathered = metrics.Moments(view.features.shape[1])
+        gathered.update(view.features)
+        return gathered
+
+    real = moments(reference)
+    return lambda samples: (metrics.frechet(real, moments(samples)),)
+
+
+def kernel(reference: View, seed: int) -> Measure:
+    """The kernel distance to the reference and its standard error."""
+    return lambda samples: metrics.kernel_distance(reference.features, samples.features, seed=seed)
+
+
+def precision_recall(reference: View) -> Measure:
+    """Precision and recall against the reference."""
+    return lambda samples: metrics.precision_recall(reference.features, samples.features)
+
+
+def density_coverage(reference: View) -> Measure:
+    """Density and coverage of the reference."""
+    return lambda samples: metrics.density_coverage(reference.features, samples.features)
+
+
+def diversity(reference: View, seed: int) -> Measure:
+    """How far samples lie from one another, over how far real items do."""
+
+    def distance(view: View) -> float:
+        order = torch.randperm(len(view), generator=torch.Generator().manual_seed(seed))
+        a, b = (view.features[rows].double() for rows in order[: len(view) // 2 * 2].chunk(2))
+        return (a - b).norm(dim=1).mean().item()
+
+    real = distance(reference)
+    return lambda samples: (distance(samples) / real if real else 1.0,)
+
+
+def similarity(seed: int) -> Measure:
+    """How alike the samples' pictures are, and its standard error."""
+    return lambda samples: metrics.ms_ssim_diversity(samples.items.at(slice(PICTURED)).load(), seed=seed)
+
+
+def path_length(generator: Frozen, seed: int, device: str) -> tuple[Figure, dict[str, str]]:
+    """The perceptual path length of a generator, and its protocol. Raises RequestError without LPIPS's weights."""
+    network = lpips.load("vgg", device)
+    classes = generator.decoder.options.get("classes", 0)
+    found = metrics.path_length(generator.decoder, network.distance, classes=classes, seed=seed, device=device)
+    told = {"ppl": f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"}
+    return figure("ppl", *found, floor=None), told
+
+
+def inception(samples: View) -> tuple[float]:
+    """The inception score."""
+    assert samples.logits is not None
+    return (metrics.inception_score(samples.logits, max(1, min(SPLITS, len(samples) // 20))).value,)
+
+
+def labelled(classes: int) -> Measure:
+    """Classes reached, their entropy, and their divergence from evenness."""
+
+    def measure(samples: View) -> tuple[float, ...]:
+        assert samples.named is not None
+        return metrics.labelled_modes(samples.named, classes)
+
+    return measure
+
+
+def share_right(samples: View) -> float:
+    """How often the classifier sees the class that an item has, or was asked to have."""
+    assert samples.named is not None and samples.items.labels is not None
+    return (samples.named == samples.items.labels).double().mean().item()
+
+
+def mixture(centres: torch.Tensor, sigma: float) -> Measure:
+    """Modes reached, the share of samples that are near one, and how unevenly they are reached."""
+
+    def measure(samples: View) -> tuple[float, ...]:
+        report = metrics.mode_report(samples.features, centres, sigma)
+        return report.modes, report.high_quality, report.reverse_kl
+
+    return measure
+
+
+def curve(samples: View) -> tuple[float, ...]:
+    """Distance from the sine curve, and how much of it has samples."""
+    return metrics.curve_report(samples.features)

@@ -1,0 +1,224 @@
+"""What is judged, and the real items that it is judged by: items that can be had by their rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..data import Dataset, open_data
+from ..data.options import NoSplit, Track
+from ..errors import RequestError
+from ..frozen import Frozen, load_generator
+
+RECORD = "recipe.json"  # of a run directory
+
+T = TypeVar("T")
+
+
+class Watch(Protocol):
+    """Shows how far a pass over items has come: `rich.progress.track` is one."""
+
+    def __call__(self, sequence: Sequence[T], description: str) -> Iterable[T]: ...
+
+
+def unwatched(sequence: Sequence[T], description: str) -> Iterable[T]:
+    """The Watch that shows nothing."""
+    return sequence
+
+
+@dataclass(frozen=True)
+class Items:
+    """Some items of something that may be too large to hold: `take(rows)` gives them."""
+
+    take: Callable[[Tensor], Tensor]  # rows (n,) int64 -> images (n, C, H, W) in [-1, 1], or points (n, D)
+    rows: Tensor  # (N,) int64
+    labels: Tensor | None = None  # (N,) int64, where they are known
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def at(self, index: Tensor | slice) -> Items:
+        """Those of the index, in its order."""
+        return Items(self.take, self.rows[index], None if self.labels is None else self.labels[index])
+
+    def load(self) -> Tensor:
+        """All of them at once."""
+        return self.take(self.rows)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is judged: a generator that draws as many items as are wanted, or items that lie there."""
+
+    told: dict[str, Any]  # what the protocol says of it
+    draw: Callable[[int], Items]  # as many items, or all where there are fewer
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run was trained on, as its record says."""
+
+    data: str
+    size: int | None
+    channels: int | None
+    seed: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Real:
+    """The data: the items of each split in a random order, and what they came from."""
+
+    dataset: Dataset  # the training split
+    train: Items
+    test: Items | None
+    told: dict[str, Any]
+
+
+def reading(track: Watch) -> Track:
+    """What `open_data` wraps its files in."""
+    return lambda names: track(names, "reading")
+
+
+def trained_on(source: object) -> Training | None:
+    """What the run at `source` was trained on; None where that is not a run directory."""
+    if not isinstance(source, str | Path) or not (Path(source) / RECORD).is_file():
+        return None
+    record = json.loads((Path(source) / RECORD).read_bytes())
+    options = record["options"]
+    return Training(
+        data=options["data"],
+        size=options["size"] or None,
+        channels=options["channels"] or None,
+        seed=record["seed"],
+        fingerprint=record["data"]["fingerprint"],
+    )
+
+
+def open_generator(source: object, device: str) -> Frozen | None:
+    """The generator that `source` is or holds; None where it is items."""
+    if isinstance(source, Frozen):
+        return source
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if (path / RECORD).is_file() or path.suffix == ".safetensors":
+            return load_generator(path, device)
+    return None
+
+
+def drawn(generator: Frozen, source: object, seed: int) -> Source:
+    """A generator as a source: n samples have the latents of the seeds from `seed * n`.
+
+    Images are rounded to 8 bits, as saved pictures are, so that a run is judged as the files that it would write.
+    """
+
+    def take(rows: Tensor) -> Tensor:
+        x = generator.sample(rows.tolist())
+        return x if x.ndim == 2 else x.add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+
+    def draw(n: int) -> Items:
+        rows = torch.arange(seed * n, (seed + 1) * n)
+        return Items(take, rows, generator.labels(rows.tolist()))
+
+    told: dict[str, Any] = {"kind": "generator", "recipe": generator.recipe}
+    if isinstance(source, str | Path):
+        path = Path(source)
+        file = path / "generator.safetensors" if path.is_dir() else path
+        told |= {"path": str(source), "generator": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
+        if path.is_dir():
+            steps = [int(folder.name.removeprefix("step-")) for folder in path.glob("checkpoints/step-*")]
+            told |= {"kind": "run", "step": max(steps, default=None)}
+    return Source(told, draw)
+
+
+def lying(source: object, like: Dataset, seed: int, track: Watch) -> Source:
+    """Items that lie there, brought to the shape of the data: a folder, an archive, or what is in memory."""
+    shape = like.shape
+    if isinstance(source, Tensor):
+        if tuple(source.shape[1:]) != shape or not source.is_floating_point():
+            raise RequestError(
+                f"the samples are {source.dtype} of shape {tuple(source.shape)} and an item of the data is {shape}; "
+                "give floating point numbers of the data's shape, images in [-1, 1]"
+            )
+        every = shuffled(len(source), seed, lambda rows: source[rows].float(), None)
+        return Source({"kind": "tensor"}, lambda n: every.at(slice(n)))
+    if not isinstance(source, str | Path | Dataset):
+        raise RequestError(f"a {type(source).__name__} cannot be judged; give a run, a generator, a path or a tensor")
+    dataset, warnings = (source, ()) if isinstance(source, Dataset) else _fitted(str(source), shape, reading(track))
+    if dataset.shape != shape:
+        raise RequestError(
+            f"the samples of {dataset.name} have shape {dataset.shape} and the data {shape}; give samples of that shape"
+        )
+    told = {"kind": "items", "path": dataset.spec or dataset.name, "fingerprint": dataset.fingerprint}
+    every = of(dataset, seed)
+    if dataset.class_names != like.class_names:  # their numbers mean something else
+        every = replace(every, labels=None)
+    return Source(told, lambda n: every.at(slice(n)), warnings)
+
+
+def _fitted(spec: str, shape: tuple[int, ...], track: Track) -> tuple[Dataset, tuple[str, ...]]:
+    """The items of a path in the data's shape, and a warning where that meant to resize them."""
+    if len(shape) == 1:
+        return open_data(spec, track=track), ()
+    channels, size = shape[0], shape[1]
+    dataset = open_data(spec, size=size, channels=channels, track=track)
+    smallest, largest = dataset.origin.smallest, dataset.origin.largest
+    if smallest is None or largest is None:  # an array, which opens in its own size
+        height, width = open_data(spec).shape[1:]
+        smallest = largest = (width, height)
+    if smallest == largest == (size, size):
+        return dataset, ()
+    found = "×".join(map(str, smallest)) + ("" if smallest == largest else f" to {'×'.join(map(str, largest))}")
+    return dataset, (
+        f"The samples are {found} pixels and were cut to squares and resized to the data's {size}×{size}, which "
+        "changes every figure: compare only with figures of samples that were resized alike.",
+    )
+
+
+def shuffled(count: int, seed: int, take: Callable[[Tensor], Tensor], labels: Tensor | None) -> Items:
+    """`count` items in a random order that the seed gives."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return Items(take, order, None if labels is None else labels.cpu()[order])
+
+
+def of(dataset: Dataset, seed: int) -> Items:
+    """All items of a data set in a random order that the seed gives."""
+    return shuffled(len(dataset), seed, lambda rows: dataset.at(rows).x, dataset.labels)
+
+
+def open_real(
+    spec: str | Dataset, training: Training | None, shape: tuple[int, ...] | None, seed: int, track: Watch
+) -> Real:
+    """The data, in the form of the generator's items where there is one (`shape`), and as the run saw it."""
+    if isinstance(spec, Dataset):
+        train, test = spec, spec.held_out
+    else:
+        if training is not None and spec == training.data:
+            size, channels = training.size, training.channels
+        else:
+            channels, size = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)
+        data_seed = training.seed if training else 0  # of what is drawn: the items that the run has seen
+        train = open_data(spec, size=size, channels=channels, seed=data_seed, track=reading(track))
+        if len(train.shape) == 3:  # files choose their own form, which must be the same in both splits
+            channels, size = train.shape[0], train.shape[-1]
+        try:
+            test = open_data(spec, size=size, channels=channels, split="test", seed=data_seed, track=reading(track))
+        except NoSplit:
+            test = None
+    if shape is not None and train.shape != shape:
+        raise RequestError(
+            f"the generator makes items of shape {shape} and those of {train.name} have {train.shape}; "
+            "judge it by data like that it was trained on"
+        )
+    told = {"spec": train.spec, "name": train.name, "shape": list(train.shape), "fingerprint": train.fingerprint}
+    if test is not None:
+        told["test_fingerprint"] = test.fingerprint
+    return Real(train, of(train, seed), None if test is None else of(test, seed), told)

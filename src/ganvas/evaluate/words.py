@@ -1,0 +1,99 @@
+"""What the figures mean, and what to beware of, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from .copies import Copies
+from .figures import Figure
+from .sources import Real, Source, Training
+from .views import View
+
+FEW = 1000  # items: with fewer, figures depend on how many there are
+HALF = 0.5  # of the variety of real items: less is a collapse
+ALMOST = 0.99  # of the modes that real items reach: fewer are missing
+SOME, MANY = 0.03, 0.1  # of the samples as near to the training set as 1 % of real items are
+UNEVEN = 0.05  # of the real items in other classes than an even draw would give
+
+
+def warn(real: Real, training: Training | None, source: Source, reference: View, samples: View) -> list[str]:
+    """What makes the figures less than they seem."""
+    told, name, own = [], real.dataset.name, training is not None and training.fingerprint
+    if real.test is None:
+        seen = ", all of which this run was trained on: figures flatter one that copies" if own else ""
+        told.append(
+            f"{name} has no test split: samples are compared with a random half of its training split, and the other "
+            f"half is the floor{seen if own == real.dataset.fingerprint else ''}."
+        )
+    if own and own == real.told.get("test_fingerprint"):
+        told.append(
+            f"This run was trained on the items that it is judged by, the test split of {name}: a train/test mix."
+        )
+    elif training and own != real.dataset.fingerprint:
+        told.append(f"This run was trained on {training.data}, and is judged by other items, those of {name}.")
+    told += source.warnings
+    dim = samples.features.shape[1]
+    if min(len(samples), len(reference)) <= dim:
+        told.append(
+            f"{len(samples):,} samples and {len(reference):,} real items are no more than the {dim:,} features: their "
+            "covariances are singular and a Fréchet distance says more of the counts than of the samples; read kid, "
+            f"or use more than {dim:,} of both."
+        )
+    elif min(len(samples), len(reference)) < FEW:
+        told.append(
+            f"{len(samples):,} samples and {len(reference):,} real items are few: compare the figures with the floor, "
+            "and with figures of the same counts only."
+        )
+    labels = real.train.labels
+    if source.told["kind"] != "items" and samples.items.labels is not None and labels is not None:
+        shares = torch.bincount(labels, minlength=real.dataset.classes) / len(labels)
+        if (shares - 1 / len(shares)).clamp(min=0).sum() > UNEVEN:
+            told.append("The classes of the data are uneven, and the samples were asked for in even numbers of each.")
+    return told
+
+
+def variety(figures: Mapping[str, Figure]) -> list[str]:
+    """Whether the samples are as varied as real items: mode collapse in a sentence; none where nothing was measured."""
+    facts, signs = [], []
+    if modes := figures.get("modes"):
+        facts.append(f"they reach {modes.value:,.0f} modes or classes, of {modes.floor:,.0f} that real ones reach")
+        signs += facts[-1:] if short(modes) else []
+    if spread := figures.get("diversity"):
+        pictures = figures.get("ms_ssim")  # noise is alike in features, but not as pictures
+        facts.append(f"two of them are {spread.value:.0%} as far apart as two real items")
+        alike = short(spread) and (pictures is None or pictures.value > (pictures.floor or 0))
+        signs += facts[-1:] if alike else []
+    coverage, precision = figures.get("coverage"), figures.get("precision")
+    if coverage:
+        facts.append(f"they cover {coverage.value:.0%} of the real items, and other real ones {coverage.floor:.0%}")
+        apt = precision is not None and not short(precision)
+        signs += facts[-1:] if short(coverage) and (apt or signs) else []
+    if signs:
+        return [f"Variety: this is mode collapse: {'; '.join(signs)}."]
+    if coverage and short(coverage):
+        return [f"Variety: cannot be told of samples that are unlike the data: {'; '.join(facts)}."]
+    if modes and modes.value < ALMOST * (modes.floor or 0):
+        return [f"Variety: some modes are missing: {'; '.join(facts)}."]
+    return [f"Variety: no sign of mode collapse: {'; '.join(facts)}."] if facts else []
+
+
+def short(figure: Figure) -> bool:
+    """Whether it is less than half of what real items have."""
+    return figure.value < HALF * (figure.floor or 0)
+
+
+def memory(found: Copies, total: int, tested: bool) -> str:
+    """Whether the samples look copied from the training set."""
+    share = found.share.value
+    fresh = "held-out real items" if tested else "real items, each among the others,"
+    fact = (
+        f"{share:.1%} of the samples are as near to one of the {total:,} training items as the nearest "
+        f"{found.floor:.1%} of {fresh} are"
+    )
+    if share >= MANY:
+        return f"Memorisation: this looks like copying of the training set: {fact}; see the nearest neighbours."
+    if share >= SOME:
+        return f"Memorisation: some samples may be copies: {fact}; look at the nearest neighbours."
+    return f"Memorisation: no sign of it: {fact}."
