@@ -17,7 +17,7 @@ LAYERS = (
     ("types", "errors", "files", "unpickle"),
     ("objectives", "nets", "data", "augment", "sample", "latent", "metrics"),
     ("loop", "plan", "monitor", "frozen", "features", "media"),
-    ("paint", "evaluate"),
+    ("paint", "evaluation"),
     ("recipes",),
     ("run", "report"),
     ("compare",),
