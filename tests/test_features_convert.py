@@ -35,7 +35,7 @@ def test_torchscript_is_read_in_its_order(tmp_path: Path) -> None:
 
 def test_products_of_an_onnx_file_get_their_modules_names_and_their_scales(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    from onnx import helper, numpy_helper  # pyright: ignore[reportMissingImports]
+    from onnx import helper, numpy_helper
 
     weight = torch.randn(3, 5)  # as a linear layer from 5 to 3 holds it
     scale, zero = torch.tensor([0.5, 0.25, 2.0]), torch.tensor([0, 3, -1], dtype=torch.int8)

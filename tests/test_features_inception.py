@@ -39,10 +39,10 @@ def test_a_folded_convolution_does_what_the_batch_norm_did() -> None:
     torch.manual_seed(0)
     conv, norm = nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5, eps=1e-3)
     for value in (norm.weight, norm.bias, norm.running_mean):
-        nn.init.normal_(value)  # pyright: ignore[reportArgumentType]
-    nn.init.uniform_(norm.running_var, 0.1, 2)  # pyright: ignore[reportArgumentType]
+        nn.init.normal_(value)
+    nn.init.uniform_(norm.running_var, 0.1, 2)
     x = torch.randn(2, 3, 6, 6)
-    kernel, bias = inception.folded(conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)  # pyright: ignore
+    kernel, bias = inception.folded(conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
     torch.testing.assert_close(nn.functional.conv2d(x, kernel, bias), norm.eval()(conv(x)))
 
 

@@ -102,7 +102,7 @@ def torchvision(made: Lpips) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     kernels = [part for part in made.modules() if isinstance(part, nn.Conv2d)]
     trunk = {"classifier.1.weight": torch.ones(3)}
     for i, part in zip(index["vgg" if len(kernels) == 13 else "alex"], kernels, strict=True):
-        trunk |= {f"features.{i}.weight": part.weight.data, f"features.{i}.bias": part.bias.data}  # pyright: ignore
+        trunk |= {f"features.{i}.weight": part.weight.data, f"features.{i}.bias": part.bias.data}
     return trunk, {f"lin{i}.model.1.weight": head.data[None, :, None, None] for i, head in enumerate(made.heads)}
 
 
@@ -129,7 +129,7 @@ def test_flax_checkpoints_convert(tmp_path: Path) -> None:
     tree: dict[str, dict[str, dict[str, np.ndarray]]] = {"AlexNet_0": {}}
     for i, part in enumerate(kernels):
         kernel = part.weight.data.permute(2, 3, 1, 0).numpy()
-        tree["AlexNet_0"][f"Conv_{i}"] = {"kernel": kernel, "bias": part.bias.data.numpy()}  # pyright: ignore
+        tree["AlexNet_0"][f"Conv_{i}"] = {"kernel": kernel, "bias": part.bias.data.numpy()}
     for i, head in enumerate(made.heads):
         tree[f"NetLinLayer_{i}"] = {"Conv_0": {"kernel": head.data.numpy()[None, None, :, None]}}
     (tmp_path / "alexnet.ckpt").write_bytes(_python_arrays(tree))

@@ -15,7 +15,7 @@ TINY = {"size": 8, "patch": 4, "width": 12, "layers": 2, "heads": 3, "mlp": 20}
 
 def tiny(**options: int | str | bool) -> VisionTransformer:
     torch.manual_seed(0)
-    network = VisionTransformer(**{**TINY, **options}).eval()  # pyright: ignore[reportArgumentType]
+    network = VisionTransformer(**{**TINY, **options}).eval()
     for weight in network.parameters():
         nn.init.normal_(weight, std=0.5)  # so that nothing is hidden by an initial 0 or 1
     return network
@@ -117,4 +117,4 @@ def test_the_published_towers_have_their_published_numbers_of_weights() -> None:
 )
 def test_what_does_not_fit_is_refused(options: dict[str, int | str], words: str) -> None:
     with pytest.raises(RequestError, match=words):
-        VisionTransformer(**{**TINY, **options})  # pyright: ignore[reportArgumentType]
+        VisionTransformer(**{**TINY, **options})

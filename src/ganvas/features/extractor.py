@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Inference in float32, without the ten bits of TF32 that CUDA's convolutions take unless told otherwise."""
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,12 @@ class Extractor:
     classify: Callable[[Tensor], Tensor] | None = None  # items on `device` -> (N, classes), where the network does
     device: str = "cpu"
 
-    @torch.inference_mode()
+    @exact()
     def __call__(self, x: Tensor) -> Tensor:
         """The features of items, (N, dim) float32, on the extractor's device."""
         return self.features(x.to(self.device)).float()
 
-    @torch.inference_mode()
+    @exact()
     def logits(self, x: Tensor) -> Tensor | None:
         """The logits of items, (N, classes) float32, on the extractor's device; None where it does not classify."""
         return None if self.classify is None else self.classify(x.to(self.device)).float()
