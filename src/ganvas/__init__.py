@@ -19,6 +19,7 @@ from .errors import RequestError, WorkError
 
 if TYPE_CHECKING:
     from .data import open_data
+    from .evaluation import Evaluation, evaluate
     from .frozen import Classifier, Frozen, load
     from .run import Run
 
@@ -26,18 +27,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Classifier",
+    "Evaluation",
     "Frozen",
     "RequestError",
     "Run",
     "WorkError",
     "__version__",
+    "evaluate",
     "load",
     "open_data",
     "resume",
     "train",
 ]
 
-_LAZY = {"Classifier": "frozen", "Frozen": "frozen", "Run": "run", "load": "frozen", "open_data": "data"}
+_LAZY = {
+    **{"Classifier": "frozen", "Evaluation": "evaluation", "Frozen": "frozen", "Run": "run"},
+    **{"evaluate": "evaluation", "load": "frozen", "open_data": "data"},
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -152,6 +152,31 @@ def report(run: Annotated[Path, Parameter(help="The run directory.")], /) -> Non
 
 
 @app.command
+def evaluate(
+    source: Annotated[str, Parameter(help="A run directory, a generator.safetensors, or samples: a folder or .npz.")],
+    /,
+    *,
+    data: Annotated[str | None, Parameter(help="What samples should be like; by default what the run had.")] = None,
+    metrics: Annotated[str | None, Parameter(help="Such as fid,kid,pr; by default all but ppl.")] = None,
+    features: Annotated[str, Parameter(help="auto, pixels, inception, dino, or the run of a classifier.")] = "auto",
+    samples: Annotated[int, Parameter(help="How many samples, at most.")] = 10_000,
+    seed: Annotated[int, Parameter(help="Of the samples and of every random choice.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Where to compute.")] = "auto",
+    json: Annotated[Path | None, Parameter(help="Also write the figures and their protocol to this file.")] = None,
+) -> None:
+    """Measure samples against real items: quality, variety, copies; a run keeps the outcome in its metrics.json."""
+    from ..evaluation import evaluate as measure
+    from .evaluating import keep, show_evaluation, track
+
+    asked = metrics.replace(" ", "").split(",") if metrics else None
+    evaluation = measure(
+        source, data, metrics=asked, features=features, samples=samples, seed=seed, device=device, track=track
+    )
+    show_evaluation(evaluation)
+    keep(evaluation, source, json)
+
+
+@app.command
 def doctor() -> None:
     """What this machine can do, what is missing, and the plan that training would choose."""
     from ..plan import Plan, facts

@@ -21,7 +21,7 @@ from .figures import Figure, available, figure, measure, path_length
 from .sources import Watch, drawn, lying, open_generator, open_real, trained_on, unwatched
 from .views import open_eyes
 
-__all__ = ["Evaluation", "Figure", "Watch", "evaluate"]
+__all__ = ["PICTURE", "Evaluation", "Figure", "Watch", "evaluate"]
 
 PICTURE = "neighbours.png"
 
