@@ -6,7 +6,7 @@ An SVG within the page takes the page's colours, so that it follows light and da
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -146,13 +146,12 @@ class Dots:
         return f"{self.title}: {'; '.join(told)}."
 
 
-def finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The points that can be drawn, thinned to means of equal parts where they are many."""
-    kept = [(x, y) for x, y in points if math.isfinite(y)]
-    if len(kept) <= POINTS:
-        return kept
-    edges = [len(kept) * i // POINTS for i in range(POINTS + 1)]
-    parts = [kept[a:b] for a, b in pairwise(edges)]
+def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points, or where they are too many to draw, the means of equal parts, each at the part's last step."""
+    if len(points) <= POINTS:
+        return points
+    edges = [len(points) * i // POINTS for i in range(POINTS + 1)]
+    parts = [points[a:b] for a, b in pairwise(edges)]
     return [(part[-1][0], fmean(y for _, y in part)) for part in parts]
 
 

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from PIL import Image
 
-from .. import media, objectives, recipes
+from .. import media, recipes
 from ..errors import RequestError, WorkError
 from . import page
-from .chart import Chart, Series, finite, short
+from .chart import short
+from .curves import Line, charts
 
 RECORD, LOG, METRICS, GENERATOR = "recipe.json", "log.jsonl", "metrics.json", "generator.safetensors"
+NEIGHBOURS = "neighbours.png"
 LARGE, SMALL, MOVING = 1600, 320, 400  # pixels of the longer side: the last picture, the strip's, the clip's
 STRIP, FRAMES, FPS = 6, 48, 6  # pictures of the strip, frames of the clip at most, frames a second
-Line = Mapping[str, Any]
-
-LOSSES = "What each network minimises. They pull against each other, so that neither tells how good the samples are"
-MEANINGS = {
-    "monitor/distance": "Fréchet distance of samples to the data, in the features of the monitor; lower is better.",
-    "monitor/coverage": "Share of real items that have a sample among their neighbours; 1 would be all.",
-    "monitor/diversity": "Mean distance between samples, over that between real items; far below 1: they are alike.",
-    "monitor/entropy": "Entropy of the classes among samples, over that among real items; far below 1: few classes.",
-    "monitor/copies": "Share of samples nearer to a training item than real items are to one another.",
-    "images_per_second": "Items a second while training; what is drawn and saved meanwhile is not counted.",
-    "began/k": "How much BEGAN's critic attends to generated items.",
-    "began/M": "BEGAN's measure of convergence; lower is better.",
-}
 
 
 class Option(NamedTuple):
@@ -73,7 +61,7 @@ def describe(run: Path) -> dict[str, Any]:
         "headline": headline(record, lines),
         **verdict(lines),
         **pictures(run, record),
-        "charts": charts(lines, levels(record)),
+        "charts": charts(lines, record),
         **metrics(run),
         "options_note": f"Those that differ from the recipe {record['recipe']}, in bold, then the others.",
         "changed": [row for row in rows if row.changed],
@@ -158,86 +146,35 @@ def pictures(run: Path, record: dict[str, Any]) -> dict[str, Any]:
 # -- numbers -----------------------------------------------------------------------------------------------------------
 
 
-def series(lines: Sequence[Line], key: str, name: str) -> Series:
-    """The values that the lines report under a key, finite and not too many."""
-    return Series(name, finite([(line["step"], line[key]) for line in lines if key in line]))
-
-
-def levels(record: dict[str, Any]) -> tuple[tuple[str, float], ...]:
-    """The losses of an adversarial run whose critic cannot tell, where its objective has such a point."""
-    row = objectives.ADVERSARIAL.get(record["options"].get("objective", ""))
-    if row is None or row.energy:
-        return ()
-    undecided = torch.full((1,), row.boundary or 0.0)
-    critic, generator = (float(loss(undecided, undecided)) for loss in row.game)
-    if critic == generator:
-        return (("both, undecided", critic),)
-    return ("critic, undecided", critic), ("generator, undecided", generator)
-
-
-def charts(lines: Sequence[Line], undecided: tuple[tuple[str, float], ...]) -> list[Chart]:
-    """Everything in the log that is a number: what belongs together on one chart, the rest on one each."""
-    keys = [k for k in dict.fromkeys(k for line in lines for k in line) if k not in ("step", "seconds", "findings")]
-    groups = {
-        "Losses": [k for k in keys if k.endswith("/loss")],
-        "The critic's accuracy": [k for k in keys if k.startswith("critic/accuracy_")],
-        "Gradient norms": [k for k in keys if k.endswith("/grad_norm")],
-    }
-    grouped = {k for members in groups.values() for k in members}
-    loss = f"{LOSSES}. Dotted: where they lie when the critic cannot tell." if undecided else f"{LOSSES}."
-    notes = {
-        "Losses": loss,
-        "The critic's accuracy": "Share of real and of generated items that it tells. Near 1: it overpowers the "
-        "generator; 1/2: it cannot tell, or has not learnt to.",
-        "Gradient norms": "Of all weights of a network together. Falling to nothing: it has stopped learning; "
-        "rising without end: it diverges.",
-    }
-    made = [
-        chart(
-            title, [series(lines, k, label(k)) for k in members], notes[title], undecided if title == "Losses" else ()
-        )
-        for title, members in groups.items()
-    ]
-    made += [chart(k, [series(lines, k, label(k))], MEANINGS.get(k, "")) for k in keys if k not in grouped]
-    return [c for c in made if c is not None]
-
-
-def label(key: str) -> str:
-    """critic/accuracy_real -> real; generator/loss -> generator; monitor/coverage -> coverage."""
-    first, _, last = key.partition("/")
-    return first if last in ("loss", "grad_norm") else (last or first).removeprefix("accuracy_").replace("_", " ")
-
-
-def chart(
-    title: str, curves: Sequence[Series], note: str, undecided: tuple[tuple[str, float], ...] = ()
-) -> Chart | None:
-    """A chart of the curves that have something to show; None where none has."""
-    drawn = tuple(curve for curve in curves if curve.points)
-    if not drawn:
-        return None
-    values = [value for curve in drawn for _, value in curve.points]
-    log = title == "Gradient norms" and min(values) > 0
-    return Chart(title, drawn, note, undecided, log, (0.0, 1.0) if title == "The critic's accuracy" else None)
-
-
 def metrics(run: Path) -> dict[str, Any]:
     """What `ganvas evaluate` left in the directory."""
     if not (run / METRICS).is_file():
-        return {"figures": [], "protocol": [], "warnings": []}
+        return {"figures": [], "protocol": [], "said": [], "warnings": [], "neighbours": None}
     found = read_json(run / METRICS)
     figures = [
         {
             "name": name,
             "value": short(f["value"]),
-            "interval": f"{short(f['low'])} to {short(f['high'])}" if f.get("low") is not None else "",
-            "floor": short(f["floor"]) if f.get("floor") is not None else "",
+            "interval": f"{short(f['low'])} to {short(f['high'])}",
+            "floor": "" if f["floor"] is None else short(f["floor"]),
             "better": f["better"],
             "meaning": f["meaning"],
         }
         for name, f in found["figures"].items()
     ]
     protocol = [(name, text(value)) for name, value in found["protocol"].items()]
-    return {"figures": figures, "protocol": protocol, "warnings": found.get("warnings", [])}
+    neighbours = None
+    if (run / NEIGHBOURS).is_file():
+        with Image.open(run / NEIGHBOURS) as image:
+            alt = "Samples, each beside the training image nearest to it."
+            neighbours = page.picture(image, alt, LARGE)
+    return {
+        "figures": figures,
+        "protocol": protocol,
+        "said": found["findings"],
+        "warnings": found["warnings"],
+        "neighbours": neighbours,
+    }
 
 
 # -- facts -------------------------------------------------------------------------------------------------------------
@@ -245,6 +182,8 @@ def metrics(run: Path) -> dict[str, Any]:
 
 def text(value: object) -> str:
     """A value of the record as people write it."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {text(part)}" for key, part in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)

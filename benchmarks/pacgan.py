@@ -1,0 +1,292 @@
+"""PacGAN's Table 1 (Lin et al. 2018, arXiv 1712.04086) by its own protocol: `python -m benchmarks.pacgan --jobs 4`.
+
+GAN and PacGAN2 to 4 on 2D-ring and 2D-grid, ten trials each, as the authors' code has them: the generator takes
+N(0, I₂) through four hidden layers of 400, each with batch norm and ReLU; the critic judges packs of m points through
+three maxout layers of 200, of five pieces each; weights begin as N(0, 0.02); non-saturating loss, Adam with rate 1e-4
+and β₁ 0.8, 100 packs a step, 400 epochs of 1,000 steps. Two things differ: here the players take turns within a step,
+where theirs move at once, and points are drawn anew, where theirs come from 100,000 packs drawn before.
+
+All trials of a packing train at once, their layers side by side as batches of matrices. The losses are summed, and Adam
+treats every weight by itself, so that each trial goes as it would alone; what is saved is the time to launch kernels.
+A packing that was interrupted goes on from its last checkpoint, and `--steps` may be raised later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from ganvas import data, files, objectives
+from ganvas.data import Modes
+from ganvas.loop import train
+from ganvas.metrics import mode_report
+from ganvas.run import checkpoint
+from ganvas.types import Batch, Phase, Stats, System
+
+PACKS = 100  # a step
+PROTOCOL = 2500  # samples that the paper's figures are of
+MANY = 100_000  # samples of the last measurement, beside those
+PART = 10_000  # samples that are drawn at a time
+# Table 1: modes, high-quality samples in percent, reverse KL; each with its standard error over ten trials.
+PUBLISHED = {
+    ("ring", 1): ("6.3 ± 0.5", "98.2 ± 0.2", "0.45 ± 0.09"),
+    ("ring", 2): ("7.9 ± 0.1", "95.6 ± 2.0", "0.07 ± 0.03"),
+    ("ring", 3): ("7.8 ± 0.1", "97.7 ± 0.3", "0.10 ± 0.02"),
+    ("ring", 4): ("7.8 ± 0.1", "95.9 ± 1.4", "0.07 ± 0.02"),
+    ("grid", 1): ("17.3 ± 0.8", "94.8 ± 0.7", "0.70 ± 0.07"),
+    ("grid", 2): ("23.8 ± 0.7", "91.3 ± 0.8", "0.13 ± 0.04"),
+    ("grid", 3): ("24.6 ± 0.4", "94.2 ± 0.4", "0.06 ± 0.02"),
+    ("grid", 4): ("24.8 ± 0.2", "93.6 ± 0.6", "0.04 ± 0.01"),
+}
+
+
+# -- T networks side by side -------------------------------------------------------------------------------------------
+
+
+class Linears(nn.Module):
+    """T linear layers: (T, N, a) -> (T, N, b). Weights begin as N(0, 0.02), biases at 0."""
+
+    def __init__(self, trials: int, a: int, b: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(0.02 * torch.randn(trials, a, b))
+        self.bias = nn.Parameter(torch.zeros(trials, 1, b))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class Norms(nn.Module):
+    """T batch norms: (T, N, b) -> (T, N, b)."""
+
+    def __init__(self, trials: int, b: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(trials * b)
+
+    def forward(self, x: Tensor) -> Tensor:
+        t, n, b = x.shape
+        return self.norm(x.transpose(0, 1).reshape(n, t * b)).reshape(n, t, b).transpose(0, 1)
+
+
+class Maxouts(nn.Module):
+    """T maxout layers (Goodfellow et al. 2013): the largest of five linear pieces, (T, N, a) -> (T, N, b)."""
+
+    def __init__(self, trials: int, a: int, b: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.linear, self.pieces = Linears(trials, a, b * pieces), pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x).unflatten(2, (-1, self.pieces)).amax(3)
+
+
+def generators(trials: int, hidden: int = 400) -> nn.Module:
+    """T generators: (T, N, 2) -> (T, N, 2)."""
+    layers: list[nn.Module] = []
+    for a in (2, hidden, hidden, hidden):
+        layers += [Linears(trials, a, hidden), Norms(trials, hidden), nn.ReLU()]
+    return nn.Sequential(*layers, Linears(trials, hidden, 2))
+
+
+def critics(trials: int, pack: int, hidden: int = 200) -> nn.Module:
+    """T critics: packs (T, N, 2·pack) -> (T, N, 1)."""
+    layers = [Maxouts(trials, a, hidden) for a in (2 * pack, hidden, hidden)]
+    return nn.Sequential(*layers, Linears(trials, hidden, 1))
+
+
+# -- their games -------------------------------------------------------------------------------------------------------
+
+
+class Mixtures:
+    """The points of T mixtures, one a trial; satisfies `types.Images`, with a batch of (T, N, 2)."""
+
+    shape, classes = (2,), 0
+
+    def __init__(self, modes: Sequence[Modes], device: str) -> None:
+        self.counts = torch.tensor([[len(m.centres)] for m in modes], device=device)  # (T, 1)
+        centres = [torch.nn.functional.pad(m.centres, (0, 0, 0, 25 - len(m.centres))) for m in modes]
+        self.centres = torch.stack(centres).to(device)  # (T, 25, 2)
+        self.sigma = torch.tensor([m.sigma for m in modes], device=device)[:, None, None]
+
+    def __len__(self) -> int:
+        return PACKS  # of points that are always new; nothing counts epochs
+
+    def batch(self, step: int, size: int) -> Batch:
+        """`size` points of each mixture, from torch's generator, which the loop seeds at every step."""
+        trials, device = len(self.centres), self.centres.device
+        mode = (torch.rand(trials, size, device=device) * self.counts).long()
+        centres = self.centres.gather(1, mode[..., None].expand(-1, -1, 2))
+        return Batch(centres + self.sigma * torch.randn(trials, size, 2, device=device), None, torch.arange(size))
+
+
+class Games:
+    """The losses of T games, summed; one batch of fakes serves both players."""
+
+    def __init__(self, generator: nn.Module, critic: nn.Module, trials: int, pack: int) -> None:
+        self.generator, self.critic, self.trials, self.pack = generator, critic, trials, pack
+        self.fake = torch.empty(0)
+
+    def judge(self, points: Tensor) -> Tensor:
+        """(T, N, 2) -> logits (T, N / pack)."""
+        return self.critic(points.reshape(self.trials, -1, 2 * self.pack)).squeeze(2)
+
+    def critic_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
+        self.fake = self.generator(torch.randn_like(batch.x))
+        logits = self.judge(torch.cat([batch.x, self.fake.detach()], 1))
+        real, fake = logits.chunk(2, 1)
+        return objectives.minimax_critic(real, fake).mean(1).sum(), {}
+
+    def generator_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
+        fake = self.judge(self.fake)
+        return objectives.non_saturating_generator(fake, fake).mean(1).sum(), {}
+
+
+def build(trials: int, pack: int, device: str, seed: int) -> System:
+    """The system of a packing, before its first step."""
+    torch.manual_seed(seed)
+    generator, critic = generators(trials).to(device), critics(trials, pack).to(device)
+    games = Games(generator, critic, trials, pack)
+    phases = []
+    for name, module, loss in (("critic", critic, games.critic_loss), ("generator", generator, games.generator_loss)):
+        params = list(module.parameters())
+        phases.append(Phase(name, params, Adam(params, lr=1e-4, betas=(0.8, 0.999), fused=True), loss))
+    return System({"generator": generator, "critic": critic}, phases)
+
+
+# -- measuring ---------------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def draw(generator: nn.Module, trials: int, count: int, device: str) -> Tensor:
+    """Samples of every trial, (T, count, 2) on the CPU; the same latents whenever it is called."""
+    source = torch.Generator().manual_seed(0)
+    generator.eval()
+    parts = [
+        generator(torch.randn(min(PART, count - start), 2, generator=source).to(device).expand(trials, -1, -1)).cpu()
+        for start in range(0, count, PART)
+    ]
+    generator.train()
+    return torch.cat(parts, 1)
+
+
+def measure(points: Tensor, modes: Modes) -> dict[str, float]:
+    """Modes, the share of high-quality samples in percent, reverse KL."""
+    report = mode_report(points, modes.centres, modes.sigma)
+    return {"modes": report.modes, "quality": 100 * report.high_quality, "reverse_kl": report.reverse_kl}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One packing."""
+
+    pack: int
+    sets: tuple[str, ...]
+    trials: int  # of each data set
+    steps: int
+    every: int  # steps between two measurements, each with a checkpoint
+    device: str
+    threads: int
+    out: Path
+
+
+def play(task: Task) -> list[dict[str, Any]]:
+    """Train a packing to its end from where it stands; gives a row for each trial and measurement."""
+    torch.set_num_threads(task.threads)
+    owners = [name for name in task.sets for _ in range(task.trials)]
+    modes = {name: known_modes(name) for name in task.sets}
+    system = build(len(owners), task.pack, task.device, seed=task.pack)
+    folder, results = task.out / f"pack-{task.pack}", task.out / f"pack-{task.pack}.json"
+    done, seconds = checkpoint.restore(folder, system)[:2]
+    rows = [row for row in json.loads(results.read_text()) if row["step"] <= done] if results.exists() else []
+    mixtures = Mixtures([modes[name] for name in owners], task.device)
+    begin = time.perf_counter() - seconds
+    for step, _ in train(system, mixtures, steps=task.steps, batch=PACKS * task.pack, start=done, seed=task.pack):
+        if (step + 1) % task.every == 0 or step + 1 == task.steps:
+            last = step + 1 == task.steps
+            points = draw(system.modules["generator"], len(owners), MANY if last else PROTOCOL, task.device)
+            for i, (name, x) in enumerate(zip(owners, points, strict=True)):
+                row = {"data": name, "pack": task.pack, "trial": i % task.trials, "step": step + 1}
+                row |= measure(x[:PROTOCOL], modes[name])
+                if last:
+                    row |= {f"{key}_{MANY}": value for key, value in measure(x, modes[name]).items()}
+                rows.append(row)
+            files.write(results, json.dumps(rows).encode())
+            checkpoint.write(folder, system, checkpoint.Saved(step + 1, time.perf_counter() - begin))
+            print(f"pack {task.pack}: {step + 1:,} steps, {time.perf_counter() - begin:,.0f} s", flush=True)
+    return rows
+
+
+def known_modes(name: str) -> Modes:
+    """The modes of a data set of points."""
+    modes = data.open_data(name).modes
+    assert modes is not None, f"{name} has no modes"
+    return modes
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
+def mean_error(values: Sequence[float], digits: int) -> str:
+    """'6.3 ± 0.5': the mean and its standard error."""
+    error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return f"{fmean(values):.{digits}f} ± {error:.{digits}f}"
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Ours beside the published figures, at the last measurement that there is."""
+    lines = [
+        "| data | | steps | trials | modes | published | high quality, % | published | reverse KL | published "
+        f"| reverse KL of {MANY:,} |",
+        "|" + "---|" * 11,
+    ]
+    for name, pack in sorted({(row["data"], row["pack"]) for row in rows}, key=lambda key: (key[0] != "ring", key)):
+        mine = [row for row in rows if (row["data"], row["pack"]) == (name, pack)]
+        step = max(row["step"] for row in mine)
+        last = [row for row in mine if row["step"] == step]
+        ours = [
+            mean_error([row[key] for row in last], d) for key, d in (("modes", 1), ("quality", 1), ("reverse_kl", 2))
+        ]
+        pairs = [cell for pair in zip(ours, PUBLISHED[name, pack], strict=True) for cell in pair]
+        many = [row[f"reverse_kl_{MANY}"] for row in last if f"reverse_kl_{MANY}" in row]
+        title = f"PacGAN{pack}" if pack > 1 else "GAN"
+        cells = [name, title, f"{step:,}", str(len(last)), *pairs, mean_error(many, 3) if many else ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the options, play the packings, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="ring,grid", help="separated by commas (ring,grid)")
+    parser.add_argument("--packs", default="1,2,3,4", help="separated by commas (1,2,3,4)")
+    parser.add_argument("--trials", type=int, default=10, help="of each (10)")
+    parser.add_argument("--steps", type=int, default=400_000, help="of each (400,000, as the authors' code has it)")
+    parser.add_argument("--every", type=int, default=10_000, help="steps between two measurements (10,000)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--jobs", type=int, default=4, help="packings at a time, a process each (4)")
+    parser.add_argument("--out", type=Path, default=Path("runs/pacgan"), help="directory of results (runs/pacgan)")
+    o = parser.parse_args(arguments)
+    packs = [int(pack) for pack in o.packs.split(",")]
+    jobs = min(o.jobs, len(packs))
+    threads = max(1, (os.cpu_count() or 1) // jobs) if o.device == "cpu" else 1
+    tasks = [Task(m, tuple(o.data.split(",")), o.trials, o.steps, o.every, o.device, threads, o.out) for m in packs]
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        rows = [row for part in pool.map(play, tasks) for row in part]
+    print(table(rows))
+    files.write(o.out / "pacgan.md", (table(rows) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

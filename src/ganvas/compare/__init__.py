@@ -1,0 +1,168 @@
+"""The loss table, measured: chosen objectives, several seeds each, everything else the same for all.
+
+Every run is a normal run directory, `OUT/<objective>-<seed>/`. `compare.json` holds the protocol and what came of every
+run so far; a comparison that was interrupted goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import files, recipes
+from ..data import Dataset, open_data
+from ..errors import RequestError, unknown
+from ..objectives import ADVERSARIAL
+from ..run.building import lasting
+from .page import write_results
+from .work import Job, Outcome, work
+
+STATE = "compare.json"
+GROWS = ("objectives", "seeds")  # what a later call may ask more of; the rest of the protocol stays
+POINT_STEPS, POINT_SAMPLES, SAMPLES = 2000, 2500, 10_000
+
+__all__ = ["Comparison", "Outcome"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison in a directory. `begin` makes or reopens one, `play` trains what is missing and yields outcomes."""
+
+    out: Path
+    protocol: dict[str, Any]  # everything that was equal, JSON-able
+    outcomes: dict[tuple[str, int], Outcome]  # by (objective, seed)
+
+    @classmethod
+    def begin(
+        cls,
+        out: str | Path,
+        *,
+        data: str = "ring",
+        losses: str = "all",
+        seeds: int = 3,
+        steps: int | None = None,
+        recipe: str | None = None,
+        samples: int | None = None,
+        device: str | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> Comparison:
+        """A new comparison in the directory `out`, or the one that it holds already.
+
+        Args:
+            losses: objectives separated by commas, or "all".
+            seeds: how many runs an objective gets, with the seeds 0, 1, ….
+            steps: of each run; by default 2,000 for points, for images the recipe's.
+            recipe: what the runs share; by default "points" for points, "gan" for images.
+            samples: that are measured of each run; by default 2,500 points or 10,000 images.
+            device: as `ganvas train` has it; by default the CPU for points, and for images the best there is.
+            options: of the recipe, for all runs.
+
+        Raises:
+            RequestError: before anything is written, where the request is wrong or `out` holds something else.
+        """
+        names = list(ADVERSARIAL) if losses == "all" else losses.replace(" ", "").split(",")
+        for name in names:
+            if name not in ADVERSARIAL:
+                raise unknown("objective", name, ADVERSARIAL)
+        if seeds < 1:
+            raise RequestError(f"--seeds {seeds} is not possible; give 1 or more")
+        dataset = open_data(data)
+        points = len(dataset.shape) == 1
+        recipe = recipe or ("points" if points else "gan")
+        chosen = recipes.override(recipes.recipe(recipe), options or {})
+        protocol = {
+            "data": lasting(data),
+            "fingerprint": dataset.fingerprint,
+            "shape": list(dataset.shape),
+            "recipe": recipe,
+            "options": {key: str(value) for key, value in (options or {}).items()},
+            "steps": steps or (POINT_STEPS if points else chosen.steps),
+            "batch": chosen.batch,
+            "metrics": metrics_of(dataset),
+            "samples": samples or (POINT_SAMPLES if points else SAMPLES),
+            "device": device or ("cpu" if points else "auto"),
+            "precision": "fp32",
+            "ganvas": version("ganvas"),
+            "torch": torch.__version__,
+            "objectives": names,
+            "seeds": list(range(seeds)),
+        }
+        path = Path(out)
+        old, outcomes = read_state(path / STATE)
+        for key in old.keys() - set(GROWS):
+            if old[key] != protocol[key]:
+                raise RequestError(
+                    f"{path} holds a comparison with {key} {old[key]}, not {protocol[key]}; choose another with --out"
+                )
+        return cls(path, protocol, outcomes)
+
+    def play(self, jobs: int | None = None) -> Generator[Outcome, None, None]:
+        """Train and measure the runs that are missing, in so many processes at once (by default one a core).
+
+        Yields what came of each. After each, `compare.json` is written, and after the last the table, the plots and
+        the page. Raises WorkError where a file cannot be written; KeyboardInterrupt after Ctrl-C, when every run has
+        saved itself: the same command goes on.
+        """
+        missing = [job for job in self.jobs() if (job.objective, job.seed) not in self.outcomes]
+        try:
+            for outcome in work(missing, min(jobs or os.cpu_count() or 1, max(1, len(missing)))):
+                self.outcomes[outcome.objective, outcome.seed] = outcome
+                self.save()
+                yield outcome
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"stopped; the same command goes on from what lies in {self.out}") from None
+        self.save()
+        write_results(self.out, self.protocol, self.chosen())
+
+    def jobs(self) -> list[Job]:
+        """Every run, seed by seed, so that a comparison that is stopped early has something of all."""
+        p = self.protocol
+        return [
+            Job(
+                objective,
+                seed,
+                self.out / f"{objective}-{seed}",
+                p["recipe"],
+                p["data"],
+                p["options"],
+                p["steps"],
+                p["device"],
+                p["samples"],
+                p["metrics"],
+            )
+            for seed in p["seeds"]
+            for objective in p["objectives"]
+        ]
+
+    def chosen(self) -> list[Outcome]:
+        """The outcomes that were asked for, in the order of the objectives."""
+        keys = [(objective, seed) for objective in self.protocol["objectives"] for seed in self.protocol["seeds"]]
+        return [self.outcomes[key] for key in keys if key in self.outcomes]
+
+    def save(self) -> None:
+        """Write compare.json: the protocol, and everything known, whether it was asked for this time or not."""
+        state = {"protocol": self.protocol, "runs": [outcome.to_json() for outcome in self.outcomes.values()]}
+        files.write(self.out / STATE, (json.dumps(state, indent=1) + "\n").encode())
+
+
+def metrics_of(dataset: Dataset) -> list[str] | None:
+    """What is measured: of images all that `evaluate` knows, of points what their shape allows for and is quick."""
+    if len(dataset.shape) == 3:
+        return None
+    return [*(["modes"] if dataset.modes else []), *(["curve"] if dataset.name == "sine" else []), "dc", "fid"]
+
+
+def read_state(path: Path) -> tuple[dict[str, Any], dict[tuple[str, int], Outcome]]:
+    """The protocol and the outcomes of an older call; nothing where there is none."""
+    if not path.exists():
+        return {}, {}
+    state = json.loads(path.read_bytes())
+    outcomes = [Outcome(**run) for run in state["runs"]]
+    return state["protocol"], {(outcome.objective, outcome.seed): outcome for outcome in outcomes}

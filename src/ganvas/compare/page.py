@@ -1,0 +1,251 @@
+"""What a comparison leaves: `compare.md`, `compare.png`, `samples.png` and the self-contained `compare.html`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from .. import files, media
+from ..objectives import objective
+from ..report import page
+from ..report.chart import Dots, short
+from ..report.chart import Row as DotRow
+from .summary import Cell, Row, figures, summarise
+from .work import Outcome
+
+KEYS = ("coverage", "fid")  # by which rows are sorted: the first of them that was measured
+FIRST = ("modes", "high_quality", "reverse_kl", "error", "curve_coverage", "fid", "kid", "precision", "recall")
+SMALL = 300  # pixels of a sample sheet's longer side
+NAMES = {"high_quality": "high quality", "reverse_kl": "reverse KL", "curve_coverage": "bins of the curve"}
+
+
+def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
+    """Write all four. Raises OSError where one cannot be written."""
+    known = ordered(figures(outcomes))
+    key = next((name for name in KEYS if name in known), next(iter(known), ""))
+    rows = summarise(outcomes, key)
+    sheets = {row.objective: sample_sheets(out, row.objective, protocol["seeds"]) for row in rows}
+    files.write(out / "compare.md", markdown(protocol, known, rows).encode())
+    if known:
+        media.save_png(plots(known, rows), out / "compare.png")
+    media.save_png(contact(sheets), out / "samples.png")
+    page.write(out / "compare.html", "compare.html", content(out, protocol, known, key, rows, sheets))
+
+
+def ordered(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The figures, those that matter most first."""
+    return {name: known[name] for name in (*(n for n in FIRST if n in known), *(n for n in known if n not in FIRST))}
+
+
+def title(name: str) -> str:
+    """The name of a figure as people write it."""
+    return NAMES.get(name, name.replace("_", " "))
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
+def spread(cell: Cell) -> str:
+    """'0.97 to 0.84', the best run and the worst that ended well; '' where none has."""
+    return f"{short(cell.values[0])} to {short(cell.values[-1])}" if cell.values else ""
+
+
+def cell_text(cell: Cell) -> str:
+    """The median, the range and, where runs failed, what is missing."""
+    if not cell.values:
+        return "failed"
+    return f"{'failed' if cell.median is None else short(cell.median)} ({spread(cell)})"
+
+
+def own(name: str) -> str:
+    """What an objective's paper adds to the game, and this comparison therefore too."""
+    row = objective(name)
+    parts = [f"penalty {row.penalty}" if row.penalty else "", f"weights clipped to ±{row.clip:g}" if row.clip else ""]
+    steps = f"{row.critic_steps} critic steps for one of the generator" if row.critic_steps > 1 else ""
+    return ", ".join(part for part in (*parts, steps) if part) or "nothing"
+
+
+def equal(protocol: dict[str, Any]) -> str:
+    """What every run had in common, in a sentence or two."""
+    options = ", ".join(f"{key}={value}" for key, value in protocol["options"].items())
+    return (
+        f"Equal for all: the recipe {protocol['recipe']}{f' with {options}' if options else ''} (networks, optimiser, "
+        f"rates), {protocol['data']}, {protocol['steps']:,} steps of {protocol['batch']} items, of which each trains "
+        "the critic once, and the seeds. Each objective keeps what its own paper trains it with; "
+        "nothing was tuned for any. "
+        f"Measured on {protocol['samples']:,} samples of each run."
+    )
+
+
+def markdown(protocol: dict[str, Any], known: dict[str, dict[str, Any]], rows: Sequence[Row]) -> str:
+    """The table for documents: medians, the range in brackets, failures."""
+    lines = [
+        f"# The loss table on {protocol['data']}\n",
+        f"{equal(protocol)} Median over {len(protocol['seeds'])} seeds "
+        "(the best run to the worst); a failed run counts as worse than any other.\n",
+        "| objective | " + " | ".join(map(title, known)) + " | failed |",
+        "|---|" + "---|" * (len(known) + 1),
+    ]
+    for row in rows:
+        cells = [cell_text(row.cells[name]) for name in known]
+        lines.append(f"| `{row.objective}` | {' | '.join(cells)} | {len(row.failures)} of {row.runs} |")
+    floors = [floor(figure) or "" for figure in known.values()]
+    if any(floors):
+        lines.append(f"| *real data* | {' | '.join(floors)} | |")
+    lines += ["", *(f"- `{row.objective}` {reason}" for row in rows for reason in row.failures)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def floor(figure: dict[str, Any]) -> str | None:
+    """What real data get, where it is known."""
+    return None if figure.get("floor") is None else short(figure["floor"])
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def sample_sheets(out: Path, name: str, seeds: Sequence[int]) -> dict[int, Image.Image]:
+    """The last samples of an objective's runs by seed, of those that have any."""
+    sheets = {}
+    for seed in seeds:
+        drawn = sorted((out / f"{name}-{seed}" / "samples").glob("step-*.png"))
+        if drawn:
+            with Image.open(drawn[-1]) as image:
+                paired = image.width > 1.5 * image.height  # generated images beside real ones
+                sheets[seed] = media.fitted(media.left_side(image) if paired else image, SMALL)
+    return sheets
+
+
+def contact(sheets: dict[str, dict[int, Image.Image]]) -> Image.Image:
+    """A row an objective, a column a seed."""
+    caption, gap = 22, 10
+    columns = max((len(row) for row in sheets.values()), default=1)
+    whole = Image.new("RGB", (columns * (SMALL + gap), max(1, len(sheets)) * (SMALL + caption + gap)), media.PAPER)
+    draw = ImageDraw.Draw(whole)
+    for i, (name, row) in enumerate(sheets.items()):
+        top = i * (SMALL + caption + gap)
+        draw.text((4, top + 3), name, media.INK, ImageFont.load_default(size=15))
+        for j, image in enumerate(row.values()):
+            whole.paste(image, (j * (SMALL + gap), top + caption))
+    return whole
+
+
+def logarithmic(values: Sequence[float]) -> bool:
+    """Whether values spread over so many sizes that an even scale would hide most of them."""
+    return min(values) > 0 and max(values) > 50 * min(values)
+
+
+def plots(known: dict[str, dict[str, Any]], rows: Sequence[Row]) -> Image.Image:
+    """One panel a figure: a row an objective, a dot a run, a bar the median."""
+    columns = min(3, len(known))
+    lines = -(-len(known) // columns)
+    figure = Figure(figsize=(4.2 * columns, lines * (1.1 + 0.28 * len(rows))), dpi=110, layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).flat
+    for axes, (name, told) in zip(panels, known.items(), strict=False):
+        values = [value for row in rows for value in row.cells[name].values]
+        for i, row in enumerate(rows):
+            cell = row.cells[name]
+            axes.scatter(cell.values, [i] * len(cell.values), s=24, c="#1a62c7", alpha=0.6, linewidths=0)
+            if cell.median is not None:
+                axes.plot([cell.median] * 2, [i - 0.3, i + 0.3], c="#1c2024", lw=2)
+        if told.get("floor") is not None:
+            axes.axvline(told["floor"], c="#8d99ae", lw=1, ls=":")
+        if logarithmic(values):
+            axes.set_xscale("log")
+        axes.set_yticks(range(len(rows)), [row.objective for row in rows], fontsize=8)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_title(f"{title(name)} ({told['better']} is better)" if told["better"] else title(name), fontsize=9)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.grid(axis="x", c="#e4e7eb", lw=0.7)
+    for axes in panels:
+        axes.remove()
+    return media.rendered(figure)
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def dots(name: str, told: dict[str, Any], rows: Sequence[Row]) -> Dots:
+    """The runs of every objective by one figure."""
+    values = [value for row in rows for value in row.cells[name].values]
+    levels = () if told.get("floor") is None else (("real data", told["floor"]),)
+    better = f"{told['better'].capitalize()} is better. " if told["better"] else ""
+    return Dots(
+        title(name),
+        tuple(DotRow(r.objective, r.cells[name].values, r.cells[name].median, r.cells[name].failed) for r in rows),
+        f"{better}{told['meaning']}",
+        levels,
+        logarithmic([*values, *(value for _, value in levels)]),
+    )
+
+
+def content(
+    out: Path,
+    protocol: dict[str, Any],
+    known: dict[str, dict[str, Any]],
+    key: str,
+    rows: Sequence[Row],
+    sheets: dict[str, dict[int, Image.Image]],
+) -> dict[str, Any]:
+    """Everything that `compare.html` shows."""
+    cards = [
+        {
+            "objective": row.objective,
+            "own": own(row.objective),
+            "failures": row.failures,
+            "pictures": [
+                (
+                    seed,
+                    f"{row.objective}-{seed}/report.html",
+                    page.picture(image, f"Samples of {row.objective}, seed {seed}.", SMALL),
+                )
+                for seed, image in sheets[row.objective].items()
+            ],
+        }
+        for row in rows
+    ]
+    table = [
+        {
+            "objective": row.objective,
+            "cells": [(row.cells[name].median, spread(row.cells[name])) for name in known],
+            "failed": len(row.failures),
+            "runs": row.runs,
+            "minutes": f"{row.seconds / 60:.1f}",
+        }
+        for row in rows
+    ]
+    return {
+        "data": protocol["data"],
+        "objectives": len(rows),
+        "seeds": len(protocol["seeds"]),
+        "equal": equal(protocol),
+        "verdict": verdict(protocol, known, key, rows),
+        "columns": [title(name) for name in known],
+        "floors": [floor(told) or "" for told in known.values()],
+        "table": table,
+        "charts": [dots(name, told, rows) for name, told in known.items() if any(r.cells[name].values for r in rows)],
+        "cards": cards,
+        "facts": [
+            (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+            for name, value in protocol.items()
+            if value
+        ],
+    }
+
+
+def verdict(protocol: dict[str, Any], known: dict[str, dict[str, Any]], key: str, rows: Sequence[Row]) -> str:
+    """The outcome in a sentence, with what it cannot carry."""
+    if not known or rows[0].cells[key].median is None:
+        return "Of no objective did most runs end well, so that there is nothing to rank."
+    failed = sum(len(row.failures) for row in rows)
+    best = rows[0]
+    return (
+        f"By its median {title(key)}, {best.objective} came out best ({short(best.cells[key].median or 0)}). "
+        f"{failed} of {sum(row.runs for row in rows)} runs failed. With {len(protocol['seeds'])} seeds, differences "
+        "smaller than the ranges mean nothing, and a budget that nothing was tuned for says what an objective gives "
+        "as it is, not what it could give."
+    )

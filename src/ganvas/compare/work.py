@@ -1,0 +1,111 @@
+"""One run of a comparison: trained and measured in a worker process, which has one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import RequestError, WorkError
+from ..evaluation import evaluate
+from ..run import Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to do."""
+
+    objective: str
+    seed: int
+    path: Path  # of the run directory
+    recipe: str
+    data: str
+    options: dict[str, object]  # beside the objective
+    steps: int
+    device: str
+    samples: int  # that are measured
+    metrics: list[str] | None  # as `evaluate` takes them
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run."""
+
+    objective: str
+    seed: int
+    seconds: float = 0.0  # of training
+    failure: str = ""  # why there are no figures; "" where there are
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name, as `evaluate.Figure` has them
+
+    def to_json(self) -> dict[str, Any]:
+        """For compare.json."""
+        return asdict(self)
+
+
+def train_and_measure(job: Job) -> Outcome:
+    """Train the run to its end, from wherever it stands, and evaluate it.
+
+    A run that diverges, and an objective that the options forbid, is an outcome: a failure with its reason. Raises
+    WorkError where the machine fails, such as a full disk, which says nothing of the objective.
+    """
+    try:
+        run = opened(job)
+        for _ in run.advance():
+            pass
+        return Outcome(job.objective, job.seed, run.seconds, figures=measure(job))
+    except RequestError as error:
+        return Outcome(job.objective, job.seed, failure=str(error))
+    except WorkError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        return Outcome(job.objective, job.seed, failure=str(error))
+
+
+def measure(job: Job) -> dict[str, dict[str, Any]]:
+    """The figures of a trained run, which become its metrics.json too."""
+    found = evaluate(job.path, metrics=job.metrics, samples=job.samples, device=job.device)
+    found.write(job.path / "metrics.json")
+    return {name: figure._asdict() for name, figure in found.figures.items()}
+
+
+def opened(job: Job) -> Run:
+    """The run of a job: as it stands where it has begun, else new."""
+    if (job.path / "recipe.json").exists():
+        return Run(job.path)
+    return Run.create(
+        job.recipe,
+        job.data,
+        out=job.path,
+        steps=job.steps,
+        seed=job.seed,
+        device=job.device,
+        precision="fp32",  # measured anew for each run, the choice could fall differently
+        options={**job.options, "objective": job.objective, "penalty": "auto", "penalty_every": 1},
+    )
+
+
+def one_thread() -> None:
+    """What a worker begins with: many of them share the cores."""
+    torch.set_num_threads(1)
+
+
+def work(jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
+    """The outcomes of jobs as they come, from so many processes at once.
+
+    No more jobs are handed out than there are processes, so that Ctrl-C, which reaches every process of a terminal and
+    lets its run save itself, ends the whole after the step that is being computed.
+    """
+    left = iter(jobs)
+    with ProcessPoolExecutor(workers, get_context("spawn"), one_thread) as pool:
+        running: set[Future[Outcome]] = {pool.submit(train_and_measure, job) for job in islice(left, workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+            running |= {pool.submit(train_and_measure, job) for job in islice(left, len(done))}

@@ -1,0 +1,121 @@
+"""The charts of a run's log: which of its numbers belong on one chart, and what each means."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from .. import objectives
+from .chart import Chart, Series, thinned
+
+Line = Mapping[str, Any]
+PLAIN = ("step", "seconds", "findings")  # of a line, what is not drawn
+
+
+class Group(NamedTuple):
+    """The numbers of one chart."""
+
+    title: str
+    names: str  # a regular expression of their names in the log
+    note: str = ""
+    log: bool = False
+    bounds: tuple[float, float] | None = None
+
+
+LOSSES = Group(
+    "Losses",
+    ".*/loss",
+    "What each network minimises. Where two play, neither curve tells how good the samples are: each says as much of "
+    "the other player.",
+)
+GROUPS = (
+    LOSSES,
+    Group(
+        "The critic's accuracy",
+        "critic/accuracy_.*",
+        "Share of real and of generated items that it tells. Near 1: it overpowers the generator; 1/2: it cannot tell, "
+        "or has not learnt to.",
+        bounds=(0.0, 1.0),
+    ),
+    Group(
+        "Gradient norms",
+        ".*/grad_norm",
+        "Of all weights of a network together. Falling to nothing: it has stopped learning; rising without end: it "
+        "diverges.",
+        log=True,
+    ),
+    Group(
+        "Distance to the data",
+        "monitor/distance",
+        "Fréchet distance over the data's variance: 0 is perfect, 1 what the data's mean alone would get.",
+    ),
+    Group(
+        "Coverage and variety",
+        "monitor/(coverage|diversity|entropy)",
+        "Coverage: share of real items with a sample among their neighbours. Diversity: distance between samples over "
+        "that between real items. Entropy: how evenly samples fall among groups of the data, over how evenly real "
+        "items do. Far below 1: collapse.",
+    ),
+    Group(
+        "Copies",
+        "monitor/copies",
+        "Share of samples less than half as far from a training item as that is from its nearest other.",
+    ),
+    Group(
+        "Where the samples' mean lies",
+        "monitor/offset_.*",
+        "From the data's mean, in standard deviations along their main axes. Swinging to and fro: the generator chases "
+        "the critic from mode to mode.",
+    ),
+    Group("BEGAN's k", "began/k", "How much the critic attends to generated items."),
+    Group("BEGAN's M", "began/M", "Its measure of convergence: lower is better."),
+    Group("Speed", "images_per_second", "Items a second while training; drawing and saving do not count."),
+)
+
+
+def charts(lines: Sequence[Line], record: Mapping[str, Any]) -> list[Chart]:
+    """Every number of the log on a chart: those of GROUPS together, any other on one of its own."""
+    lines = [{name: v for name, v in line.items() if name in PLAIN or math.isfinite(v)} for line in lines]
+    names = [name for name in dict.fromkeys(name for line in lines for name in line) if name not in PLAIN]
+    grouped = [(group, [name for name in names if re.fullmatch(group.names, name)]) for group in GROUPS]
+    known = {name for _, members in grouped for name in members}
+    grouped += [(Group(name, name), [name]) for name in names if name not in known]
+    return [
+        chart(group, [series(lines, name) for name in members], undecided(record) if group is LOSSES else ())
+        for group, members in grouped
+        if members
+    ]
+
+
+def chart(group: Group, curves: Sequence[Series], levels: tuple[tuple[str, float], ...]) -> Chart:
+    """The chart of a group; a scale is logarithmic only where every value is positive."""
+    note = f"{group.note} Dotted: where they lie when the critic cannot tell." if levels else group.note
+    log = group.log and all(value > 0 for curve in curves for _, value in curve.points)
+    return Chart(group.title, tuple(curves), note, levels, log, group.bounds)
+
+
+def series(lines: Sequence[Line], name: str) -> Series:
+    """The values that the lines report under a name."""
+    return Series(label(name), thinned([(line["step"], line[name]) for line in lines if name in line]))
+
+
+def label(name: str) -> str:
+    """critic/accuracy_real -> real; generator/loss -> generator; monitor/coverage -> coverage."""
+    first, _, last = name.partition("/")
+    return first if last in ("loss", "grad_norm") else (last or first).removeprefix("accuracy_").replace("_", " ")
+
+
+def undecided(record: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+    """The losses of an adversarial run whose critic cannot tell, penalties aside; none of other families and BEGAN."""
+    row = objectives.ADVERSARIAL.get(record["options"].get("objective", ""))
+    if row is None or row.energy:
+        return ()
+    logit = torch.full((1,), row.boundary or 0.0)
+    critic, generator = (float(loss(logit, logit)) for loss in row.game)
+    if critic == generator:
+        return (("both, undecided", critic),)
+    return ("critic, undecided", critic), ("generator, undecided", generator)
