@@ -208,11 +208,11 @@ def play(task: Task) -> list[dict[str, Any]]:
     modes = {name: known_modes(name) for name in task.sets}
     system = build(len(owners), task.pack, task.device, seed=task.pack)
     folder, results = task.out / f"pack-{task.pack}", task.out / f"pack-{task.pack}.json"
-    done, seconds = checkpoint.restore(folder, system)[:2]
-    rows = [row for row in json.loads(results.read_text()) if row["step"] <= done] if results.exists() else []
+    saved = checkpoint.restore(folder, system)
+    rows = [row for row in json.loads(results.read_text()) if row["step"] <= saved.step] if results.exists() else []
     mixtures = Mixtures([modes[name] for name in owners], task.device)
-    begin = time.perf_counter() - seconds
-    for step, _ in train(system, mixtures, steps=task.steps, batch=PACKS * task.pack, start=done, seed=task.pack):
+    begin = time.perf_counter() - saved.seconds
+    for step, _ in train(system, mixtures, steps=task.steps, batch=PACKS * task.pack, start=saved.step, seed=task.pack):
         if (step + 1) % task.every == 0 or step + 1 == task.steps:
             last = step + 1 == task.steps
             points = draw(system.modules["generator"], len(owners), MANY if last else PROTOCOL, task.device)

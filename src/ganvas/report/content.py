@@ -181,12 +181,12 @@ def metrics(run: Path) -> dict[str, Any]:
 
 
 def text(value: object) -> str:
-    """A value of the record as people write it."""
+    """A value of the record as people write it; 'none' for what is empty."""
     if isinstance(value, dict):
         return "; ".join(f"{key}: {text(part)}" for key, part in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+        value = ", ".join(map(str, value))
+    return str(value) or "none"
 
 
 def options(record: dict[str, Any]) -> list[Option]:
@@ -200,8 +200,8 @@ def options(record: dict[str, Any]) -> list[Option]:
     for key, value in given.items():
         default = text(defaults.get(key, value))
         said, meant = text(value), text(resolved.get(key, value))
-        shown = said if said == meant else f"{said or 'none'}, here {meant}"
-        rows.append(Option(key, shown or "none", default or "none", meanings.get(key, ""), said != default))
+        shown = said if said == meant else f"{said}, here {meant}"
+        rows.append(Option(key, shown, default, meanings.get(key, ""), said != default))
     return rows
 
 
