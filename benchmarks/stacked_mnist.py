@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.pacgan import mean_error
 from ganvas import data, features, files
-from ganvas.compare.work import Job, Outcome, work
+from ganvas.compare.work import Job, Outcome, work_through
 
 PACKS = 64  # a step
 FIGURES = (("modes", 1), ("reverse_kl", 3))  # and the digits that they are told with
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for pack in map(int, o.packs.split(",")):
         outcomes[pack] = []
         jobs = [job(pack, trial, o.steps, o.samples, o.device, o.out) for trial in range(o.trials)]
-        for outcome in work(jobs, o.jobs):
+        for outcome in work_through(jobs, o.jobs):
             outcomes[pack].append(outcome)
             told = outcome.failure or {name: round(f["value"], 3) for name, f in outcome.figures.items()}
             print(f"pack {pack}, trial {outcome.seed}: {told}", flush=True)

@@ -22,10 +22,11 @@ from ..errors import RequestError, unknown
 from ..objectives import ADVERSARIAL
 from ..run.building import lasting
 from .page import write_results
-from .work import Job, Outcome, work
+from .work import Job, Outcome, work_through
 
 STATE = "compare.json"
 GROWS = ("objectives", "seeds")  # what a later call may ask more of; the rest of the protocol stays
+VARIED = {"objective", "penalty", "penalty_every", "critic_steps", "clip"}  # by the objectives and their papers
 POINT_STEPS, POINT_SAMPLES, SAMPLES = 2000, 2500, 10_000
 
 __all__ = ["Comparison", "Outcome"]
@@ -71,8 +72,11 @@ class Comparison:
         for name in names:
             if name not in ADVERSARIAL:
                 raise unknown("objective", name, ADVERSARIAL)
-        if seeds < 1:
-            raise RequestError(f"--seeds {seeds} is not possible; give 1 or more")
+        for name, value in (("seeds", seeds), ("steps", steps), ("samples", samples)):
+            if value is not None and value < 1:
+                raise RequestError(f"--{name} {value} is not possible; give 1 or more")
+        for key in VARIED & (options or {}).keys():
+            raise RequestError(f"--set {key}: {key} is what a comparison varies; leave it out")
         dataset = open_data(data)
         points = len(dataset.shape) == 1
         recipe = recipe or ("points" if points else "gan")
@@ -112,7 +116,7 @@ class Comparison:
         """
         missing = [job for job in self.jobs() if (job.objective, job.seed) not in self.outcomes]
         try:
-            for outcome in work(missing, min(jobs or os.cpu_count() or 1, max(1, len(missing)))):
+            for outcome in work_through(missing, min(jobs or os.cpu_count() or 1, max(1, len(missing)))):
                 self.outcomes[outcome.objective, outcome.seed] = outcome
                 self.save()
                 yield outcome

@@ -24,7 +24,7 @@ NAMES = {"high_quality": "high quality", "reverse_kl": "reverse KL", "curve_cove
 
 
 def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
-    """Write all four. Raises OSError where one cannot be written."""
+    """Write all that there is something to show in. Raises OSError where one cannot be written."""
     known = ordered(figures(outcomes))
     key = next((name for name in KEYS if name in known), next(iter(known), ""))
     rows = summarise(outcomes, key)
@@ -32,7 +32,8 @@ def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcom
     files.write(out / "compare.md", markdown(protocol, known, rows).encode())
     if known:
         media.save_png(plots(known, rows), out / "compare.png")
-    media.save_png(contact(sheets), out / "samples.png")
+    if any(sheets.values()):
+        media.save_png(contact(sheets), out / "samples.png")
     page.write(out / "compare.html", "compare.html", content(out, protocol, known, key, rows, sheets))
 
 
@@ -123,8 +124,8 @@ def sample_sheets(out: Path, name: str, seeds: Sequence[int]) -> dict[int, Image
 def contact(sheets: dict[str, dict[int, Image.Image]]) -> Image.Image:
     """A row an objective, a column a seed."""
     caption, gap = 22, 10
-    columns = max((len(row) for row in sheets.values()), default=1)
-    whole = Image.new("RGB", (columns * (SMALL + gap), max(1, len(sheets)) * (SMALL + caption + gap)), media.PAPER)
+    columns = max(len(row) for row in sheets.values())
+    whole = Image.new("RGB", (columns * (SMALL + gap), len(sheets) * (SMALL + caption + gap)), media.PAPER)
     draw = ImageDraw.Draw(whole)
     for i, (name, row) in enumerate(sheets.items()):
         top = i * (SMALL + caption + gap)

@@ -95,7 +95,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def work(jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
+def work_through(jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
     """The outcomes of jobs as they come, from so many processes at once.
 
     No more jobs are handed out than there are processes, so that Ctrl-C, which reaches every process of a terminal and

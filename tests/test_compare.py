@@ -1,0 +1,213 @@
+"""Comparisons: failures count, nothing is trained twice, the protocol is kept, the results say what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganvas.compare import Comparison
+from ganvas.compare import page as results
+from ganvas.compare.summary import Cell, summarise
+from ganvas.compare.work import Job, Outcome, train_and_measure, work_through
+from ganvas.errors import RequestError, WorkError
+
+TINY = {"hidden": "8", "critic_hidden": "8", "batch": "16", "monitor_every": "0"}
+
+
+def figure(value: float, better: str = "higher") -> dict[str, Any]:
+    return {"value": value, "low": value, "high": value, "floor": None, "better": better, "meaning": "m"}
+
+
+def outcome(objective: str, seed: int, coverage: float | None, fid: float = 0.0) -> Outcome:
+    if coverage is None:
+        return Outcome(objective, seed, failure="training diverged")
+    return Outcome(objective, seed, 60.0, figures={"coverage": figure(coverage), "fid": figure(fid, "lower")})
+
+
+# -- what several runs say ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "failed", "median"),
+    [
+        ((0.9, 0.5, 0.1), 0, 0.5),
+        ((0.9, 0.5), 0, 0.5),  # of an even number the worse one
+        ((0.9, 0.5), 1, 0.5),
+        ((0.9,), 1, None),
+        ((0.9,), 2, None),
+        ((), 3, None),
+    ],
+)
+def test_a_failed_run_counts_as_the_worst(values: tuple[float, ...], failed: int, median: float | None) -> None:
+    assert Cell(values, failed).median == median
+
+
+def test_rows_are_sorted_by_the_median_in_the_direction_that_is_better() -> None:
+    outcomes = [
+        *(outcome("ns", seed, 0.5, fid) for seed, fid in enumerate((3.0, 1.0, 2.0))),
+        *(outcome("mm", seed, 0.8, fid) for seed, fid in enumerate((9.0, 7.0, 8.0))),
+        outcome("wgan", 0, 0.99, 0.1),
+        outcome("wgan", 1, None),
+        outcome("wgan", 2, None),
+    ]
+    by_coverage = summarise(outcomes, "coverage")
+    assert [row.objective for row in by_coverage] == ["mm", "ns", "wgan"]
+    assert [row.objective for row in summarise(outcomes, "fid")] == ["ns", "mm", "wgan"]
+    assert by_coverage[1].cells["fid"].values == (1.0, 2.0, 3.0)  # the best first
+    assert by_coverage[2].failures == ("seed 1: training diverged", "seed 2: training diverged")
+    assert (by_coverage[2].runs, by_coverage[2].seconds) == (3, 60.0)
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"losses": "ns,wgna"}, "unknown objective 'wgna'; did you mean wgan"),
+        ({"seeds": 0}, "--seeds 0 is not possible"),
+        ({"steps": 0}, "--steps 0 is not possible"),
+        ({"recipe": "pionts"}, "unknown recipe 'pionts'"),
+        ({"options": {"lrr": "1"}}, "unknown option 'lrr'"),
+        ({"options": {"objective": "ns"}}, "objective is what a comparison varies"),
+        ({"data": "nowhere"}, "nowhere"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_anything_is_written(
+    options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        Comparison.begin(tmp_path / "out", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_run_has_the_same_options_but_the_objective_and_the_seed(tmp_path: Path) -> None:
+    comparison = Comparison.begin(tmp_path, losses="all", seeds=2, steps=5, options=TINY)
+    jobs = comparison.jobs()
+    assert len({job.path for job in jobs}) == len(jobs) == 22
+    assert {job.seed for job in jobs[:11]} == {0}  # seed by seed
+    shared = {(job.recipe, job.data, job.steps, job.device, job.samples, str(job.options)) for job in jobs}
+    assert shared == {("points", "ring", 5, "cpu", 2500, str(TINY))}
+
+
+def test_images_have_their_own_defaults(tmp_path: Path) -> None:
+    told = Comparison.begin(tmp_path, data="digits", losses="ns", seeds=1).protocol
+    assert (told["recipe"], told["samples"], told["device"], told["metrics"]) == ("gan", 10_000, "auto", None)
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+def job(path: Path, objective: str = "ns", **options: object) -> Job:
+    return Job(objective, 0, path, "points", "ring", {**TINY, **options}, 3, "cpu", 200, ["modes"])
+
+
+def test_a_run_of_an_objective_that_diverges_is_a_failure_with_its_reason(tmp_path: Path) -> None:
+    found = train_and_measure(job(tmp_path / "run", lr="1e30"))
+    assert "diverged" in found.failure
+    assert found.figures == {}
+
+
+def test_an_objective_that_the_options_forbid_is_a_failure_with_its_reason(tmp_path: Path) -> None:
+    assert "pack" in train_and_measure(job(tmp_path / "run", "began", pack="2")).failure
+
+
+def test_a_full_disk_is_no_failure_of_the_objective(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises((WorkError, OSError), match=r"(?i)no space left"):
+        train_and_measure(job(tmp_path / "run"))
+
+
+def test_a_run_keeps_its_papers_own_settings(tmp_path: Path) -> None:
+    found = train_and_measure(job(tmp_path / "run", "wgan-gp"))
+    assert found.figures["modes"]["better"] == "higher"
+    record = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    resolved = record["resolved"]
+    assert (resolved["penalty"], resolved["penalty_every"], resolved["critic_steps"]) == ("gp:10", 1, 5)
+    assert record["plan"]["precision"] == "fp32"
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["figures"] == found.figures
+
+
+def test_no_more_is_handed_out_than_there_are_workers(tmp_path: Path) -> None:
+    handed = []
+
+    def jobs() -> Any:
+        for objective in ("ns", "mm", "lsgan"):
+            handed.append(objective)
+            yield job(tmp_path / objective, objective, pack="7")  # which is refused at once
+
+    seen = []
+    for found in work_through(jobs(), 1):
+        seen.append(found.objective)
+        assert len(handed) <= len(seen) + 1
+    assert seen == handed
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison of three objectives that has been played; one of them fails."""
+    out = tmp_path_factory.mktemp("compare") / "out"
+    settings = {**TINY, "pack": "2"}
+    comparison = Comparison.begin(out, losses="ns,lsgan,began", seeds=1, steps=4, samples=200, options=settings)
+    assert {found.objective for found in comparison.play(jobs=2)} == {"ns", "lsgan", "began"}
+    return out
+
+
+def again(out: Path, **changes: Any) -> Comparison:
+    asked: dict[str, Any] = {"losses": "ns,lsgan,began", "seeds": 1, "steps": 4, "samples": 200}
+    return Comparison.begin(out, **{**asked, "options": {**TINY, "pack": "2"}, **changes})
+
+
+def test_runs_are_normal_run_directories(compared: Path) -> None:
+    for name in ("ns-0", "lsgan-0"):
+        assert (compared / name / "recipe.json").exists()
+        assert (compared / name / "generator.safetensors").exists()
+
+
+def test_nothing_is_trained_twice(compared: Path) -> None:
+    before = (compared / "ns-0" / "log.jsonl").stat().st_mtime_ns
+    assert list(again(compared).play()) == []
+    assert (compared / "ns-0" / "log.jsonl").stat().st_mtime_ns == before
+
+
+def test_a_comparison_may_grow_but_not_change(compared: Path) -> None:
+    grown = again(compared, losses="ns,mm", seeds=2)
+    missing = [(j.objective, j.seed) for j in grown.jobs() if (j.objective, j.seed) not in grown.outcomes]
+    assert missing == [("mm", 0), ("ns", 1), ("mm", 1)]
+    with pytest.raises(RequestError, match="holds a comparison with steps 4, not 5; choose another with --out"):
+        again(compared, steps=5)
+
+
+def test_failures_are_shown_not_hidden(compared: Path) -> None:
+    table = (compared / "compare.md").read_text()
+    assert "| `began` | failed |" in table and "1 of 1 |" in table
+    assert "- `began` seed 0: " in table
+    page = (compared / "compare.html").read_text()
+    assert "1 of 3 runs failed" in page and "rebuilds each item" in page
+
+
+def test_the_page_needs_nothing_but_itself_and_the_runs(compared: Path) -> None:
+    page = (compared / "compare.html").read_text()
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count('src="data:image/webp;base64,') == 2  # a sheet for each run that drew
+    assert 'href="ns-0/report.html"' in page
+
+
+def test_the_state_tells_the_protocol_and_every_figure(compared: Path) -> None:
+    state = json.loads((compared / "compare.json").read_text())
+    assert state["protocol"]["steps"] == 4 and state["protocol"]["precision"] == "fp32"
+    told = {run["objective"]: run for run in state["runs"]}
+    assert set(told["ns"]["figures"]) >= {"modes", "high_quality", "reverse_kl", "coverage", "fid"}
+    assert told["began"]["figures"] == {}
+
+
+def test_results_can_be_written_where_every_run_failed(tmp_path: Path) -> None:
+    comparison = Comparison.begin(tmp_path, losses="ns", seeds=1, steps=4)
+    results.write_results(tmp_path, comparison.protocol, [outcome("ns", 0, None)])
+    assert "nothing to rank" in (tmp_path / "compare.html").read_text()
