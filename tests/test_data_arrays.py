@@ -84,6 +84,16 @@ def test_npz_labels_may_be_words(tmp_path: Path) -> None:
     assert (data.labels.tolist(), data.class_names) == ([1, 0, 1], ("cat", "dog"))
 
 
+def test_an_npz_holds_points_where_it_holds_no_images(tmp_path: Path) -> None:
+    points = RNG.normal(size=(5, 3))
+    np.savez(tmp_path / "a.npz", points=points, seeds=np.arange(5))
+    data = open_data(str(tmp_path / "a.npz"))
+    assert (data.shape, data.items.dtype) == ((3,), torch.float32)
+    assert np.allclose(data.items.numpy(), points)
+    np.savez(tmp_path / "b.npz", points=points, images=images(2, 8, 8))
+    assert open_data(str(tmp_path / "b.npz")).shape == (1, 8, 8)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -95,6 +105,9 @@ def test_npz_labels_may_be_words(tmp_path: Path) -> None:
         ({"images": images(2, 8, 8), "labels": np.array([0, -1])}, "down to -1"),
         ({"images": images(2, 8, 8), "labels": np.zeros((2, 2), int)}, "one label an item"),
         ({"images": np.array([{}, {}], object)}, "plain arrays"),
+        ({"points": np.zeros((3, 2, 2))}, "finite numbers of shape"),
+        ({"points": np.array([[0.0, np.nan]])}, "finite numbers of shape"),
+        ({"points": np.zeros((3, 2)), "labels": np.zeros(2, int)}, "3 points but 2 labels"),
     ],
 )
 def test_an_npz_that_holds_something_else_is_refused(tmp_path: Path, content: dict, message: str) -> None:

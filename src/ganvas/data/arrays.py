@@ -68,16 +68,42 @@ def labelled(labels: np.ndarray, place: str) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def read_npz(path: Path, wanted: Wanted) -> Dataset:
-    """An archive of `images`, uint8 (N, H, W[, C]), and perhaps `labels` (N,) and `captions` (N,)."""
+    """An archive of `images`, uint8 (N, H, W[, C]), or `points` (N, D), and perhaps `labels` and `captions`, (N,)."""
     wanted.only_train(str(path))
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in ("images", "labels", "captions") if key in archive.files}
+            kind = "points" if "points" in archive.files and "images" not in archive.files else "images"
+            arrays = {key: archive[key] for key in (kind, "labels", "captions") if key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise RequestError(f"{path} cannot be read as an .npz of plain arrays: {error}") from error
-    if "images" not in arrays:
+    items = _points(arrays[kind], path) if kind == "points" else _images(arrays.get("images"), path)
+    for key, values in arrays.items():
+        if len(values) != len(items):
+            raise RequestError(f"{path} has {len(items)} {kind} but {len(values)} {key}; give one each")
+    labels, names = labelled(arrays["labels"], str(path)) if "labels" in arrays else (None, ())
+    return Dataset(
+        name=path.stem,
+        items=items,
+        labels=labels,
+        class_names=names,
+        captions=tuple(arrays["captions"].astype(str).tolist()) if "captions" in arrays else None,
+        origin=Origin(str(path)),
+    )
+
+
+def _points(points: np.ndarray, path: Path) -> Tensor:
+    """(N, D) of any numbers -> (N, D) float32."""
+    if points.dtype.kind not in "iuf" or points.ndim != 2 or not points.size or not np.isfinite(points).all():
+        raise RequestError(
+            f"'points' of {path} is {points.dtype} {points.shape}; make it finite numbers of shape (N, D), N at least 1"
+        )
+    return torch.from_numpy(points.astype(np.float32))
+
+
+def _images(images: np.ndarray | None, path: Path) -> Tensor:
+    """(N, H, W[, C]) uint8 -> (N, C, H, W) uint8."""
+    if images is None:
         raise RequestError(f"{path} has no array named 'images'; save one, uint8 of shape (N, H, W) or (N, H, W, C)")
-    images = arrays["images"]
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
@@ -85,15 +111,4 @@ def read_npz(path: Path, wanted: Wanted) -> Dataset:
             f"'images' of {path} is {images.dtype} {images.shape}; make it uint8 of shape (N, H, W), (N, H, W, 1) "
             "or (N, H, W, 3), with N at least 1"
         )
-    for key, values in arrays.items():
-        if len(values) != len(images):
-            raise RequestError(f"{path} has {len(images)} images but {len(values)} {key}; give one an image")
-    labels, names = labelled(arrays["labels"], str(path)) if "labels" in arrays else (None, ())
-    return Dataset(
-        name=path.stem,
-        items=torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
-        labels=labels,
-        class_names=names,
-        captions=tuple(arrays["captions"].astype(str).tolist()) if "captions" in arrays else None,
-        origin=Origin(str(path)),
-    )
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
