@@ -16,7 +16,10 @@ from .. import files, frozen
 from ..errors import RequestError
 
 RECORD, LOCK = "recipe.json", "run.lock"
-OURS = (RECORD, "log.jsonl", "events.out.tfevents.*", "samples", "checkpoints", *frozen.NAMES)
+OURS = (
+    *(RECORD, "log.jsonl", "events.out.tfevents.*", "samples", "checkpoints", *frozen.NAMES),
+    *("metrics.json", "neighbours.png"),  # of `ganvas evaluate`, which would tell of the run before
+)
 
 
 def claim(out: str | Path | None, name: str, overwrite: bool) -> Path:
