@@ -425,7 +425,7 @@ def test_any_optimiser_gets_back_its_state(tmp_path: Path) -> None:
     optimizer.state[weight]["average"] = weight.detach().clone()
     optimizer.param_groups[0]["lr"] = 0.25
     checkpoint.write(tmp_path, first, checkpoint.Saved(7, 1.5))
-    assert checkpoint.restore(tmp_path, second) == (7, 1.5)
+    assert checkpoint.restore(tmp_path, second) == checkpoint.Saved(7, 1.5)
     assert torch.equal(weight, weight2)
     assert other.param_groups[0]["lr"] == 0.25
     assert set(other.state[weight2]) == set(optimizer.state[weight])

@@ -73,7 +73,7 @@ def test_the_log_holds_means_since_the_last_line(tmp_path: Path) -> None:
 def test_speed_is_that_of_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
-    with journal.Journal(tmp_path, 0) as log:
+    with journal.Journal(tmp_path, 0, {}) as log:
         for _ in range(4):  # two seconds of training, then a hundred of anything else
             log.add({"critic/loss": torch.tensor(1.0)}, 30)
             now += 2.0

@@ -10,7 +10,7 @@ What is heavy is imported when it is first used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation, evaluate
     from .frozen import Classifier, Frozen, load
     from .run import Run
+    from .run.budget import Progress
 
     __version__: str
 
@@ -72,6 +73,7 @@ def train(
     device: str = "auto",
     precision: str = "auto",
     options: Mapping[str, object] | None = None,
+    on_collapse: str = "warn",
     overwrite: bool = False,
     progress: bool = True,
 ) -> Run:
@@ -79,7 +81,9 @@ def train(
 
     `data` is by default the recipe's own; `out` the first free `runs/<recipe>-<data>`. Training ends after `steps` (by
     default the recipe's) or `minutes`. `options` are the recipe's, such as `{"lr": 1e-4}`: `ganvas recipes NAME` lists
-    them. `overwrite` replaces a run at `out`; `progress` shows a bar on a terminal and lines elsewhere.
+    them. `on_collapse` is what happens when the monitor finds something wrong: "warn", "stop", or "rollback" to the
+    best checkpoint with halved learning rates, at most three times. `overwrite` replaces a run at `out`; `progress`
+    shows a bar on a terminal and lines elsewhere.
 
     Raises RequestError, before anything is written, where the request is wrong; WorkError where the work fails, and
     KeyboardInterrupt after Ctrl-C, both of which leave a run that `resume` goes on with.
@@ -97,25 +101,33 @@ def train(
         device=device,
         precision=precision,
         options=options,
+        on_collapse=on_collapse,
         overwrite=overwrite,
     )
-    return _advance(run, None, None, progress)
+    return _advance(run, run.advance(), progress)
 
 
-def resume(path: str | Path, *, steps: int | None = None, minutes: float | None = None, progress: bool = True) -> Run:
+def resume(
+    path: str | Path,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    on_collapse: str | None = None,
+    progress: bool = True,
+) -> Run:
     """Go on with a run from its newest checkpoint, to its own end or to another: `steps` or `minutes` in all.
 
     Raises RequestError where `path` is not a run or its data has changed; for the rest see `train`.
     """
     from .run import Run
 
-    return _advance(Run(path), steps, minutes, progress)
+    run = Run(path)
+    return _advance(run, run.advance(steps, minutes, on_collapse), progress)
 
 
-def _advance(run: Run, steps: int | None, minutes: float | None, progress: bool) -> Run:
+def _advance(run: Run, ticks: Generator[Progress, None, None], progress: bool) -> Run:
     from .run.progress import follow
 
-    ticks = run.advance(steps, minutes)
     if progress:
         follow(ticks)
     else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..run.budget import Progress
 
 Steps = Annotated[int | None, Parameter(help="Steps in all; by default the recipe's.")]
+OnCollapse = Literal["warn", "stop", "rollback"]
 Minutes = Annotated[float | None, Parameter(help="Minutes of training in all, instead of steps.")]
 
 
@@ -57,6 +58,9 @@ def train(
         list[str] | None,
         Parameter("--set", negative="", help="KEY=VALUE, any option of the recipe: `ganvas recipes NAME` lists them."),
     ] = None,
+    on_collapse: Annotated[
+        OnCollapse, Parameter(help="When the monitor finds something wrong; rollback: to the best checkpoint.")
+    ] = "warn",
     overwrite: Annotated[bool, Parameter(negative="", help="Replace the run that --out holds.")] = False,
 ) -> None:
     """Train a recipe on a data set. Ctrl-C saves, and `ganvas resume` goes on."""
@@ -75,6 +79,7 @@ def train(
         device=device,
         precision=precision,
         options=options,
+        on_collapse=on_collapse,
         overwrite=overwrite,
     )
     follow(run, run.advance())
@@ -87,12 +92,13 @@ def resume(
     *,
     steps: Annotated[int | None, Parameter(help="Steps in all, beyond those the run was to have.")] = None,
     minutes: Annotated[float | None, Parameter(help="Minutes of training in all, those before included.")] = None,
+    on_collapse: Annotated[OnCollapse | None, Parameter(help="From here on; by default as before.")] = None,
 ) -> None:
     """Go on with a run exactly where its newest checkpoint stands."""
     from ..run import Run
 
     opened = Run(run)
-    follow(opened, opened.advance(steps, minutes))
+    follow(opened, opened.advance(steps, minutes, on_collapse))
 
 
 @app.command
@@ -141,6 +147,44 @@ def sample(
     from ..plan import devices
 
     write_samples(load_generator(run, devices()[0]), chosen, label, truncation, out)
+
+
+@app.command
+def compare(
+    *,
+    out: Annotated[Path, Parameter(help="Directory of the runs and results; one that was interrupted goes on.")],
+    data: Annotated[str, Parameter(help="Data set, folder, .zip or .npz.")] = "ring",
+    losses: Annotated[str, Parameter(help="Objectives separated by commas, or all.")] = "all",
+    seeds: Annotated[int, Parameter(help="Runs of each objective.")] = 3,
+    steps: Annotated[int | None, Parameter(help="Of each run; by default 2,000 for points, else the recipe's.")] = None,
+    recipe: Annotated[str | None, Parameter(help="What all share; by default points or gan, as the data are.")] = None,
+    samples: Annotated[int | None, Parameter(help="Measured of each run; by default 2,500 or 10,000.")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"] | None, Parameter(help="By default cpu for points.")
+    ] = None,
+    jobs: Annotated[int | None, Parameter(help="Runs at a time, one thread each; by default one a core.")] = None,
+    settings: Annotated[
+        list[str] | None, Parameter("--set", negative="", help="KEY=VALUE, an option of the recipe, for all runs.")
+    ] = None,
+) -> None:
+    """Measure objectives against each other: the same networks, data and steps for all, several seeds each."""
+    options = parse_settings(settings or [])
+
+    from ..compare import Comparison
+    from .comparing import follow_comparison
+
+    comparison = Comparison.begin(
+        out,
+        data=data,
+        losses=losses,
+        seeds=seeds,
+        steps=steps,
+        recipe=recipe,
+        samples=samples,
+        device=device,
+        options=options,
+    )
+    follow_comparison(comparison, jobs)
 
 
 @app.command

@@ -30,6 +30,7 @@ class Training:
     log_every: int = opt(50, "steps between two lines of the log")
     sample_every: int = opt(250, "steps between two sample grids")
     checkpoint_every: int = opt(500, "steps between two checkpoints")
+    monitor_every: int = opt(250, "steps between two looks of the monitor at the samples; 0: none")
     held_out: float = opt(
         0.0, "share of the items to measure on and not train on, where the data has no test split; 0: none", high=0.9
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import threading
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -21,12 +22,15 @@ from torch import Tensor
 from .. import files, frozen, recipes
 from ..data import Dataset
 from ..errors import RequestError
+from ..features import open_features
+from ..monitor import LEAST, Finding, judge
 from ..plan import Plan, choose
 from ..types import System
 from . import checkpoint, folder, journal
 from .budget import Budget, Progress
 from .building import assemble, lasting, open_items, refuse_many_processes
 from .session import Session, writing
+from .watch import ATTEMPTS, SLOWER, check_policy, slow
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ class Run:
         self.options = recipes.from_json(self.recipe, self.record["options"])
         self.budget = Budget(**self.record["budget"])
         self.step, self.seconds = 0, 0.0
+        self.sums: Mapping[str, tuple[float, int]] = {}  # of the statistics since the last line of the log
         self._built: tuple[System, Dataset] | None = None
 
     @classmethod
@@ -58,13 +63,16 @@ class Run:
         device: str = "auto",
         precision: str = "auto",
         options: Mapping[str, object] | None = None,
+        on_collapse: str = "warn",
         overwrite: bool = False,
     ) -> Run:
         """Make the directory of a run that has not trained yet; `advance` trains it.
 
         `data` is by default the recipe's own, `out` the first free `runs/<recipe>-<data>`; `options` are the recipe's,
-        as values or text. Training ends after `steps` (by default the recipe's) or `minutes`. Raises RequestError,
-        before anything is written, where the request is wrong.
+        as values or text. Training ends after `steps` (by default the recipe's) or `minutes`. `on_collapse` is what
+        happens when the monitor finds something wrong: "warn", "stop", or "rollback" to the best checkpoint with
+        halved learning rates, at most three times. Raises RequestError, before anything is written, where the request
+        is wrong.
         """
         Budget(steps, minutes).check()
         refuse_many_processes()
@@ -90,6 +98,9 @@ class Run:
             "seed": seed,
             "plan": asdict(plan),
             "threads": torch.get_num_threads(),
+            "monitor": watched(chosen, dataset, system),
+            "on_collapse": check_policy(on_collapse),
+            "rollbacks": [],
             "budget": Budget(None if minutes else chosen.steps, minutes)._asdict(),
             "data": {
                 "fingerprint": dataset.fingerprint,
@@ -110,15 +121,18 @@ class Run:
         run._built = system, dataset.to(plan.device)
         return run
 
-    def advance(self, steps: int | None = None, minutes: float | None = None) -> Generator[Progress, None, None]:
+    def advance(
+        self, steps: int | None = None, minutes: float | None = None, on_collapse: str | None = None
+    ) -> Generator[Progress, None, None]:
         """Train until the budget is spent, from where the newest checkpoint stands; yields after every step.
 
-        `steps` or `minutes`, both counted from the start of the run, replace its budget. Ctrl-C within a step ends
+        `steps` or `minutes`, both counted from the start of the run, replace its budget, and `on_collapse` what
+        the run was told to do when the monitor finds something wrong. Ctrl-C within a step ends
         training after it, saves, and raises KeyboardInterrupt; a second one stops at once. Leaving the loop early saves
         as soon as the iterator is closed: by its `close()`, by `contextlib.closing`, or when Python collects it.
 
         Raises RequestError where the data has changed or that much is spent already, WorkError where a loss is not
-        finite or a file cannot be written: the checkpoints on the disk then survive.
+        finite, a file cannot be written, or the monitor stops the run: the checkpoints on the disk then survive.
         """
         budget = Budget(steps, minutes).check()
         refuse_many_processes()
@@ -126,7 +140,7 @@ class Run:
             lock = folder.hold(self.path)
         try:
             system, dataset = self._open()
-            self._extend(budget)
+            self._extend(budget, on_collapse)
         except BaseException:
             lock.release()
             raise
@@ -146,6 +160,16 @@ class Run:
     def log(self) -> list[dict[str, Any]]:
         """The lines of `log.jsonl`."""
         return journal.read(self.path / journal.NAME)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the monitor has to say of the log."""
+        return judge(self.log)
+
+    @property
+    def rollbacks(self) -> list[dict[str, Any]]:
+        """How often the run went back after a finding: its kind, its step, the step `to` which, the seconds by then."""
+        return self.record["rollbacks"]
 
     @property
     def pictures(self) -> list[Path]:
@@ -172,33 +196,64 @@ class Run:
                     "OMP_NUM_THREADS=%d keeps them",
                     *(self.path, self.record["threads"], threads, self.record["threads"]),
                 )
-            resolved = recipes.from_json(self.recipe, self.record["resolved"])
-            system = assemble(resolved, dataset, plan, self.record["seed"])
             files.clean(self.path)
-            self.step, self.seconds = checkpoint.restore(self.path / "checkpoints", system)
-            self._built = system, dataset.to(plan.device)
+            self._load(dataset.to(plan.device))
+        assert self._built is not None
         return self._built
 
-    def _extend(self, budget: Budget) -> None:
-        """Replace the budget by one that is asked for; raises RequestError where that much is spent already."""
+    def _load(self, dataset: Dataset) -> None:
+        """Build the system and load what it goes on from."""
+        plan, back = Plan(**self.record["plan"]), self.rollbacks
+        resolved = recipes.from_json(self.recipe, self.record["resolved"])
+        system = assemble(resolved, dataset, plan, self.record["seed"])
+        slow(system, len(back))
+        origin, spent = (back[-1]["to"], back[-1]["seconds"]) if back else (0, 0.0)
+        saved = checkpoint.restore(self.path / "checkpoints", system, len(back), origin)
+        self.step, self.seconds, self.sums = saved.step, max(saved.seconds, spent), saved.sums
+        self._built = system, dataset
+
+    def _roll_back(self, finding: Finding, dataset: Dataset) -> None:
+        """Go back to the best checkpoint, or to the start, and on from there at lower rates and with other noise."""
+        origin = checkpoint.best_step(self.path / "checkpoints") or 0
+        entry = {"kind": finding.kind, "step": finding.step, "to": origin, "seconds": self.seconds}
+        self.record["rollbacks"] = [*self.rollbacks, entry]
+        with writing(self):
+            folder.write_record(self.path, self.record)
+            for picture in self.pictures:
+                if int(picture.stem.removeprefix("step-")) > origin:
+                    picture.unlink()
+        logger.warning(
+            "%s at step %d: back to step %d, with %g times the learning rates (rollback %d of %d)",
+            *(finding.kind, finding.step, origin, SLOWER ** len(self.rollbacks), len(self.rollbacks), ATTEMPTS),
+        )
+        self._load(dataset)
+
+    def _extend(self, budget: Budget, on_collapse: str | None) -> None:
+        """Replace what of the record is asked for; raises RequestError where that budget is spent already."""
         steps, minutes = budget
-        if steps is None and minutes is None:
+        if steps is None and minutes is None and on_collapse is None:
             return
+        if on_collapse is not None:
+            self.record["on_collapse"] = check_policy(on_collapse)
         if steps is not None and steps < self.step:
             raise RequestError(f"--steps {steps}: {self.path} has trained {self.step} steps already; give more")
         if minutes is not None and minutes != self.budget.minutes and 60 * minutes < self.seconds:
             raise RequestError(
                 f"--minutes {minutes:g}: {self.path} has trained {self.seconds / 60:.3g} minutes already; give more"
             )
-        self.budget = budget
-        self.record["budget"] = budget._asdict()
+        if steps or minutes:
+            self.budget = budget
+            self.record["budget"] = budget._asdict()
         with writing(self):
             folder.write_record(self.path, self.record)
 
     def _train(self, system: System, dataset: Dataset, lock: FileLock) -> Generator[Progress, None, None]:
         """What `advance` iterates, with the directory locked."""
+        interrupt = threading.Event()
         try:
-            yield from Session(self, system, dataset).play()
+            while finding := (yield from Session(self, system, dataset, interrupt).play()):
+                self._roll_back(finding, dataset)
+                system, dataset = self._open()
         except GeneratorExit:  # the caller has left the loop, and the session has saved
             raise
         except BaseException:
@@ -206,3 +261,10 @@ class Run:
             raise
         finally:
             lock.release()
+
+
+def watched(options: recipes.Training, dataset: Dataset, system: System) -> str | None:
+    """The features in which the monitor looks at a run's samples; None where it does not."""
+    if system.decoder is None or not options.monitor_every or len(dataset) < LEAST:
+        return None
+    return open_features("auto", dataset=dataset).name

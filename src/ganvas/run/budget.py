@@ -37,6 +37,7 @@ class Progress(NamedTuple):
     share: float  # of the budget that is spent, 0 to 1
     means: dict[str, float] | None = None  # at a logging step: each statistic's mean since the last one
     speed: float | None = None  # at a logging step: items a second, while training
+    findings: tuple[str, ...] = ()  # at a logging step: the kinds that the monitor has found so far
 
 
 def due(step: int, every: int) -> bool:

@@ -2,7 +2,8 @@
 
 `step-000500/` holds `model.safetensors` (every tensor of every module of the system), `optim.safetensors` (the
 optimisers' tensors by phase and parameter) and `state.json` (step, seconds, the optimisers' numbers, and the digests by
-which damage is noticed). No file holds code: reading a checkpoint never runs any.
+which damage is noticed). `best/` is a copy of the best of them, with its generator. No file holds code: reading a
+checkpoint never runs any.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +25,13 @@ from torch.optim import Optimizer
 
 from .. import files
 from ..errors import WorkError
+from ..frozen import NAME, Frozen
 from ..types import System
 
 VERSION = 1  # of the layout
 KEPT = 2  # the newest checkpoints that stay
 MODEL, OPTIMISERS, STATE = "model.safetensors", "optim.safetensors", "state.json"
+BEST = "best"
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +39,10 @@ logger = logging.getLogger(__name__)
 class Saved(NamedTuple):
     """Where a checkpoint stands."""
 
-    step: int  # steps done
-    seconds: float  # of training until then, over every resume
+    step: int = 0  # steps done
+    seconds: float = 0.0  # of training until then, over every resume
+    attempt: int = 0  # how often the run had been rolled back
+    sums: Mapping[str, tuple[float, int]] = {}  # of each statistic since the last line of the log: (sum, steps)
 
 
 def write(folder: Path, system: System, saved: Saved) -> None:
@@ -59,14 +65,38 @@ def write(folder: Path, system: System, saved: Saved) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def restore(folder: Path, system: System) -> Saved:
-    """Load the newest undamaged checkpoint into a freshly built system; `Saved(0, 0)` where there is none at all.
+def keep_best(folder: Path, generator: Frozen) -> None:
+    """Keep a copy of the newest checkpoint, and the generator that belongs to it, as the best.
+
+    Raises OSError where it cannot be written.
+    """
+    target = folder / BEST
+    with files.new_folder(target) as temporary:
+        shutil.copytree(steps(folder)[0], temporary, dirs_exist_ok=True)
+        generator.write(temporary / NAME)
+        shutil.rmtree(target, ignore_errors=True)
+
+
+def best_step(folder: Path) -> int | None:
+    """The step of the best checkpoint; None where none has been kept."""
+    try:
+        return json.loads((folder / BEST / STATE).read_bytes())["step"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def restore(folder: Path, system: System, attempt: int = 0, origin: int = 0) -> Saved:
+    """Load the newest undamaged checkpoint into a freshly built system; `Saved()` where there is none at all.
+
+    A run that has been rolled back to the step `origin` is in its `attempt` after the first: the checkpoints of earlier
+    attempts are removed, and where there is none of this one it begins with the best, or for origin 0 afresh.
 
     Damaged ones are named, and removed once an older one has been loaded. Raises WorkError where none can be, where a
     file cannot be read at the moment, and where a newer ganvas wrote one: nothing is removed then.
     """
     damaged: list[Path] = []
-    for path in steps(folder):
+    obsolete: list[Path] = []
+    for path in [*steps(folder), *([folder / BEST] if origin else [])]:
         try:
             state, model, optimisers = read(path)
         except (FileNotFoundError, ValueError, KeyError) as error:
@@ -76,6 +106,9 @@ def restore(folder: Path, system: System) -> Saved:
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise WorkError(f"cannot read {error.filename or path}: {reason}; mend that, then resume") from error
+        if state.get("attempt", 0) < attempt and path.name != BEST:
+            obsolete.append(path)
+            continue
         try:
             load_weights(system, model)
             load_optimisers(system, optimisers, state["optimisers"])
@@ -84,12 +117,19 @@ def restore(folder: Path, system: System) -> Saved:
                 f"the checkpoint {path} does not fit the networks of this version of ganvas ({error}); "
                 "resume it with the version that recipe.json names"
             ) from error
-        for path in damaged:  # or they would count among the newest
-            shutil.rmtree(path)
-        return Saved(state["step"], state["seconds"])
+        discard([*damaged, *obsolete])
+        return Saved(state["step"], state["seconds"], state.get("attempt", 0), state.get("sums", {}))
     if damaged:
         raise WorkError(f"no checkpoint in {folder} is whole; copy one back, or train again with --overwrite")
-    return Saved(0, 0.0)
+    discard(obsolete)
+    return Saved()
+
+
+def discard(paths: list[Path]) -> None:
+    """Remove checkpoints that would count among the newest."""
+    for path in paths:
+        if path.name != BEST:
+            shutil.rmtree(path)
 
 
 def steps(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from .. import files
+from ..monitor import Finding
 from ..types import Stats
 
 NAME = "log.jsonl"
@@ -34,13 +36,14 @@ class Journal:
     the caller meanwhile does not count.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
-        """Go on after `step`: what an interrupted run logged beyond it is cut off."""
+    def __init__(self, folder: Path, step: int, sums: Mapping[str, tuple[float, int]]) -> None:
+        """Go on after `step` with the sums of that moment: what a run logged beyond it is cut off."""
         self.path = folder / NAME
-        kept = [line for line in read(self.path) if line["step"] <= step]
-        files.write(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self.lines = [line for line in read(self.path) if line["step"] <= step]
+        files.write(self.path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
         self.board = SummaryWriter(str(folder), purge_step=step + 1)
         self.clear()
+        self.sums: dict[str, tuple[Tensor | float, int]] = dict(sums)
         self.resume()
 
     def __enter__(self) -> Self:
@@ -52,7 +55,7 @@ class Journal:
         self.board.close()
 
     def clear(self) -> None:
-        self.sums: dict[str, tuple[Tensor | float, int]] = {}
+        self.sums = {}
         self.items, self.busy = 0, 0.0
 
     def resume(self) -> None:
@@ -72,17 +75,32 @@ class Journal:
         """The mean of each statistic since the last line, over the steps that report it; waits for the device."""
         return {name: float(total) / count for name, (total, count) in self.sums.items()}
 
-    def write(self, step: int, seconds: float, means: dict[str, float]) -> float:
-        """Write the line of a logging step; gives the items a second since the last one, while training."""
+    def pending(self) -> dict[str, tuple[float, int]]:
+        """The sums since the last line, fit for JSON: with them a resumed run logs the very means of one left alone."""
+        return {name: (float(total), count) for name, (total, count) in self.sums.items()}
+
+    def write(
+        self, step: int, seconds: float, means: dict[str, float], findings: Sequence[Finding] = (), clear: bool = True
+    ) -> float:
+        """Write the line of a logging step; gives the items a second since the last one, while training.
+
+        A line out of turn, at the end of the budget, does not `clear` the sums: the next line counts its steps too.
+        """
         speed = self.items / self.busy
-        line = {"step": step, "seconds": round(seconds, 3), "images_per_second": round(speed, 1), **means}
+        figures = {"seconds": round(seconds, 3), "images_per_second": round(speed, 1), **means}
+        line: dict[str, Any] = {"step": step, **figures}
+        if findings:
+            line["findings"] = [{"kind": f.kind, "meaning": f.meaning, "advice": f.advice} for f in findings]
+        self.lines.append(line)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        for name, value in line.items():
-            if name != "step":
-                self.board.add_scalar(name, value, step)
+        for name, value in figures.items():
+            self.board.add_scalar(name, value, step)
+        for finding in findings:
+            self.board.add_text(f"finding/{finding.kind}", f"{finding.meaning} {finding.advice}", step)
         self.board.flush()
-        self.clear()
+        if clear:
+            self.clear()
         return speed
 
     def picture(self, step: int, image: Image.Image) -> None:

@@ -18,10 +18,12 @@ from .. import frozen, media
 from ..data import Dataset
 from ..errors import WorkError
 from ..loop import train
+from ..monitor import Finding, diverged
 from ..types import System
 from . import checkpoint, folder, journal
 from .budget import Progress, due
 from .interrupt import deferred
+from .watch import Watch, stream
 
 if TYPE_CHECKING:
     from . import Run
@@ -30,31 +32,40 @@ SHOWN = 64  # images in a sample grid: seeds 0-63
 POINTS = 2000  # points in a sample plot
 
 
+class Diverged(WorkError):
+    """A number of the training is not finite."""
+
+
 class Session:
     """One stretch of training: from where the run stands until its budget is spent, Ctrl-C, or the caller leaves."""
 
-    def __init__(self, run: Run, system: System, dataset: Dataset) -> None:
-        self.run, self.system, self.dataset = run, system, dataset
+    def __init__(self, run: Run, system: System, dataset: Dataset, interrupt: threading.Event) -> None:
+        """`interrupt` is set by Ctrl-C, and ends training after a step."""
+        self.run, self.system, self.dataset, self.interrupt = run, system, dataset, interrupt
         self.options = run.options
+        self.watch = Watch(run, dataset)
 
-    def play(self) -> Generator[Progress, None, None]:
-        """Train; yields after every step."""
+    def play(self) -> Generator[Progress, None, Finding | None]:
+        """Train; yields after every step. Gives the finding for which the run is to be rolled back, if there is one."""
         run, o, share = self.run, self.options, self.run.budget.share(self.run.step, self.run.seconds)
         if share >= 1:
-            return
-        begin, last, interrupt = time.perf_counter() - run.seconds, False, threading.Event()
+            return None
+        begin, last = time.perf_counter() - run.seconds, self.interrupt.is_set()
         steps = train(
             self.system,
             self.dataset,
             steps=run.budget.steps or sys.maxsize,
             batch=o.batch,
             start=run.step,
-            seed=run.record["seed"],
+            seed=stream(run.record["seed"], len(run.rollbacks)),
             accumulate=o.accumulate,
         )
-        with writing(run), journal.Journal(run.path, run.step) as log:
+        with writing(run), journal.Journal(run.path, run.step, run.sums) as log:
+            self.watch.begin(log.lines)
+            if generator := self.frozen():  # a kill may have come between a checkpoint and its becoming the best
+                self.watch.keep_best(log.lines, generator)
             while not last:
-                with deferred(interrupt):  # the caller's own code gets its Ctrl-C as ever
+                with deferred(self.interrupt):  # the caller's own code gets its Ctrl-C as ever
                     if run.step == 0:
                         self.draw(log)
                     log.resume()
@@ -62,39 +73,54 @@ class Session:
                     log.add(stats, o.batch * o.accumulate)
                     run.step, run.seconds = step + 1, time.perf_counter() - begin
                     share = run.budget.share(run.step, run.seconds)
-                    last = share >= 1 or interrupt.is_set()
-                    progress = self.settle(log, share, last)
+                    last = share >= 1 or self.interrupt.is_set()
+                    try:
+                        progress = self.settle(log, share, last)
+                    except Diverged:
+                        if not self.watch.can_roll_back:
+                            raise
+                        return diverged(run.step)
                 try:
                     yield progress
                 except KeyboardInterrupt:  # that the caller hands on
-                    interrupt.set()
+                    self.interrupt.set()
                 except GeneratorExit:  # the caller has left the loop
-                    if not last:
-                        with deferred(interrupt):
-                            self.save()
-                    return
+                    if not last and self.watch.trouble is None:
+                        with deferred(self.interrupt):
+                            self.save(log)
+                    return None
+                if trouble := self.watch.trouble:
+                    if self.watch.can_roll_back:
+                        return trouble
+                    raise WorkError(stopped(run, trouble))
         if share < 1:
             raise KeyboardInterrupt(f"stopped and saved at step {run.step}; `{folder.resumption(run.path)}` goes on")
+        return None
 
     def settle(self, log: journal.Journal, share: float, last: bool) -> Progress:
         """Log, draw and save what is due after a step; the checkpoint comes last, and seals the rest."""
-        run, o = self.run, self.options
-        logs, draws, saves = (last or due(run.step, n) for n in (o.log_every, o.sample_every, o.checkpoint_every))
-        means = log.means() if logs or draws or saves else {}
+        run, o, watch = self.run, self.options, self.watch
+        logs, draws, saves = (due(run.step, n) for n in (o.log_every, o.sample_every, o.checkpoint_every))
+        looks = watch.looks(run.step)
+        means = log.means() if last or logs or looks or draws or saves else {}
+        log.pause()
+        figures = self.draw(log) if last or draws else {}
+        if looks and (generator := self.frozen()):
+            figures |= watch.measure(generator)
+        means |= figures
         for name, value in means.items():
             self.check(math.isfinite(value), name)
-        log.pause()
-        figures = self.draw(log) if draws else {}
-        means, logs = means | figures, logs or bool(figures)
-        speed = log.write(run.step, run.seconds, means) if logs else None
-        if saves:
-            self.save()
-        return Progress(run.step, run.seconds, share, means if logs else None, speed)
+        tells = last or logs or looks or bool(figures)
+        found = watch.judge([*log.lines, {"step": run.step, **means}], share >= 1) if looks else []
+        speed = log.write(run.step, run.seconds, means, found, clear=logs or looks) if tells else None
+        if (last or saves or watch.trouble) and not (watch.trouble and watch.can_roll_back):
+            self.save(log)
+        return Progress(run.step, run.seconds, share, means if tells else None, speed, tuple(watch.kinds))
 
     def check(self, finite: bool, what: str) -> None:
-        """Raises WorkError where training has diverged: such weights are not worth saving."""
+        """Raises Diverged where a number is not finite: such weights are not worth saving."""
         if not finite:
-            raise WorkError(
+            raise Diverged(
                 f"training diverged: {what} at step {self.run.step} is not finite; {survivor(self.run.path)}; train "
                 "again with a lower learning rate (--set lr=...), a penalty (--set penalty=r1:1) or --precision fp32"
             )
@@ -126,16 +152,21 @@ class Session:
         fake, real = generator.sample(range(count)), self.dataset.batch(0, count).x
         return media.scatter(fake, real) if points else media.side_by_side(fake, real)
 
-    def save(self) -> None:
+    def save(self, log: journal.Journal) -> None:
         """Write the networks alone, then the checkpoint, so that no checkpoint ever has older ones beside it."""
         run = self.run
         for name, module in self.system.modules.items():
             self.check(all(bool(p.isfinite().all()) for p in module.parameters()), f"a weight of the {name}")
-        if generator := self.frozen():
+        generator = self.frozen()
+        if generator is not None:
             generator.write(run.path / frozen.NAME)
         for name, write in self.system.products.items():
             write(run.path / name)
-        checkpoint.write(run.path / "checkpoints", self.system, checkpoint.Saved(run.step, run.seconds))
+        run.sums = log.pending()
+        saved = checkpoint.Saved(run.step, run.seconds, len(run.rollbacks), run.sums)
+        checkpoint.write(run.path / "checkpoints", self.system, saved)
+        if generator is not None:
+            self.watch.keep_best(log.lines, generator)
 
 
 @contextmanager
@@ -155,3 +186,12 @@ def survivor(path: Path) -> str:
     """What there is to go back to."""
     saved = checkpoint.steps(path / "checkpoints")
     return f"the last good checkpoint is {saved[0]}" if saved else "there was no checkpoint yet"
+
+
+def stopped(run: Run, finding: Finding) -> str:
+    """What is said of a run that a finding has ended."""
+    tried = f" after {len(run.rollbacks)} rollbacks" if run.rollbacks else ""
+    return (
+        f"stopped and saved at step {run.step}{tried}, since the monitor found {finding.kind}: {finding.meaning} "
+        f"{finding.advice} `{folder.resumption(run.path)} --on-collapse warn` goes on all the same"
+    )

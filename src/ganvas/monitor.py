@@ -1,0 +1,252 @@
+"""What the numbers of a training run mean: the probe that measures samples as they go, and the judge of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import dist
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .data import Dataset
+from .features import Extractor, embed
+from .metrics import Moments, density_coverage, frechet, nearest
+
+SAMPLES = 512  # of the generator at each look, seeds 0, 1, 2, ...
+REFERENCE = 2048  # items of the data that they are compared with
+LEAST = 16  # items of a data set that can be judged at all
+AXES = 64  # principal axes of the data's features: fewer than SAMPLES, so that a covariance means something
+CELLS = 20  # groups of the data whose shares are compared
+NEIGHBOURS = 5  # of coverage
+OFFSETS = 3  # axes along which the mean of the samples is followed
+
+
+class Probe:
+    """Measures samples against the data, at every look along the same principal axes of the same items.
+
+    The numbers are a function of the data and the samples alone, so that a resumed run measures the very same.
+    """
+
+    def __init__(self, extractor: Extractor, dataset: Dataset) -> None:
+        """Looks at up to REFERENCE of the data's items, LEAST or more, with the extractor."""
+        self.extractor = extractor
+        order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))[:REFERENCE]
+        features = torch.cat([embed(extractor, dataset.at(rows).x) for rows in order.split(SAMPLES)]).double()
+        self.mean = features.mean(0)
+        values, vectors = torch.linalg.eigh((features - self.mean).T @ (features - self.mean) / (len(features) - 1))
+        self.axes = vectors.flip(1)[:, :AXES]  # (D, K)
+        self.deviations = values.flip(0)[:AXES].clamp(min=1e-12).sqrt()  # (K,)
+        real = (features - self.mean) @ self.axes  # (N, K)
+        self.real, self.moments = real[:SAMPLES], moments(real)
+        self.spread = torch.pdist(self.real).mean().clamp(min=1e-12)
+        self.centres = group(real)
+        self.entropy = entropy(nearest(real, self.centres)[1])
+        # In the plane every sample is near some point of a large set: copying has a meaning for images alone.
+        self.items = real if len(dataset) <= REFERENCE and len(dataset.shape) == 3 else None
+        self.gaps = None if self.items is None else nearest(self.items, self.items, 2)[0][:, 1]
+
+    def measure(self, samples: Tensor) -> dict[str, float]:
+        """The `monitor/...` numbers of a generator's samples: (N, C, H, W) in [-1, 1] or (N, D), finite.
+
+        - distance: the Fréchet distance over the data's variance: 0 is perfect, 1 what the data's mean alone would get.
+        - coverage: the share of real items with a sample among their neighbours (Naeem et al. 2020).
+        - diversity: the mean distance between two samples over that between two real items.
+        - entropy: that of the samples' shares among CELLS groups of the data, over the data's own (after the bins of
+          Richardson and Weiss 2018).
+        - offset_1, ...: how far the samples' mean lies from the data's, in standard deviations along each axis.
+        - copies: the share of samples less than half as far from an item as that is from its nearest other item; for
+          images, where the data are few enough to be copied.
+        """
+        fake = (embed(self.extractor, samples).double() - self.mean) @ self.axes
+        figures = {
+            "distance": frechet(self.moments, moments(fake)) / self.deviations.square().sum().item(),
+            "coverage": density_coverage(self.real, fake, NEIGHBOURS).coverage,
+            "diversity": (torch.pdist(fake).mean() / self.spread).item(),
+            "entropy": entropy(nearest(fake, self.centres)[1]) / self.entropy,
+        }
+        offsets = (fake.mean(0) / self.deviations)[:OFFSETS].tolist()
+        figures |= {f"offset_{i}": offset for i, offset in enumerate(offsets, start=1)}
+        if self.items is not None and self.gaps is not None:
+            distance, item = nearest(fake, self.items)
+            figures["copies"] = (distance[:, 0] < self.gaps[item[:, 0]] / 2).double().mean().item()
+        return {f"monitor/{name}": value for name, value in figures.items()}
+
+
+def moments(features: Tensor) -> Moments:
+    """The moments of features (N, D)."""
+    gathered = Moments(features.shape[1])
+    gathered.update(features)
+    return gathered
+
+
+def group(features: Tensor, rounds: int = 20) -> Tensor:
+    """The centres (CELLS, D) of groups of features (N, D), by Lloyd's k-means from the first items."""
+    centres = features[:CELLS].clone()
+    for _ in range(rounds):
+        cell = nearest(features, centres)[1][:, 0]
+        counts = torch.bincount(cell, minlength=len(centres))
+        sums = torch.zeros_like(centres).index_add_(0, cell, features)
+        centres[counts > 0] = sums[counts > 0] / counts[counts > 0, None]
+    return centres
+
+
+def entropy(cells: Tensor) -> float:
+    """The entropy of the shares of integer cells, in nats."""
+    shares = torch.bincount(cells.flatten()).double() / cells.numel()
+    return max(0.0, -torch.xlogy(shares, shares).sum().item())  # 0 - 0 is -0
+
+
+# -- judging -----------------------------------------------------------------------------------------------------------
+
+Line = Mapping[str, Any]  # of log.jsonl
+Looks = Sequence[Line]  # the lines at which the probe has measured
+
+# Chosen on the calibration half of benchmarks.monitor; docs/results.md has the rates on the other half.
+WINDOW = 4  # looks in a row that must show the same, so that one bad moment is no finding
+GAIN = 0.9  # of the best distance before: below this, training still makes progress
+FAR = 0.5  # a distance that leaves much to learn
+LOST = 10.0  # times the best distance: samples that have left the data behind
+HUGE = 1e3  # a gradient norm, and how many times the first one, that are an explosion
+ALIKE = 0.4  # a diversity ...
+NARROW = 0.5  # ... and an entropy that healthy samples exceed
+SURE, UNSURE = 0.95, 0.55  # accuracy of a critic that has won, and of one that guesses
+SWING = 0.25  # how far the samples' mean moves between two looks, in standard deviations, when it runs in circles
+COPIED = 0.5  # a share of copies
+
+
+class Finding(NamedTuple):
+    """What the monitor has to say of a run."""
+
+    kind: str  # a key of RULES
+    step: int  # at which it was seen first
+    meaning: str  # a sentence
+    advice: str  # a sentence
+
+
+def judge(lines: Sequence[Line]) -> list[Finding]:
+    """What is wrong with a run, by its log so far: each kind once, at the step where it was seen first.
+
+    A pure function of the lines that hold `monitor/...` numbers, so that whoever has a log can judge it again.
+    """
+    looks = [line for line in lines if "monitor/distance" in line]
+    seen: dict[str, int] = {}
+    for i, look in enumerate(looks, start=1):
+        for kind in symptoms(looks[:i]):
+            seen.setdefault(kind, look["step"])
+    return [Finding(kind, step, *WORDS[kind]) for kind, step in seen.items()]
+
+
+def symptoms(lines: Sequence[Line]) -> list[str]:
+    """The kinds that hold at the last look."""
+    looks = [line for line in lines if "monitor/distance" in line]
+    return [kind for kind, holds in RULES.items() if len(looks) >= WINDOW and holds(looks)]
+
+
+def diverged(step: int) -> Finding:
+    """The finding where a number is not finite."""
+    return Finding("divergence", step, *WORDS["divergence"])
+
+
+def distances(looks: Looks) -> list[float]:
+    """The distance at every look."""
+    return [look["monitor/distance"] for look in looks]
+
+
+def stuck(looks: Looks, window: int = WINDOW) -> bool:
+    """Whether the last looks are no nearer to the data than those before; at the start, than the first of them."""
+    d = distances(looks)
+    before, recent = (d[:-window], d[-window:]) if len(d) > window else (d[:1], d[1:])
+    return min(recent) > GAIN * min(before)
+
+
+def accuracy(look: Line) -> float:
+    """The critic's, over real and fake items alike: 1/2 where it guesses; so too where a log has none."""
+    return (look.get("critic/accuracy_real", 0.5) + look.get("critic/accuracy_fake", 0.5)) / 2
+
+
+def divergence(looks: Looks) -> bool:
+    """The samples have left the data, or the gradients have exploded, at two looks in a row."""
+    d = distances(looks)
+    away = min(d[-2:]) > max(FAR, LOST * min(d[:-2]))
+    norms = [max(look.get("critic/grad_norm", 0.0), look.get("generator/grad_norm", 0.0)) for look in looks]
+    return away or min(norms[-2:]) > HUGE * max(1.0, norms[0])
+
+
+def collapse(looks: Looks) -> bool:
+    """The samples are alike, or of few groups of the data, and it gets no better."""
+    recent = looks[-WINDOW:]
+    alike = all(look["monitor/diversity"] < ALIKE for look in recent)
+    narrow = all(look["monitor/entropy"] < NARROW for look in recent)
+    return (alike or narrow) and stuck(looks)
+
+
+def oscillation(looks: Looks) -> bool:
+    """The samples' mean keeps moving far, without coming nearer to the data."""
+    recent = looks[-2 * WINDOW :]
+    if len(recent) < 2 * WINDOW or not stuck(looks, 2 * WINDOW - 1):
+        return False
+    places = [[value for name, value in look.items() if name.startswith("monitor/offset")] for look in recent]
+    return median(map(dist, places, places[1:])) > SWING
+
+
+def critic_overpowers(looks: Looks) -> bool:
+    """The critic is nearly always right while the samples stay far, or mostly right while they are hopeless."""
+    return far_while(looks, lambda look: accuracy(look) > (0.75 if look["monitor/distance"] > 1 else SURE))
+
+
+def critic_blind(looks: Looks) -> bool:
+    """The critic guesses while the samples stay far, or is mostly wrong while they are hopeless."""
+    return far_while(looks, lambda look: accuracy(look) < (0.75 if look["monitor/distance"] > 1 else UNSURE))
+
+
+def far_while(looks: Looks, holds: Callable[[Line], bool]) -> bool:
+    """Whether the samples stay far from the data over the last looks, at each of which something holds."""
+    recent = looks[-WINDOW:]
+    return min(distances(recent)) > FAR and all(map(holds, recent)) and stuck(looks)
+
+
+def copying(looks: Looks) -> bool:
+    """Most samples are all but items of the data."""
+    return all(look.get("monitor/copies", 0.0) > COPIED for look in looks[-WINDOW:])
+
+
+RULES: dict[str, Callable[[Looks], bool]] = {
+    "divergence": divergence,
+    "collapse": collapse,
+    "oscillation": oscillation,
+    "critic-overpowers": critic_overpowers,
+    "critic-blind": critic_blind,
+    "copying": copying,
+}
+
+# kind -> (what it means, what to try)
+WORDS: dict[str, tuple[str, str]] = {
+    "divergence": (
+        "Training diverges: gradients explode, or samples that were near the data have left them.",
+        "Try a lower rate (--set lr=1e-4), a penalty (--set penalty=r1:1) or --precision fp32.",
+    ),
+    "collapse": (
+        "The generator has collapsed: its samples are alike, or leave out most kinds of items that the data hold.",
+        "Try --set pack=2 or --set minibatch_stddev=true, a penalty (--set penalty=r1:1) or another --seed.",
+    ),
+    "oscillation": (
+        "Training runs in circles: the generator moves from one kind of sample to another and comes no nearer.",
+        "Try a moving average (--set ema=0.999), --set beta1=0, a penalty (--set penalty=r1:1) or a lower --set lr=...",
+    ),
+    "critic-overpowers": (
+        "The critic wins: it tells nearly every sample from the data, and the generator learns nothing from it.",
+        "Try --set objective=ns or wgan-gp, a penalty (--set penalty=r1:1), --set augment=diffaugment for images, or a "
+        "lower --set critic_lr=...",
+    ),
+    "critic-blind": (
+        "The critic cannot tell samples from the data although they are far apart, so that its gradient says nothing.",
+        "Try a higher --set critic_lr=..., more --set critic_steps=..., a wider critic, a weaker penalty or a larger "
+        "--set clip=...",
+    ),
+    "copying": (
+        "The generator copies its training set: most samples are all but one of its items.",
+        "Try more data, --set augment=diffaugment, a smaller network (--set width=32) or fewer --steps.",
+    ),
+}

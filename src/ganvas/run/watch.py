@@ -1,0 +1,99 @@
+"""The monitor within a run: it looks at the samples, judges the log, and keeps the best checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from ..data import Dataset
+from ..errors import unknown
+from ..features import open_features
+from ..frozen import Frozen
+from ..monitor import SAMPLES, Finding, Probe, judge, symptoms
+from ..types import System
+from . import checkpoint
+from .budget import due
+
+if TYPE_CHECKING:
+    from . import Run
+
+Line = Mapping[str, Any]
+Policy = Literal["warn", "stop", "rollback"]  # what happens when the monitor finds something wrong
+ATTEMPTS = 3  # rollbacks of one run
+SLOWER = 0.5  # the learning rates of an attempt, over those of the one before
+BATCH = 128  # samples in a forward pass
+
+logger = logging.getLogger(__name__)
+
+
+def check_policy(name: str) -> str:
+    """The name, or a RequestError with the nearest right ones."""
+    if name not in get_args(Policy):
+        raise unknown("--on-collapse", name, get_args(Policy))
+    return name
+
+
+def stream(seed: int, attempt: int) -> int:
+    """The seed of the training steps: the run's own, and another for every attempt after a rollback."""
+    return int(np.random.SeedSequence((seed, attempt)).generate_state(1)[0]) if attempt else seed
+
+
+def slow(system: System, attempt: int) -> None:
+    """Scale every learning rate to what it is in an attempt; of a system that has just been built."""
+    factor = SLOWER**attempt
+    for phase in system.phases:
+        phase.rate = lambda step, rate=phase.rate: factor * rate(step)
+
+
+class Watch:
+    """What watches one stretch of training."""
+
+    def __init__(self, run: Run, dataset: Dataset) -> None:
+        self.run, self.dataset = run, dataset
+        self.probe: Probe | None = None  # made at the first look, since short runs have none
+        self.kinds: list[str] = []  # found so far
+        self.trouble: Finding | None = None  # for which training does not go on as it was
+
+    def begin(self, lines: Sequence[Line]) -> None:
+        """Remember what the log has told already."""
+        self.kinds = [found["kind"] for line in lines for found in line.get("findings", ())]
+
+    def looks(self, step: int) -> bool:
+        """Whether the monitor looks at the samples after this step."""
+        return self.run.record["monitor"] is not None and due(step, self.run.options.monitor_every)
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether a finding may take the run back."""
+        return self.run.record["on_collapse"] == "rollback" and len(self.run.rollbacks) < ATTEMPTS
+
+    def measure(self, generator: Frozen) -> dict[str, float]:
+        """The `monitor/...` numbers of the generator, which are not finite where its samples are not."""
+        if self.probe is None:
+            record = self.run.record
+            extractor = open_features(record["monitor"], dataset=self.dataset, device=record["plan"]["device"])
+            self.probe = Probe(extractor, self.dataset)
+        samples = generator.sample(range(SAMPLES), batch=BATCH)
+        return self.probe.measure(samples) if samples.isfinite().all() else {"monitor/distance": math.inf}
+
+    def judge(self, lines: Sequence[Line], spent: bool) -> list[Finding]:
+        """What the last line shows for the first time; warned of, and acted on unless the budget is `spent`."""
+        found = [finding for finding in judge(lines) if finding.step == self.run.step]
+        for finding in found:
+            logger.warning("%s at step %d. %s %s", finding.kind, finding.step, finding.meaning, finding.advice)
+        self.kinds += [finding.kind for finding in found]
+        if found and not spent and self.run.record["on_collapse"] != "warn":
+            self.trouble = found[0]
+        return found
+
+    def keep_best(self, lines: Sequence[Line], generator: Frozen) -> None:
+        """Keep the checkpoint that has just been written as the best, where it is healthy and nearest to the data."""
+        folder = self.run.path / "checkpoints"
+        looks = {line["step"]: line["monitor/distance"] for line in lines if "monitor/distance" in line}
+        distance = looks.get(self.run.step, math.inf)
+        if distance < looks.get(checkpoint.best_step(folder), math.inf) and not symptoms(lines):
+            checkpoint.keep_best(folder, generator)
