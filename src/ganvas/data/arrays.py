@@ -24,7 +24,9 @@ def fit(dataset: Dataset, wanted: Wanted) -> Dataset:
     """The data set cropped to squares about the centre, resized and recoloured as wanted; cached if that changes it."""
     if len(dataset.shape) != 3:
         if wanted.size or wanted.channels:
-            raise RequestError(f"{dataset.name} holds points, which have no size or channels; leave those out")
+            raise RequestError(
+                f"{dataset.name} holds points, which have no size or channels; leave those out, or name a set of images"
+            )
         return dataset
     channels, height, width = dataset.shape
     size, depth = wanted.size or min(height, width), wanted.channels or channels

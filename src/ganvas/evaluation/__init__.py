@@ -19,7 +19,7 @@ from ..plan import choose
 from . import copies, judging, words
 from .figures import Figure, available, figure, measure, path_length
 from .sources import Watch, drawn, lying, open_generator, open_real, trained_on, unwatched
-from .views import open_eyes
+from .views import only_for, open_eyes
 
 __all__ = ["PICTURE", "Evaluation", "Figure", "Watch", "evaluate"]
 
@@ -91,6 +91,7 @@ def evaluate(
     eyes, warnings = judging.tell_classes(open_eyes(real.dataset, features, where), real.dataset, where, metrics)
     known = available(real.dataset, eyes, seed, judged.draw(1).labels is not None)
     chosen = judging.select(metrics, [*known, "copies", *(["ppl"] if shape and len(shape) == 3 else [])])
+    eyes = only_for(eyes, chosen)
     sides = judging.look_around(real, judged, eyes, samples, "copies" in chosen, track)
 
     measured = {name: known[name] for name in chosen if name in known}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -81,6 +81,16 @@ def open_eyes(dataset: Dataset, features: str | Path, device: str) -> Eyes:
     plain = len(dataset.shape) == 1 or extractor.name == "pixels"
     pixels = None if plain else open_features("pixels", dataset=dataset, device=device)
     return Eyes(extractor, None, extractor.logits if extractor.classify else None, pixels)
+
+
+def only_for(eyes: Eyes, metrics: Collection[str]) -> Eyes:
+    """The eyes without what these metrics do not look at."""
+    return Eyes(
+        eyes.extractor,
+        eyes.classifier if {"modes", "accuracy"}.intersection(metrics) else None,
+        eyes.logits if "is" in metrics else None,
+        eyes.pixels if "copies" in metrics else None,
+    )
 
 
 def with_classifier(eyes: Eyes, dataset: Dataset, device: str) -> Eyes:

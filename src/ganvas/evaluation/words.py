@@ -29,7 +29,7 @@ def warn(real: Real, training: Training | None, source: Source, reference: View,
         )
     if own and own == real.told.get("test_fingerprint"):
         told.append(
-            f"This run was trained on the items that it is judged by, the test split of {name}: a train/test mix."
+            f"A train/test mix: this run was trained on the items that it is judged by, the test split of {name}."
         )
     elif training and own != real.dataset.fingerprint:
         told.append(f"This run was trained on {training.data}, and is judged by other items, those of {name}.")

@@ -1,0 +1,381 @@
+"""`ganvas.evaluate`: what perfect, collapsed and copied samples come out as, the protocol, and the warnings."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import ganvas
+from ganvas.data import Dataset, open_data
+from ganvas.errors import RequestError, WorkError
+from ganvas.evaluation import Evaluation, Figure, evaluate, views, words
+from ganvas.evaluation.figures import Metric, spread
+from ganvas.evaluation.sources import Items
+from ganvas.evaluation.views import View
+from ganvas.features import Extractor, weights
+
+FINE = ("diversity", "pr", "dc", "modes", "ms_ssim", "fid")  # all that a finding on variety rests on
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return open_data("digits")
+
+
+@pytest.fixture(scope="module")
+def parts(digits: Dataset) -> tuple[Dataset, Dataset]:
+    """800 digits to train on with 500 held out, and 497 of neither."""
+    order = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
+    train, test, fresh = (digits.rows(rows) for rows in order.split([800, 500, 497]))
+    return replace(train, held_out=test), fresh
+
+
+@pytest.fixture(scope="module")
+def perfect(parts: tuple[Dataset, Dataset]) -> Evaluation:
+    """Everything measured of real digits that are in neither split."""
+    return evaluate(parts[1], parts[0], device="cpu")
+
+
+def items(dataset: Dataset) -> Tensor:
+    return dataset.at(torch.arange(len(dataset))).x
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+# -- what samples come out as ------------------------------------------------------------------------------------------
+
+
+def test_the_floor_of_real_items_is_near_perfect(perfect: Evaluation) -> None:
+    floor = {name: figure.floor for name, figure in perfect.figures.items()}
+    assert list(floor) == [
+        *("fid", "kid", "precision", "recall", "density", "coverage", "diversity"),
+        *("ms_ssim", "is", "modes", "entropy", "reverse_kl", "accuracy", "copies"),
+    ]
+    assert 0 <= floor["fid"] < 2  # noise has more than 100
+    assert abs(floor["kid"]) < 0.05
+    assert min(floor["precision"], floor["recall"]) > 0.8
+    assert min(floor["density"], floor["coverage"], floor["diversity"]) > 0.9
+    assert (floor["modes"], round(floor["entropy"], 1)) == (10, round(math.log(10), 1))
+    assert floor["reverse_kl"] < 0.05
+    assert 0.01 <= floor["copies"] < 0.02
+
+
+def test_fresh_real_items_measure_like_the_floor(perfect: Evaluation) -> None:
+    for name, (value, low, high, floor, _, meaning) in perfect.figures.items():
+        assert low <= value <= high, name
+        assert floor is not None
+        assert abs(value - floor) < max(0.1 * abs(floor), 0.06, 2 * (high - low)), name
+        assert meaning
+    variety, memory = perfect.findings
+    assert "no sign of mode collapse" in variety
+    assert "no sign of it" in memory
+
+
+def test_a_collapsed_generator_scores_badly_and_is_named(digits: Dataset) -> None:
+    samples = (items(digits)[:3].repeat(200, 1, 1, 1) + 0.1 * noise(600, 1, 8, 8)).clamp(-1, 1)
+    found = evaluate(samples, digits, metrics=FINE, device="cpu")
+    (finding,) = found.findings
+    assert "this is mode collapse: they reach 3 modes or classes, of 10 that real ones reach" in finding
+    assert "they cover" in finding
+    figures = found.figures
+    assert figures["fid"].low > 10 * (figures["fid"].floor or 0)
+    assert figures["coverage"].high < 0.2
+    assert figures["recall"].high < 0.2
+    assert found.shares["samples"]["5"] == 0
+    assert sum(found.shares["samples"].values()) == pytest.approx(1)
+
+
+def test_a_single_picture_is_a_collapse(digits: Dataset) -> None:
+    found = evaluate(noise(1, 1, 8, 8).expand(300, -1, -1, -1), digits, metrics=FINE, device="cpu")
+    assert "this is mode collapse" in found.findings[0]
+    assert (found.figures["diversity"].value, found.figures["ms_ssim"].value) == (0, 1)
+
+
+def test_noise_is_not_called_a_collapse(digits: Dataset) -> None:
+    (finding,) = evaluate(noise(600, 1, 8, 8), digits, metrics=FINE, device="cpu").findings
+    assert "cannot be told of samples that are unlike the data" in finding
+
+
+def test_classes_that_are_missing_are_told(digits: Dataset) -> None:
+    assert digits.labels is not None
+    found = evaluate(digits.rows((digits.labels != 4).nonzero()[:, 0]), digits, metrics=FINE, device="cpu")
+    assert "some modes are missing: they reach 9 modes" in found.findings[0]
+
+
+def test_copies_of_the_training_set_are_named(parts: tuple[Dataset, Dataset]) -> None:
+    train, fresh = parts
+    for count, words_expected in ((497, "looks like copying"), (25, "some samples may be copies")):
+        mixed = torch.cat([items(train)[:count], items(fresh)[: 497 - count]])
+        found = evaluate(mixed, train, metrics=["copies"], device="cpu")
+        assert words_expected in found.findings[0]
+        assert count / 497 <= found.figures["copies"].value < count / 497 + 0.03  # and a few that merely are near
+        assert found.neighbours is not None
+        third = (found.neighbours.width - 32) // 3
+        samples, nearest, pixels = (
+            found.neighbours.crop((x, 24, x + third, found.neighbours.height)).tobytes()
+            for x in (0, third + 16, 2 * third + 32)
+        )
+        assert samples == nearest == pixels  # the copies come first, beside what they copy
+
+
+def test_copies_are_found_without_a_test_split(digits: Dataset) -> None:
+    found = evaluate(items(digits)[::3], digits, metrics=["copies"], device="cpu")
+    assert found.figures["copies"].value == 1
+    assert "each among the others" in found.findings[0]
+
+
+def test_every_mode_of_a_ring_is_counted() -> None:
+    ring = open_data("ring", split="test", seed=5)
+    found = evaluate(items(ring)[:2000], "ring", metrics=["modes", "fid", "dc"], samples=2000, device="cpu")
+    figures = found.figures
+    assert (figures["modes"].value, figures["modes"].floor) == (8, 8)
+    assert figures["high_quality"].value > 0.98  # 1 - e^-4.5
+    assert figures["reverse_kl"].value < 0.01
+    assert figures["fid"].value < 0.01
+    alone = ring.rows((ring.labels == 0).nonzero()[:300, 0])
+    one = evaluate(alone, "ring", metrics=["modes", "copies"], device="cpu")
+    assert "this is mode collapse: they reach 1 modes" in one.findings[0]
+    assert one.neighbours is None
+
+
+def test_the_sine_curve_is_judged_by_distance_and_reach() -> None:
+    x = torch.linspace(0, math.pi, 500)
+    found = evaluate(torch.stack([x, x.sin() + 0.1], 1), "sine", metrics=["curve"], device="cpu").figures
+    assert found["error"].value == pytest.approx(0.1, abs=1e-3)
+    assert found["curve_coverage"].value == pytest.approx(0.5, abs=0.03)
+    assert (found["error"].floor, found["curve_coverage"].floor) == (pytest.approx(0, abs=1e-6), 1)
+
+
+def test_labels_of_samples_are_checked(parts: tuple[Dataset, Dataset]) -> None:
+    train, fresh = parts
+    assert fresh.labels is not None
+    right, wrong = (
+        evaluate(replace(fresh, labels=labels), train, metrics=["accuracy"], device="cpu").figures["accuracy"].value
+        for labels in (fresh.labels, (fresh.labels + 1) % 10)
+    )
+    assert right > 0.95
+    assert wrong < 0.05
+
+
+# -- the protocol ------------------------------------------------------------------------------------------------------
+
+
+def test_every_figure_carries_its_protocol(perfect: Evaluation, parts: tuple[Dataset, Dataset]) -> None:
+    told = json.loads(json.dumps(perfect.to_json(), allow_nan=False))["protocol"]
+    assert (told["features"], len(told["features_hash"]), told["features_dim"]) == ("cnn-digits", 16, 64)
+    assert (told["samples"], told["reference_count"], told["held_out_count"]) == (497, 500, 497)
+    assert (told["reference"], told["held_out"]) == ("the test split", "the training split")
+    assert (told["data_fingerprint"], told["fingerprint"]) == (parts[0].fingerprint, parts[1].fingerprint)
+    assert (told["seed"], told["ganvas"], told["torch"]) == (0, version("ganvas"), torch.__version__)
+    assert "resized to 8×8" in told["resize"]
+    assert told["classifier_accuracy"] > 0.95
+    assert "fid: 100 random halves of the samples; kid: its own standard error; pr: 20 random" in told["intervals"]
+    assert "of 800 training items in cnn-digits" in told["copies"]
+
+
+def test_the_seed_decides_everything(digits: Dataset) -> None:
+    first, again, other = (
+        evaluate(items(digits)[:200], digits, metrics=["fid", "kid", "diversity"], seed=seed, device="cpu")
+        for seed in (1, 1, 2)
+    )
+    assert first.to_json() == again.to_json()
+    assert first.figures != other.figures
+
+
+def test_the_spread_of_a_mean_is_its_standard_error() -> None:
+    x = torch.randn(400, 1, generator=torch.Generator().manual_seed(0))
+    view = View(Items(lambda rows: x[rows], torch.arange(400)), x)
+
+    def mean(view: View) -> tuple[float, float]:
+        return view.features.mean().item(), 3.0
+
+    halves, subsets = (
+        spread(Metric(("mean", "constant"), lambda reference: mean, 2000, subset), view, view, 0)
+        for subset in (None, 50)
+    )
+    exact = x.std().item() / math.sqrt(400)
+    assert (halves[1], subsets[1]) == (0, 0)
+    assert halves[0] == pytest.approx(exact, rel=0.06)
+    assert subsets[0] == pytest.approx(exact, rel=0.06)
+
+
+# -- warnings ----------------------------------------------------------------------------------------------------------
+
+
+def warned(found: Evaluation) -> str:
+    return " ".join(found.warnings)
+
+
+def test_few_items_and_absent_splits_are_warned_of(digits: Dataset) -> None:
+    assert "has no test split: samples are compared with a random half" in warned(
+        evaluate(items(digits), digits, metrics=["fid"], device="cpu")
+    )
+    few = warned(evaluate(items(digits)[:60], digits, metrics=["fid"], device="cpu"))
+    assert "60 samples and 898 real items are no more than the 64 features" in few
+    some = warned(evaluate(items(digits)[:70], digits, metrics=["fid"], device="cpu"))
+    assert "70 samples and 898 real items are few" in some
+
+
+def test_samples_of_another_size_are_resized_and_told(digits: Dataset, tmp_path: Path) -> None:
+    large = np.kron(digits.items[:50, 0].numpy(), np.ones((2, 2), np.uint8))
+    np.savez(tmp_path / "large.npz", images=large)
+    np.savez(tmp_path / "own.npz", images=digits.items[:50, 0].numpy())
+    resized, own = (
+        warned(evaluate(tmp_path / f"{name}.npz", "digits", metrics=["diversity"], device="cpu"))
+        for name in ("large", "own")
+    )
+    assert "The samples are 16×16 pixels and were cut to squares and resized to the data's 8×8" in resized
+    assert "resized" not in own
+
+
+def test_nothing_is_warned_of_where_nothing_is_wrong() -> None:
+    ring = items(open_data("ring", split="test", seed=5))[:1500]
+    assert evaluate(ring, "ring", metrics=["fid"], device="cpu").warnings == ()
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "mlp"
+    options = {"hidden": "8", "critic_hidden": "8", "latent": "4", "batch": "8"}
+    ganvas.train(
+        "mlp", "digits", out=path, steps=2, seed=3, device="cpu", precision="fp32", options=options, progress=False
+    )
+    return path
+
+
+def test_a_run_is_judged_by_its_own_data(run: Path, digits: Dataset) -> None:
+    found = ganvas.evaluate(run, metrics=["fid"], samples=100, seed=2, device="cpu")
+    told = found.protocol
+    assert (told["source_kind"], told["recipe"], told["step"], len(told["generator"])) == ("run", "mlp", 2, 16)
+    assert (told["data_fingerprint"], told["latent_seeds"]) == (digits.fingerprint, "200-299")
+    assert "all of which this run was trained on" in warned(found)
+
+
+def test_a_run_is_judged_as_the_samples_that_it_writes(run: Path, tmp_path: Path) -> None:
+    pixels = ganvas.load(run).sample(range(100)).add(1).mul(127.5).round().to(torch.uint8)
+    np.savez(tmp_path / "a.npz", images=pixels[:, 0].numpy())
+    of_run, of_file = (
+        evaluate(source, "digits", metrics=["fid"], samples=100, device="cpu").figures["fid"]
+        for source in (run, tmp_path / "a.npz")
+    )
+    assert of_run.value == pytest.approx(of_file.value, rel=1e-5)
+    assert of_run.floor == of_file.floor
+
+
+def test_a_run_on_other_items_is_warned_of(run: Path, digits: Dataset) -> None:
+    half = digits.hold_out(0.5)
+    assert "trained on digits, and is judged by other items" in warned(
+        evaluate(run, half, metrics=["fid"], samples=100, device="cpu")
+    )
+    mixed = evaluate(run, replace(half, held_out=digits), metrics=["fid"], samples=100, device="cpu")
+    assert "A train/test mix: this run was trained on the items that it is judged by" in warned(mixed)
+
+
+def test_an_evaluation_is_written_with_its_picture(parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
+    found = evaluate(parts[1], parts[0], metrics=["copies"], device="cpu")
+    found.write(tmp_path / "a" / "metrics.json")
+    assert json.loads((tmp_path / "a" / "metrics.json").read_text(encoding="utf-8")) == found.to_json()
+    assert (tmp_path / "a" / "neighbours.png").is_file()
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "data", "metrics", "message"),
+    [
+        (noise(50, 1, 8, 8), None, None, r"nothing to compare the samples with; name the data \(--data\)"),
+        (noise(50, 1, 9, 9), "digits", None, "give floating point numbers of the data's shape"),
+        (torch.zeros(50, 1, 8, 8, dtype=torch.uint8), "digits", None, "torch.uint8"),
+        (noise(50, 2), "digits", None, "data's shape"),
+        (noise(5, 1, 8, 8), "digits", None, "5 samples and 898 real items are too few"),
+        (noise(50, 1, 8, 8), "digits", ["fidd"], "unknown metric 'fidd'; did you mean fid"),
+        (noise(50, 1, 8, 8), "digits", ["ppl"], "metric 'ppl' needs a generator of images"),
+        (noise(50, 1, 8, 8), "digits", ["curve"], "needs the points of sine"),
+        (noise(50, 1, 8, 8), "digits", ["accuracy"], "needs samples with labels"),
+        (noise(50, 2), "sine", ["high_quality"], "needs points with known modes"),
+        (7, "digits", None, "a int cannot be judged"),
+        ("ring", "digits", None, "ring holds points, which have no size or channels"),
+    ],
+)
+def test_requests_that_are_wrong(source: Tensor, data: str | None, metrics: list[str] | None, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        evaluate(source, data, metrics=metrics, device="cpu")
+
+
+def test_a_generator_is_not_judged_by_points(run: Path) -> None:
+    with pytest.raises(RequestError, match="ring holds points, which have no size or channels"):
+        evaluate(run, "ring", device="cpu")
+
+
+def test_samples_that_are_not_finite_are_refused(digits: Dataset) -> None:
+    samples = items(digits)[:50].clone()
+    samples[7, 0, 3, 3] = math.nan
+    with pytest.raises(WorkError, match="NaN"):
+        evaluate(samples, digits, metrics=["fid"], features="pixels", device="cpu")
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def test_sentences_rest_on_what_was_measured() -> None:
+    assert words.variety({"fid": Figure(1, 0, 2, 0, "lower", "")}) == []
+    (told,) = words.variety({"coverage": Figure(0.1, 0, 0.2, 0.9, "higher", "")})
+    assert "unlike the data" in told  # without precision, collapse is not claimed
+
+
+# -- stacked digits ----------------------------------------------------------------------------------------------------
+
+
+def shade(x: Tensor) -> Tensor:
+    """A classifier of pictures (N, 1, H, W) of one shade: digit k is as bright as (k - 4.5) / 4.5."""
+    return -(x.mean((1, 2, 3))[:, None] - torch.linspace(-1, 1, 10)).square()
+
+
+@pytest.fixture
+def triples() -> Dataset:
+    """Every number from 0 to 999, its digits as the shades of three channels."""
+    numbers = torch.arange(1000)
+    digits = torch.stack([numbers // 100, numbers // 10 % 10, numbers % 10], 1)  # (1000, 3)
+    pixels = (digits * (255 / 9)).round().to(torch.uint8)[:, :, None, None].expand(-1, -1, 4, 4).contiguous()
+    names = tuple(f"{number:03}" for number in range(1000))
+    return Dataset(name="stacked-mnist", items=pixels.repeat(4, 1, 1, 1), labels=numbers.repeat(4), class_names=names)
+
+
+def test_modes_of_stacked_digits_are_read_channel_by_channel(triples: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = views.open_features
+    shades = Extractor("cnn-mnist", "0123456789abcdef", 10, "as they are", shade, shade)
+    monkeypatch.setattr(views, "open_features", lambda name, **k: shades if name == "cnn-mnist" else opened(name, **k))
+    some = triples.rows((triples.labels < 120).nonzero()[:, 0])
+    found = evaluate(some, replace(triples, held_out=triples), metrics=["modes", "accuracy"], device="cpu")
+    assert found.figures["modes"].value == 120
+    assert 350 < (found.figures["modes"].floor or 0) < 480  # of 480 numbers, some of them equal
+    assert found.figures["accuracy"].value == 1
+    assert found.figures["reverse_kl"].value == pytest.approx(math.log(1000 / 120), abs=1e-6)
+    assert found.protocol["classifier"] == "cnn-mnist on each channel"
+    assert "this is mode collapse: they reach 120 modes or classes" in found.findings[0]
+
+
+def test_without_the_classifier_the_classes_are_left_out(
+    triples: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path)
+    monkeypatch.setenv("GANVAS_WEIGHTS", str(tmp_path))
+    found = evaluate(triples, triples, metrics=None, samples=40, device="cpu")
+    assert "modes" not in found.figures
+    assert "The classes of the samples are not counted: the weights of cnn-mnist" in warned(found)
+    with pytest.raises(RequestError, match="the weights of cnn-mnist"):
+        evaluate(triples, triples, metrics=["modes"], device="cpu")
