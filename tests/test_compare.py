@@ -61,6 +61,13 @@ def test_rows_are_sorted_by_the_median_in_the_direction_that_is_better() -> None
     assert (by_coverage[2].runs, by_coverage[2].seconds) == (3, 60.0)
 
 
+def test_what_the_monitor_found_is_counted_once_a_run() -> None:
+    found = [
+        Outcome("ns", seed, findings=kinds) for seed, kinds in enumerate((["collapse"] * 2, ["collapse", "copying"]))
+    ]
+    assert summarise(found, "")[0].monitor == "collapse 2, copying 1"
+
+
 # -- requests ----------------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +194,7 @@ def test_a_comparison_may_grow_but_not_change(compared: Path) -> None:
 def test_failures_are_shown_not_hidden(compared: Path) -> None:
     table = (compared / "compare.md").read_text()
     assert "| `began` | failed |" in table and "1 of 1 |" in table
+    assert (compared / "ns-0" / "report.html").exists()
     assert "- `began` seed 0: " in table
     page = (compared / "compare.html").read_text()
     assert "1 of 3 runs failed" in page and "rebuilds each item" in page

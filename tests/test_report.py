@@ -102,7 +102,7 @@ def test_a_changed_option_stands_beside_its_default(run: Path) -> None:
 
 def log(run: Path, **line: object) -> None:
     with (run / "log.jsonl").open("a") as file:
-        file.write(json.dumps({"step": 20, "seconds": 1.0, "images_per_second": 9.0, **line}) + "\n")
+        file.write(json.dumps({"step": 20, "seconds": 1.0, "images_per_second": 9.0} | line) + "\n")
 
 
 def test_the_verdict_is_that_of_the_log(run: Path) -> None:
@@ -113,6 +113,13 @@ def test_the_verdict_is_that_of_the_log(run: Path) -> None:
     words = Page(report.write_report(run)).words
     assert "collapse (step 20): The samples are <all> alike." in words
     assert "Try pack=2." in words and "nothing wrong" not in words
+
+
+def test_the_log_is_judged_anew(run: Path) -> None:
+    for step in range(100, 1100, 100):  # samples that are all alike and get no better, as no line says
+        numbers = {"monitor/distance": 1.5, "monitor/coverage": 0.0, "monitor/diversity": 0.01, "monitor/entropy": 0.1}
+        log(run, step=step, **numbers)
+    assert "collapse (step " in Page(report.write_report(run)).words
 
 
 def test_metrics_stand_in_a_table_with_their_protocol(run: Path) -> None:

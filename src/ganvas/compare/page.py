@@ -51,8 +51,9 @@ def title(name: str) -> str:
 
 
 def spread(cell: Cell) -> str:
-    """'0.97 to 0.84', the best run and the worst that ended well; '' where none has."""
-    return f"{short(cell.values[0])} to {short(cell.values[-1])}" if cell.values else ""
+    """'0.97 to 0.84', the best run and the worst that ended well; one value where all are equal, '' where none has."""
+    told = dict.fromkeys(short(value) for value in cell.values)
+    return " to ".join([next(iter(told)), short(cell.values[-1])][: len(told)]) if told else ""
 
 
 def cell_text(cell: Cell) -> str:
@@ -88,15 +89,15 @@ def markdown(protocol: dict[str, Any], known: dict[str, dict[str, Any]], rows: S
         f"# The loss table on {protocol['data']}\n",
         f"{equal(protocol)} Median over {len(protocol['seeds'])} seeds "
         "(the best run to the worst); a failed run counts as worse than any other.\n",
-        "| objective | " + " | ".join(map(title, known)) + " | failed |",
-        "|---|" + "---|" * (len(known) + 1),
+        "| objective | " + " | ".join(map(title, known)) + " | monitor | failed |",
+        "|---|" + "---|" * (len(known) + 2),
     ]
     for row in rows:
         cells = [cell_text(row.cells[name]) for name in known]
-        lines.append(f"| `{row.objective}` | {' | '.join(cells)} | {len(row.failures)} of {row.runs} |")
+        lines.append(f"| `{row.objective}` | {' | '.join([*cells, row.monitor])} | {len(row.failures)} of {row.runs} |")
     floors = [floor(figure) or "" for figure in known.values()]
     if any(floors):
-        lines.append(f"| *real data* | {' | '.join(floors)} | |")
+        lines.append(f"| *real data* | {' | '.join(floors)} | | |")
     lines += ["", *(f"- `{row.objective}` {reason}" for row in rows for reason in row.failures)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -174,11 +175,11 @@ def dots(name: str, told: dict[str, Any], rows: Sequence[Row]) -> Dots:
     """The runs of every objective by one figure."""
     values = [value for row in rows for value in row.cells[name].values]
     levels = () if told.get("floor") is None else (("real data", told["floor"]),)
-    better = f"{told['better'].capitalize()} is better. " if told["better"] else ""
+    better = f". {told['better'].capitalize()} is better" if told["better"] else ""
     return Dots(
         title(name),
         tuple(DotRow(r.objective, r.cells[name].values, r.cells[name].median, r.cells[name].failed) for r in rows),
-        f"{better}{told['meaning']}",
+        f"{told['meaning'][:1].upper()}{told['meaning'][1:]}{better}.",
         levels,
         logarithmic([*values, *(value for _, value in levels)]),
     )
@@ -213,6 +214,7 @@ def content(
         {
             "objective": row.objective,
             "cells": [(row.cells[name].median, spread(row.cells[name])) for name in known],
+            "monitor": row.monitor,
             "failed": len(row.failures),
             "runs": row.runs,
             "minutes": f"{row.seconds / 60:.1f}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ class Row:
     objective: str
     cells: dict[str, Cell]  # by figure
     failures: tuple[str, ...]  # one reason a failed run
+    monitor: str  # what the monitor found, and in how many runs: 'collapse 2, oscillation 1'
     runs: int
     seconds: float  # of training, the mean of the runs that ended well
 
@@ -57,7 +59,9 @@ def summarise(outcomes: Sequence[Outcome], key: str) -> list[Row]:
         }
         failures = tuple(f"seed {o.seed}: {o.failure}" for o in mine if o.failure)
         seconds = sum(o.seconds for o in well) / max(1, len(well))
-        rows.append(Row(objective, cells, failures, len(mine), seconds))
+        found = Counter(kind for o in mine for kind in set(o.findings))
+        monitor = ", ".join(f"{kind} {count}" for kind, count in found.most_common())
+        rows.append(Row(objective, cells, failures, monitor, len(mine), seconds))
     return sorted(rows, key=lambda row: rank(row, key, known))
 
 

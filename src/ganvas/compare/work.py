@@ -14,6 +14,7 @@ import torch
 
 from ..errors import RequestError, WorkError
 from ..evaluation import evaluate
+from ..report import attempt_report
 from ..run import Run
 
 
@@ -41,6 +42,7 @@ class Outcome:
     seed: int
     seconds: float = 0.0  # of training
     failure: str = ""  # why there are no figures; "" where there are
+    findings: list[str] = field(default_factory=list)  # the kinds of what the monitor found
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)  # by name, as `evaluate.Figure` has them
 
     def to_json(self) -> dict[str, Any]:
@@ -58,13 +60,20 @@ def train_and_measure(job: Job) -> Outcome:
         run = opened(job)
         for _ in run.advance():
             pass
-        return Outcome(job.objective, job.seed, run.seconds, figures=measure(job))
+        figures = measure(job)
+        attempt_report(job.path)
+        return Outcome(job.objective, job.seed, run.seconds, findings=findings(run), figures=figures)
     except RequestError as error:
         return Outcome(job.objective, job.seed, failure=str(error))
     except WorkError as error:
         if isinstance(error.__cause__, OSError):
             raise
         return Outcome(job.objective, job.seed, failure=str(error))
+
+
+def findings(run: Run) -> list[str]:
+    """The kinds of what the monitor found in a run."""
+    return [finding["kind"] for line in run.log for finding in line.get("findings", ())]
 
 
 def measure(job: Job) -> dict[str, dict[str, Any]]:

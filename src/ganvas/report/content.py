@@ -12,6 +12,7 @@ from PIL import Image
 
 from .. import media, recipes
 from ..errors import RequestError, WorkError
+from ..monitor import judge
 from . import page
 from .chart import short
 from .curves import Line, charts
@@ -90,14 +91,20 @@ def items(data: dict[str, Any]) -> str:
 
 
 def verdict(lines: Sequence[Line]) -> dict[str, Any]:
-    """What the monitor found, and what to say where it found nothing."""
-    findings = [{"step": line["step"], **finding} for line in lines for finding in line.get("findings", ())]
+    """What the monitor finds in the log, and what to say where it finds nothing.
+
+    The log is judged anew. A number that was not finite ended the run before it could be logged; of that, and of what
+    an earlier ganvas found, the log's own findings tell.
+    """
+    found = {finding.kind: finding._asdict() for finding in judge(lines)}
+    for line in lines:
+        for finding in line.get("findings", ()):
+            found.setdefault(finding["kind"], {"step": line["step"], **finding})
     watched = any(name.startswith("monitor/") for line in lines for name in line)
     silence = "The monitor found nothing wrong: no collapse, no divergence, no player that overpowers the other."
-    state = "found" if findings else "well" if watched else ""
     return {
-        "findings": findings,
-        "state": state,
+        "findings": sorted(found.values(), key=lambda finding: finding["step"]),
+        "state": "found" if found else "well" if watched else "",
         "silence": silence if watched else "The monitor did not measure this run.",
     }
 
