@@ -239,9 +239,9 @@ def known_modes(name: str) -> Modes:
 
 
 def mean_error(values: Sequence[float], digits: int) -> str:
-    """'6.3 ± 0.5': the mean and its standard error."""
-    error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return f"{fmean(values):.{digits}f} ± {error:.{digits}f}"
+    """'6.3 ± 0.5': the mean and its standard error; the value alone where there is one."""
+    mean = f"{fmean(values):.{digits}f}"
+    return f"{mean} ± {stdev(values) / math.sqrt(len(values)):.{digits}f}" if len(values) > 1 else mean
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sys
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganvas import media
+from ganvas.errors import RequestError
 
 REAL, FAKE = (0x8D, 0x99, 0xAE), (0xD1, 0x49, 0x5B)
 
@@ -98,3 +102,41 @@ def test_a_failed_write_leaves_the_older_file(tmp_path: Path, monkeypatch: pytes
         media.save_png(media.grid(torch.ones(1, 1, 8, 8)), path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["grid.png"]
+
+
+def test_the_left_one_of_two_grids_can_be_had_back() -> None:
+    fake, real = -torch.ones(4, 1, 8, 8), torch.zeros(4, 1, 8, 8)
+    left = media.left_side(media.side_by_side(fake, real))
+    assert np.array_equal(np.asarray(left), np.asarray(media.grid(fake)))
+
+
+@pytest.mark.parametrize(("size", "fitted"), [((400, 100), (200, 50)), ((100, 50), (100, 50)), ((20, 800), (5, 200))])
+def test_large_pictures_are_shrunk_in_proportion(size: tuple[int, int], fitted: tuple[int, int]) -> None:
+    assert media.fitted(Image.new("L", size), 200).size == fitted
+    assert media.fitted(Image.new("L", size), 200).mode == "RGB"
+
+
+FRAMES = [Image.new("RGB", (33, 21), (20 * i, 0, 0)) for i in range(8)]
+
+
+def test_without_the_extra_a_clip_is_an_animated_webp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    kind, data = media.encode_clip(FRAMES, fps=5)
+    assert kind == "image/webp"
+    with Image.open(BytesIO(data)) as clip:
+        clip.load()
+        assert (clip.n_frames, clip.size, clip.info["duration"]) == (8, (33, 21), 200)  # type: ignore[attr-defined]
+    with pytest.raises(RequestError, match=r"pip install 'ganvas\[video\]'"):
+        media.encode_mp4(FRAMES, fps=5)
+
+
+def test_with_the_extra_a_clip_is_an_mp4_of_an_even_size() -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    kind, data = media.encode_clip(FRAMES, fps=5)
+    assert (kind, data[4:8]) == ("video/mp4", b"ftyp")
+    assert data.index(b"moov") < data.index(b"mdat")  # it plays before all of it is there
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        path.write_bytes(data)
+        facts = next(reader := ffmpeg.read_frames(path))
+        assert (facts["size"], facts["codec"], len(list(reader))) == ((32, 20), "h264", 8)
