@@ -130,6 +130,7 @@ def test_without_the_extra_a_clip_is_an_animated_webp(monkeypatch: pytest.Monkey
         media.encode_mp4(FRAMES, fps=5)
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored.*:pytest.PytestUnraisableExceptionWarning")  # its reader's pipes
 def test_with_the_extra_a_clip_is_an_mp4_of_an_even_size() -> None:
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     kind, data = media.encode_clip(FRAMES, fps=5)
