@@ -42,7 +42,7 @@ class Probe:
         self.real, self.moments = real[:SAMPLES], moments(real)
         self.spread = torch.pdist(self.real).mean().clamp(min=1e-12)
         self.centres = group(real)
-        self.entropy = entropy(nearest(real, self.centres)[1])
+        self.entropy = max(1e-12, entropy(nearest(real, self.centres)[1]))
         # In the plane every sample is near some point of a large set: copying has a meaning for images alone.
         self.items = real if len(dataset) <= REFERENCE and len(dataset.shape) == 3 else None
         self.gaps = None if self.items is None else nearest(self.items, self.items, 2)[0][:, 1]

@@ -76,6 +76,7 @@ class Run:
         """
         Budget(steps, minutes).check()
         refuse_many_processes()
+        check_policy(on_collapse)
         given = {"data": data, "steps": steps, "batch": batch}
         settings = {**(options or {}), **{key: value for key, value in given.items() if value is not None}}
         chosen = recipes.override(recipes.recipe(recipe), settings)
@@ -99,7 +100,7 @@ class Run:
             "plan": asdict(plan),
             "threads": torch.get_num_threads(),
             "monitor": watched(chosen, dataset, system),
-            "on_collapse": check_policy(on_collapse),
+            "on_collapse": on_collapse,
             "rollbacks": [],
             "budget": Budget(None if minutes else chosen.steps, minutes)._asdict(),
             "data": {
@@ -234,7 +235,8 @@ class Run:
         if steps is None and minutes is None and on_collapse is None:
             return
         if on_collapse is not None:
-            self.record["on_collapse"] = check_policy(on_collapse)
+            check_policy(on_collapse)
+            self.record["on_collapse"] = on_collapse
         if steps is not None and steps < self.step:
             raise RequestError(f"--steps {steps}: {self.path} has trained {self.step} steps already; give more")
         if minutes is not None and minutes != self.budget.minutes and 60 * minutes < self.seconds:

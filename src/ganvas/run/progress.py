@@ -87,7 +87,7 @@ def summary(progress: Progress) -> str:
     parts += [f"{name.replace('/', ' ')} {value:.1%}" for name, value in means.items() if name.endswith("/accuracy")]
     if progress.speed is not None:
         parts.append(f"{progress.speed:,.0f} images/s")
-    parts += [f"[{kind}]" for kind in progress.findings]
+    parts += [f"{kind}!" for kind in progress.findings]
     return "  ".join(parts)
 
 

@@ -19,7 +19,7 @@ from ..data import Dataset
 from ..errors import WorkError
 from ..loop import train
 from ..monitor import Finding, diverged
-from ..types import System
+from ..types import Stats, System
 from . import checkpoint, folder, journal
 from .budget import Progress, due
 from .interrupt import deferred
@@ -47,11 +47,44 @@ class Session:
 
     def play(self) -> Generator[Progress, None, Finding | None]:
         """Train; yields after every step. Gives the finding for which the run is to be rolled back, if there is one."""
-        run, o, share = self.run, self.options, self.run.budget.share(self.run.step, self.run.seconds)
-        if share >= 1:
+        run, watch = self.run, self.watch
+        if run.budget.share(run.step, run.seconds) >= 1:
             return None
-        begin, last = time.perf_counter() - run.seconds, self.interrupt.is_set()
-        steps = train(
+        self.begin, self.last = time.perf_counter() - run.seconds, self.interrupt.is_set()
+        with writing(run), journal.Journal(run.path, run.step, run.sums) as log:
+            watch.begin(log.lines)
+            if generator := self.frozen():  # a kill may have come between a checkpoint and its becoming the best
+                watch.keep_best(log.lines, generator)
+            steps = self.steps()
+            while not self.last:
+                with deferred(self.interrupt):  # the caller's own code gets its Ctrl-C as ever
+                    try:
+                        progress = self.step(log, steps)
+                    except Diverged:
+                        if not watch.can_roll_back:
+                            raise
+                        return diverged(run.step)
+                try:
+                    yield progress
+                except KeyboardInterrupt:  # that the caller hands on
+                    self.interrupt.set()
+                except GeneratorExit:  # the caller has left the loop
+                    if not self.last and watch.trouble is None:
+                        with deferred(self.interrupt):
+                            self.save(log)
+                    return None
+                if watch.trouble and watch.can_roll_back:
+                    return watch.trouble
+                if watch.trouble:
+                    raise WorkError(stopped(run, watch.trouble))
+        if run.budget.share(run.step, run.seconds) < 1:
+            raise KeyboardInterrupt(f"stopped and saved at step {run.step}; `{folder.resumption(run.path)}` goes on")
+        return None
+
+    def steps(self) -> Iterator[tuple[int, Stats]]:
+        """The steps of the loop from where the run stands."""
+        run, o = self.run, self.options
+        return train(
             self.system,
             self.dataset,
             steps=run.budget.steps or sys.maxsize,
@@ -60,42 +93,19 @@ class Session:
             seed=stream(run.record["seed"], len(run.rollbacks)),
             accumulate=o.accumulate,
         )
-        with writing(run), journal.Journal(run.path, run.step, run.sums) as log:
-            self.watch.begin(log.lines)
-            if generator := self.frozen():  # a kill may have come between a checkpoint and its becoming the best
-                self.watch.keep_best(log.lines, generator)
-            while not last:
-                with deferred(self.interrupt):  # the caller's own code gets its Ctrl-C as ever
-                    if run.step == 0:
-                        self.draw(log)
-                    log.resume()
-                    step, stats = next(steps)
-                    log.add(stats, o.batch * o.accumulate)
-                    run.step, run.seconds = step + 1, time.perf_counter() - begin
-                    share = run.budget.share(run.step, run.seconds)
-                    last = share >= 1 or self.interrupt.is_set()
-                    try:
-                        progress = self.settle(log, share, last)
-                    except Diverged:
-                        if not self.watch.can_roll_back:
-                            raise
-                        return diverged(run.step)
-                try:
-                    yield progress
-                except KeyboardInterrupt:  # that the caller hands on
-                    self.interrupt.set()
-                except GeneratorExit:  # the caller has left the loop
-                    if not last and self.watch.trouble is None:
-                        with deferred(self.interrupt):
-                            self.save(log)
-                    return None
-                if trouble := self.watch.trouble:
-                    if self.watch.can_roll_back:
-                        return trouble
-                    raise WorkError(stopped(run, trouble))
-        if share < 1:
-            raise KeyboardInterrupt(f"stopped and saved at step {run.step}; `{folder.resumption(run.path)}` goes on")
-        return None
+
+    def step(self, log: journal.Journal, steps: Iterator[tuple[int, Stats]]) -> Progress:
+        """Play one step, and write down what is due after it."""
+        run, o = self.run, self.options
+        if run.step == 0:
+            self.draw(log)
+        log.resume()
+        step, stats = next(steps)
+        log.add(stats, o.batch * o.accumulate)
+        run.step, run.seconds = step + 1, time.perf_counter() - self.begin
+        share = run.budget.share(run.step, run.seconds)
+        self.last = share >= 1 or self.interrupt.is_set()
+        return self.settle(log, share, self.last)
 
     def settle(self, log: journal.Journal, share: float, last: bool) -> Progress:
         """Log, draw and save what is due after a step; the checkpoint comes last, and seals the rest."""

@@ -30,11 +30,10 @@ BATCH = 128  # samples in a forward pass
 logger = logging.getLogger(__name__)
 
 
-def check_policy(name: str) -> str:
-    """The name, or a RequestError with the nearest right ones."""
+def check_policy(name: str) -> None:
+    """A RequestError with the nearest right names where there is no such policy."""
     if name not in get_args(Policy):
         raise unknown("--on-collapse", name, get_args(Policy))
-    return name
 
 
 def stream(seed: int, attempt: int) -> int:
@@ -91,9 +90,14 @@ class Watch:
         return found
 
     def keep_best(self, lines: Sequence[Line], generator: Frozen) -> None:
-        """Keep the checkpoint that has just been written as the best, where it is healthy and nearest to the data."""
-        folder = self.run.path / "checkpoints"
+        """Keep the newest checkpoint as the best, where it is healthy and nearer to the data than any before.
+
+        Only those that are due may be: what Ctrl-C saves out of turn must change nothing that follows.
+        """
+        run, folder = self.run, self.run.path / "checkpoints"
+        if not due(run.step, run.options.checkpoint_every) and run.budget.share(run.step, run.seconds) < 1:
+            return
         looks = {line["step"]: line["monitor/distance"] for line in lines if "monitor/distance" in line}
-        distance = looks.get(self.run.step, math.inf)
+        distance = looks.get(run.step, math.inf)
         if distance < looks.get(checkpoint.best_step(folder), math.inf) and not symptoms(lines):
             checkpoint.keep_best(folder, generator)
