@@ -95,7 +95,7 @@ def test_looks_change_nothing_but_the_log(tmp_path: Path) -> None:
         assert first.read_bytes() == second.read_bytes()
     assert alone.record["monitor"] is None
     assert not any("monitor/distance" in line for line in alone.log)
-    assert not (alone.path / "checkpoints" / "best").exists()
+    assert alone.best is None
 
 
 def test_too_few_items_are_not_judged(tmp_path: Path) -> None:
@@ -110,7 +110,8 @@ def test_the_best_checkpoint_is_the_nearest_to_the_data(tmp_path: Path) -> None:
     best = min(due, key=lambda step: due[step])
     assert checkpoint.best_step(run.path / "checkpoints") == best
     assert {path.name for path in (run.path / "checkpoints").iterdir()} == {"best", "step-000020", "step-000024"}
-    generator = load_generator(run.path / "checkpoints" / "best")
+    assert run.best is not None
+    generator = load_generator(run.best)
     digits = ganvas.open_data("digits")
     probe = monitor.Probe(open_features(run.record["monitor"], dataset=digits), digits)
     assert probe.measure(generator.sample(range(monitor.SAMPLES)))["monitor/distance"] == pytest.approx(due[best])

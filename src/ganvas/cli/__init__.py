@@ -261,6 +261,8 @@ def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
         print(f"  the picture:    {run.pictures[-1]}")
     if (run.path / frozen.NAME).exists():
         print(f"  more samples:   ganvas sample {where} --seeds 0-63 --out grid.png")
+    if run.best is not None:
+        print(f"  the best step:  ganvas sample {shlex.quote(str(run.best))} --seeds 0-63 --out best.png")
     print(f"  train longer:   ganvas resume {where} --steps {2 * run.step}")
 
 

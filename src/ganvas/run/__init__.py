@@ -173,6 +173,12 @@ class Run:
         return self.record["rollbacks"]
 
     @property
+    def best(self) -> Path | None:
+        """The checkpoint nearest to the data so far, which `ganvas.load` and `ganvas sample` read as they do a run."""
+        path = self.path / "checkpoints" / checkpoint.BEST
+        return path if path.is_dir() else None
+
+    @property
     def pictures(self) -> list[Path]:
         """The sample grids so far, the oldest first."""
         return sorted((self.path / "samples").glob("step-*.png"))
