@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,11 @@ def test_a_full_disk_is_no_failure_of_the_objective(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises((WorkError, OSError), match=r"(?i)no space left"):
         train_and_measure(job(tmp_path / "run"))
+
+
+def test_what_is_missing_is_no_failure_of_the_objective(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="ppl"):
+        train_and_measure(replace(job(tmp_path / "run"), metrics=["ppl"]))
 
 
 def test_a_run_keeps_its_papers_own_settings(tmp_path: Path) -> None:

@@ -23,4 +23,5 @@ def line(outcome: Outcome) -> str:
     if outcome.failure:
         return f"{name}  failed: {outcome.failure}"
     figures = "  ".join(f"{key} {figure['value']:.4g}" for key, figure in outcome.figures.items())
-    return f"{name}  {clock(outcome.seconds)}  {figures}"
+    found = f"  monitor: {', '.join(outcome.findings)}" if outcome.findings else ""
+    return f"{name}  {clock(outcome.seconds)}  {figures}{found}"

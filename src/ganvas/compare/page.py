@@ -56,11 +56,15 @@ def spread(cell: Cell) -> str:
     return " to ".join([next(iter(told)), short(cell.values[-1])][: len(told)]) if told else ""
 
 
+def numbers(values: Sequence[int]) -> str:
+    """'0, 1, 2'."""
+    return ", ".join(map(str, values))
+
+
 def cell_text(cell: Cell) -> str:
-    """The median, the range and, where runs failed, what is missing."""
-    if not cell.values:
-        return "failed"
-    return f"{'failed' if cell.median is None else short(cell.median)} ({spread(cell)})"
+    """The median, 'failed' where the middle run has; then the best and the worst, where they differ."""
+    median, ends = "failed" if cell.median is None else short(cell.median), spread(cell)
+    return median if ends in ("", median) else f"{median} ({ends})"
 
 
 def own(name: str) -> str:
@@ -87,7 +91,7 @@ def markdown(protocol: dict[str, Any], known: dict[str, dict[str, Any]], rows: S
     """The table for documents: medians, the range in brackets, failures."""
     lines = [
         f"# The loss table on {protocol['data']}\n",
-        f"{equal(protocol)} Median over {len(protocol['seeds'])} seeds "
+        f"{equal(protocol)} Median over the seeds {numbers(protocol['seeds'])} "
         "(the best run to the worst); a failed run counts as worse than any other.\n",
         "| objective | " + " | ".join(map(title, known)) + " | monitor | failed |",
         "|---|" + "---|" * (len(known) + 2),
@@ -224,7 +228,7 @@ def content(
     return {
         "data": protocol["data"],
         "objectives": len(rows),
-        "seeds": len(protocol["seeds"]),
+        "seeds": numbers(protocol["seeds"]),
         "equal": equal(protocol),
         "verdict": verdict(protocol, known, key, rows),
         "columns": [title(name) for name in known],
@@ -248,7 +252,7 @@ def verdict(protocol: dict[str, Any], known: dict[str, dict[str, Any]], key: str
     best = rows[0]
     return (
         f"By its median {title(key)}, {best.objective} came out best ({short(best.cells[key].median or 0)}). "
-        f"{failed} of {sum(row.runs for row in rows)} runs failed. With {len(protocol['seeds'])} seeds, differences "
+        f"{failed} of {sum(row.runs for row in rows)} runs failed. With so few seeds, differences "
         "smaller than the ranges mean nothing, and a budget that nothing was tuned for says what an objective gives "
         "as it is, not what it could give."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
@@ -53,22 +54,23 @@ class Outcome:
 def train_and_measure(job: Job) -> Outcome:
     """Train the run to its end, from wherever it stands, and evaluate it.
 
-    A run that diverges, and an objective that the options forbid, is an outcome: a failure with its reason. Raises
-    WorkError where the machine fails, such as a full disk, which says nothing of the objective.
+    A run that diverges, and an objective that the options forbid, is an outcome: a failure with its reason. What says
+    nothing of the objective is raised: WorkError for such as a full disk, RequestError where something is missing.
     """
     try:
         run = opened(job)
+    except RequestError as error:
+        return Outcome(job.objective, job.seed, failure=str(error))
+    try:
         for _ in run.advance():
             pass
         figures = measure(job)
-        attempt_report(job.path)
-        return Outcome(job.objective, job.seed, run.seconds, findings=findings(run), figures=figures)
-    except RequestError as error:
-        return Outcome(job.objective, job.seed, failure=str(error))
     except WorkError as error:
         if isinstance(error.__cause__, OSError):
             raise
-        return Outcome(job.objective, job.seed, failure=str(error))
+        return Outcome(job.objective, job.seed, run.seconds, str(error), findings(run))
+    attempt_report(job.path)
+    return Outcome(job.objective, job.seed, run.seconds, "", findings(run), figures)
 
 
 def findings(run: Run) -> list[str]:
@@ -100,8 +102,9 @@ def opened(job: Job) -> Run:
 
 
 def one_thread() -> None:
-    """What a worker begins with: many of them share the cores."""
+    """What a worker begins with: many share the cores, and warnings of several runs on one terminal help nobody."""
     torch.set_num_threads(1)
+    logging.getLogger("ganvas").setLevel(logging.ERROR)  # what the monitor finds is in the outcome
 
 
 def work_through(jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
