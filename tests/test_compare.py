@@ -202,6 +202,7 @@ def test_failures_are_shown_not_hidden(compared: Path) -> None:
     assert "| `began` | failed |" in table and "1 of 1 |" in table
     assert (compared / "ns-0" / "report.html").exists()
     assert "- `began` seed 0: " in table
+    assert "200 samples of each run against 10,000 items (the test split), points as features" in table
     page = (compared / "compare.html").read_text()
     assert "1 of 3 runs failed" in page and "rebuilds each item" in page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from ..report.chart import Row as DotRow
 from .summary import Cell, Row, figures, summarise
 from .work import Outcome
 
-KEYS = ("coverage", "fid")  # by which rows are sorted: the first of them that was measured
+KEYS = {1: "coverage", 3: "fid"}  # by which rows are sorted: for points, whose Gaussians say little, and for images
+# Of a run's evaluation, what holds for all.
+EVALUATION = ("samples", "reference", "reference_count", "features", "features_hash", "classifier", "classifier_hash")
 FIRST = ("modes", "high_quality", "reverse_kl", "error", "curve_coverage", "fid", "kid", "precision", "recall")
 SMALL = 300  # pixels of a sample sheet's longer side
 NAMES = {"high_quality": "high quality", "reverse_kl": "reverse KL", "curve_coverage": "bins of the curve"}
@@ -25,8 +28,8 @@ NAMES = {"high_quality": "high quality", "reverse_kl": "reverse KL", "curve_cove
 
 def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
     """Write all that there is something to show in. Raises OSError where one cannot be written."""
-    known = ordered(figures(outcomes))
-    key = next((name for name in KEYS if name in known), next(iter(known), ""))
+    known, protocol = ordered(figures(outcomes)), protocol | evaluation(out, outcomes)
+    key = KEYS[len(protocol["shape"])]
     rows = summarise(outcomes, key)
     sheets = {row.objective: sample_sheets(out, row.objective, protocol["seeds"]) for row in rows}
     files.write(out / "compare.md", markdown(protocol, known, rows).encode())
@@ -35,6 +38,13 @@ def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcom
     if any(sheets.values()):
         media.save_png(contact(sheets), out / "samples.png")
     page.write(out / "compare.html", "compare.html", content(out, protocol, known, key, rows, sheets))
+
+
+def evaluation(out: Path, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """How the runs were measured, as the first of them that was has it in its metrics.json; nothing where none was."""
+    paths = (out / f"{o.objective}-{o.seed}" / "metrics.json" for o in outcomes if o.figures)
+    told = next((json.loads(path.read_bytes())["protocol"] for path in paths if path.exists()), {})
+    return {key: told[key] for key in EVALUATION if key in told}
 
 
 def ordered(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -78,12 +88,16 @@ def own(name: str) -> str:
 def equal(protocol: dict[str, Any]) -> str:
     """What every run had in common, in a sentence or two."""
     options = ", ".join(f"{key}={value}" for key, value in protocol["options"].items())
+    against = ""
+    if "reference" in protocol:
+        items, features = f"{protocol['reference_count']:,} items", f"{protocol['features']} as features"
+        against = f" against {items} ({protocol['reference']}), {features}"
     return (
         f"Equal for all: the recipe {protocol['recipe']}{f' with {options}' if options else ''} (networks, optimiser, "
         f"rates), {protocol['data']}, {protocol['steps']:,} steps of {protocol['batch']} items, of which each trains "
-        "the critic once, and the seeds. Each objective keeps what its own paper trains it with; "
-        "nothing was tuned for any. "
-        f"Measured on {protocol['samples']:,} samples of each run."
+        "the critic once, and the seeds. Each objective keeps what its own paper trains it with: with five critic "
+        "steps, the generator moves in every fifth step alone. Nothing was tuned for any. "
+        f"Measured on {protocol['samples']:,} samples of each run{against}."
     )
 
 
