@@ -331,10 +331,27 @@ def test_samples_that_are_not_finite_are_refused(digits: Dataset) -> None:
 # -- words -------------------------------------------------------------------------------------------------------------
 
 
-def test_sentences_rest_on_what_was_measured() -> None:
-    assert words.variety({"fid": Figure(1, 0, 2, 0, "lower", "")}) == []
-    (told,) = words.variety({"coverage": Figure(0.1, 0, 0.2, 0.9, "higher", "")})
-    assert "unlike the data" in told  # without precision, collapse is not claimed
+def floors(**values: float) -> dict[str, Figure]:
+    return {name: Figure(value, value, value, 0.9, "higher", "") for name, value in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"coverage": 0.1}, "unlike the data"),  # without a figure of quality, collapse is not claimed
+        ({"coverage": 0.1, "density": 0.9}, "this is mode collapse"),
+        ({"coverage": 0.1, "precision": 0.9, "recall": 0.1}, "this is mode collapse"),
+        ({"coverage": 0.1, "precision": 0.1, "recall": 0.1}, "unlike the data"),
+        ({"coverage": 0.3, "precision": 0.6, "recall": 0.6}, "this is no mode collapse"),
+        ({"coverage": 0.8, "precision": 0.9, "recall": 0.9}, "no sign of mode collapse"),
+        ({"diversity": 0.2, "coverage": 0.1, "precision": 0.1}, "two of them are 20% as far apart"),
+    ],
+    ids=str,
+)
+def test_sentences_rest_on_what_was_measured(figures: dict[str, float], said: str) -> None:
+    (told,) = words.variety(floors(**figures))
+    assert said in told
+    assert words.variety({}) == words.variety(floors(fid=1.0)) == []
 
 
 # -- stacked digits ----------------------------------------------------------------------------------------------------

@@ -65,18 +65,24 @@ def variety(figures: Mapping[str, Figure]) -> list[str]:
         facts.append(f"two of them are {spread.value:.0%} as far apart as two real items")
         alike = short(spread) and (pictures is None or pictures.value > (pictures.floor or 0))
         signs += facts[-1:] if alike else []
-    coverage, precision = figures.get("coverage"), figures.get("precision")
+    coverage, recall = figures.get("coverage"), figures.get("recall")
+    quality = figures.get("precision") or figures.get("density")
+    unlike = quality is None or short(quality)
+    sparse = coverage is not None and short(coverage)
     if coverage:
         facts.append(f"they cover {coverage.value:.0%} of the real items, and other real ones {coverage.floor:.0%}")
-        apt = precision is not None and not short(precision)
-        signs += facts[-1:] if short(coverage) and (apt or signs) else []
+        narrow = sparse and (recall is None or short(recall)) and not unlike
+        signs += facts[-1:] if narrow or (sparse and signs) else []
     if signs:
         return [f"Variety: this is mode collapse: {'; '.join(signs)}."]
-    if coverage and short(coverage):
-        return [f"Variety: cannot be told of samples that are unlike the data: {'; '.join(facts)}."]
+    said = f"{'; '.join(facts)}."
+    if sparse and unlike:
+        return [f"Variety: cannot be told of samples that are unlike the data: {said}"]
+    if sparse:
+        return [f"Variety: less than that of real items, though this is no mode collapse: {said}"]
     if modes and modes.value < ALMOST * (modes.floor or 0):
-        return [f"Variety: some modes are missing: {'; '.join(facts)}."]
-    return [f"Variety: no sign of mode collapse: {'; '.join(facts)}."] if facts else []
+        return [f"Variety: some modes are missing: {said}"]
+    return [f"Variety: no sign of mode collapse: {said}"] if facts else []
 
 
 def short(figure: Figure) -> bool:
