@@ -106,14 +106,14 @@ Looks = Sequence[Line]  # the lines at which the probe has measured
 # Chosen on the calibration half of benchmarks.monitor; docs/results.md has the rates on the other half.
 WINDOW = 4  # looks in a row that must show the same, so that one bad moment is no finding
 GAIN = 0.9  # of the best distance before: below this, training still makes progress
-FAR = 0.5  # a distance that leaves much to learn
+FAR = 0.3  # a distance that leaves much to learn
 LOST = 10.0  # times the best distance: samples that have left the data behind
-HUGE = 1e3  # a gradient norm, and how many times the first one, that are an explosion
+HUGE, GROWN = 1e3, 30.0  # a gradient norm, and how many times the first one, that are an explosion
 ALIKE = 0.4  # a diversity ...
 NARROW = 0.5  # ... and an entropy that healthy samples exceed
 SURE, UNSURE = 0.95, 0.55  # accuracy of a critic that has won, and of one that guesses
 SWING = 0.25  # how far the samples' mean moves between two looks, in standard deviations, when it runs in circles
-COPIED = 0.5  # a share of copies
+COPIED = 0.2  # a share of copies; of fresh real images it is near 0
 
 
 class Finding(NamedTuple):
@@ -171,7 +171,7 @@ def divergence(looks: Looks) -> bool:
     d = distances(looks)
     away = min(d[-2:]) > max(FAR, LOST * min(d[:-2]))
     norms = [max(look.get("critic/grad_norm", 0.0), look.get("generator/grad_norm", 0.0)) for look in looks]
-    return away or min(norms[-2:]) > HUGE * max(1.0, norms[0])
+    return away or min(norms[-2:]) > max(HUGE, GROWN * norms[0])
 
 
 def collapse(looks: Looks) -> bool:
