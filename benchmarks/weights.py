@@ -29,8 +29,8 @@ from ganvas.recipes.cnn import confusion
 # What each data set is trained with beside the recipe's defaults; a mirrored garment is one too, a mirrored digit none.
 OPTIONS: dict[str, dict[str, Any]] = {
     "digits": {"widths": (32, 64), "steps": 1000},
-    "mnist": {"widths": (32, 64, 128), "steps": 9000, "batch": 256},
-    "fashion-mnist": {"widths": (32, 64, 128), "steps": 12_000, "batch": 256, "flip": True},
+    "mnist": {"widths": (32, 64, 128), "steps": 3000},
+    "fashion-mnist": {"widths": (32, 64, 128), "steps": 6000, "flip": True},
 }
 
 
