@@ -16,11 +16,12 @@ from torch import Tensor
 import ganvas
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError, WorkError
-from ganvas.evaluation import Evaluation, Figure, evaluate, views, words
+from ganvas.evaluation import Evaluation, Figure, evaluate, figures, views, words
 from ganvas.evaluation.figures import Metric, spread
 from ganvas.evaluation.sources import Items
 from ganvas.evaluation.views import View
 from ganvas.features import Extractor, weights
+from ganvas.metrics import path_length
 
 FINE = ("diversity", "pr", "dc", "modes", "ms_ssim", "fid")  # all that a finding on variety rests on
 
@@ -289,6 +290,28 @@ def test_an_evaluation_is_written_with_its_picture(parts: tuple[Dataset, Dataset
     found.write(tmp_path / "a" / "metrics.json")
     assert json.loads((tmp_path / "a" / "metrics.json").read_text(encoding="utf-8")) == found.to_json()
     assert (tmp_path / "a" / "neighbours.png").is_file()
+
+
+class Squares(torch.nn.Module):
+    """A perceptual distance without weights."""
+
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+        return (x - y).square().flatten(1).sum(1)
+
+
+def test_the_path_length_is_measured_on_request(
+    run: Path, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANVAS_WEIGHTS", str(tmp_path))
+    with pytest.raises(RequestError, match="the weights of lpips"):
+        evaluate(run, metrics=["ppl"], samples=20, device="cpu")
+    monkeypatch.setattr(figures.lpips, "load", lambda net, device: Squares())
+    found = evaluate(run, metrics=["ppl"], samples=20, device="cpu")
+    (name, ppl), *others = found.figures.items()
+    assert (name, ppl.floor, others) == ("ppl", None, [])
+    expected = path_length(ganvas.load(run).decoder, Squares().distance)
+    assert ppl.value == pytest.approx(expected.value)
+    assert found.protocol["ppl"].startswith("LPIPS vgg ")
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

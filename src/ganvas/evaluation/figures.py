@@ -196,12 +196,12 @@ def similarity(seed: int) -> Measure:
     return lambda samples: metrics.ms_ssim_diversity(samples.items.at(slice(PICTURED)).load(), seed=seed)
 
 
-def path_length(generator: Frozen, seed: int, device: str) -> tuple[Figure, dict[str, str]]:
+def path_length(generator: Frozen, seed: int, device: str) -> tuple[Figure, str]:
     """The perceptual path length of a generator, and its protocol. Raises RequestError without LPIPS's weights."""
     network = lpips.load("vgg", device)
     classes = generator.decoder.options.get("classes", 0)
     found = metrics.path_length(generator.decoder, network.distance, classes=classes, seed=seed, device=device)
-    told = {"ppl": f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"}
+    told = f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"
     return figure("ppl", *found, floor=None), told
 
 
