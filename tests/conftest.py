@@ -10,6 +10,8 @@ import matplotlib
 import pytest
 import torch
 
+from ganvas import plan
+
 matplotlib.use("Agg")
 torch.set_num_threads(1)  # results that depend on nothing but the seed, and workers that do not starve each other
 
@@ -27,6 +29,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["GANVAS_CACHE"]
     else:
         os.environ["GANVAS_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where precision is left to the plan it is fp32 on any machine, without seconds spent on timing both."""
+    monkeypatch.setattr(plan, "bf16_gain", lambda device: 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,6 @@ def test_train_without_a_word_trains_the_default(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     asked: list[Run] = []
     monkeypatch.setattr(cli, "follow", lambda run, steps: asked.append(run))
-    monkeypatch.setattr(plan, "bf16_gain", lambda device: 1.0)
     assert cli.main(["train"]) == 0
     (run,) = asked
     assert (run.recipe, run.options.data, str(run.path)) == ("gan", "digits", "runs/gan-digits")
@@ -102,7 +101,6 @@ def test_a_wrong_request_names_the_right_one(
     words: list[str], nearest: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plan, "bf16_gain", lambda device: 1.0)
     assert nearest in refused(capsys, *words)
     assert list(tmp_path.iterdir()) == []
 

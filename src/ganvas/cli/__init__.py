@@ -259,6 +259,7 @@ def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
     print(f"\n{run.step:,} steps in {clock(run.seconds)}.")
     if run.pictures:
         print(f"  the picture:    {run.pictures[-1]}")
+    print(f"  the report:     {run.path / 'report.html'}")
     if (run.path / frozen.NAME).exists():
         print(f"  more samples:   ganvas sample {where} --seeds 0-63 --out grid.png")
     if run.best is not None:

@@ -11,6 +11,7 @@ import platform
 import threading
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ from ..data import Dataset
 from ..errors import RequestError
 from ..features import open_features
 from ..monitor import LEAST, Finding, judge
-from ..plan import Plan, choose
+from ..plan import Plan, choose, quicker
+from ..report import attempt_report
 from ..types import System
 from . import checkpoint, folder, journal
 from .budget import Budget, Progress
-from .building import assemble, lasting, open_items, refuse_many_processes
+from .building import assemble, lasting, open_items, refuse_many_processes, trial
 from .session import Session, writing
 from .watch import ATTEMPTS, SLOWER, check_policy, slow
 
@@ -87,6 +89,8 @@ class Run:
         dataset = open_items(chosen, seed)
         plan = choose(device, precision)
         resolved = recipes.resolve(chosen, dataset, plan)
+        if precision == "auto" and len(dataset.shape) == 3:  # points train in float32 whatever the plan
+            plan = quicker(plan, partial(trial, resolved, dataset.to(plan.device), seed))
         system = assemble(resolved, dataset, plan, seed)
         path = folder.claim(out, f"{recipe}-{dataset.name}", overwrite)
         record = {
@@ -268,6 +272,7 @@ class Run:
             self._built = None  # what is in memory may be half a step; what is on the disk is whole
             raise
         finally:
+            attempt_report(self.path)
             lock.release()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ import torch.distributed as dist
 from .. import recipes
 from ..data import NAMES, Dataset, open_data
 from ..errors import RequestError
+from ..loop import train
 from ..plan import Plan
 from ..types import System
 from .progress import track
@@ -41,6 +44,12 @@ def assemble(options: recipes.Training, dataset: Dataset, plan: Plan, seed: int)
     """The system of a run before its first step: its weights are a function of the seed."""
     torch.manual_seed(seed)
     return recipes.build(options, dataset, plan)
+
+
+def trial(options: recipes.Training, dataset: Dataset, seed: int, plan: Plan) -> Iterator[object]:
+    """The first steps under a plan, of weights that nothing keeps: for timing."""
+    system = assemble(options, dataset, plan, seed)
+    return train(system, dataset, steps=sys.maxsize, batch=options.batch, seed=seed, accumulate=options.accumulate)
 
 
 def lasting(spec: str) -> str:

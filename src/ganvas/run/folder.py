@@ -18,6 +18,7 @@ from ..errors import RequestError
 RECORD, LOCK = "recipe.json", "run.lock"
 OURS = (
     *(RECORD, "log.jsonl", "events.out.tfevents.*", "samples", "checkpoints", *frozen.NAMES),
+    "report.html",
     *("metrics.json", "neighbours.png"),  # of `ganvas evaluate`, which would tell of the run before
 )
 
