@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ganvas import compare
 from ganvas.compare import Comparison
 from ganvas.compare import page as results
 from ganvas.compare.summary import Cell, summarise
@@ -99,6 +100,35 @@ def test_every_run_has_the_same_options_but_the_objective_and_the_seed(tmp_path:
     assert {job.seed for job in jobs[:11]} == {0}  # seed by seed
     shared = {(job.recipe, job.data, job.steps, job.device, job.samples, str(job.options)) for job in jobs}
     assert shared == {("points", "ring", 5, "cpu", 2500, str(TINY))}
+
+
+def test_an_objective_named_twice_is_measured_once(tmp_path: Path) -> None:
+    assert len(Comparison.begin(tmp_path, losses="ns,mm,ns", seeds=1).jobs()) == 2
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RequestError, match="holds something else than a comparison"):
+        Comparison.begin(tmp_path)
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_as_many_processes_as_one_are_needed(jobs: int, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=f"--jobs {jobs} is not possible"):
+        next(Comparison.begin(tmp_path, losses="ns", seeds=1).play(jobs))
+
+
+def test_one_that_stops_before_its_first_outcome_keeps_its_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(missing: object, jobs: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "work_through", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+        list(Comparison.begin(tmp_path, losses="ns", seeds=1, steps=50).play())
+    with pytest.raises(RequestError, match="holds a comparison with steps 50, not 20"):
+        Comparison.begin(tmp_path, losses="ns", seeds=1, steps=20)
 
 
 def test_images_have_their_own_defaults(tmp_path: Path) -> None:

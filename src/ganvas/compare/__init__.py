@@ -68,7 +68,7 @@ class Comparison:
         Raises:
             RequestError: before anything is written, where the request is wrong or `out` holds something else.
         """
-        names = list(ADVERSARIAL) if losses == "all" else losses.replace(" ", "").split(",")
+        names = list(ADVERSARIAL if losses == "all" else dict.fromkeys(losses.replace(" ", "").split(",")))
         for name in names:
             if name not in ADVERSARIAL:
                 raise unknown("objective", name, ADVERSARIAL)
@@ -99,6 +99,8 @@ class Comparison:
             "seeds": list(range(seeds)),
         }
         path = Path(out)
+        if path.is_dir() and any(path.iterdir()) and not (path / STATE).exists():
+            raise RequestError(f"{path} holds something else than a comparison; choose another with --out")
         old, outcomes = read_state(path / STATE)
         for key in old.keys() - set(GROWS):
             if old[key] != protocol[key]:
@@ -110,10 +112,13 @@ class Comparison:
     def play(self, jobs: int | None = None) -> Generator[Outcome, None, None]:
         """Train and measure the runs that are missing, in so many processes at once (by default one a core).
 
-        Yields what came of each. After each, `compare.json` is written, and after the last the table, the plots and
-        the page. Raises WorkError where a file cannot be written; KeyboardInterrupt after Ctrl-C, when every run has
-        saved itself: the same command goes on.
+        Yields what came of each. `compare.json` is written at once and after each, and after the last the table, the
+        plots and the page. Raises RequestError where `jobs` is less than 1; WorkError where a file cannot be written;
+        KeyboardInterrupt after Ctrl-C, when every run has saved itself: the same command goes on.
         """
+        if jobs is not None and jobs < 1:
+            raise RequestError(f"--jobs {jobs} is not possible; give 1 or more")
+        self.save()  # or a comparison that is stopped before its first outcome would take any protocol
         missing = [job for job in self.jobs() if (job.objective, job.seed) not in self.outcomes]
         try:
             for outcome in work_through(missing, min(jobs or os.cpu_count() or 1, max(1, len(missing)))):

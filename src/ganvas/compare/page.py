@@ -15,6 +15,7 @@ from ..objectives import objective
 from ..report import page
 from ..report.chart import Dots, short
 from ..report.chart import Row as DotRow
+from ..run import Run
 from .summary import Cell, Row, figures, summarise
 from .work import Outcome
 
@@ -132,7 +133,8 @@ def sample_sheets(out: Path, name: str, seeds: Sequence[int]) -> dict[int, Image
     """The last samples of an objective's runs by seed, of those that have any."""
     sheets = {}
     for seed in seeds:
-        drawn = sorted((out / f"{name}-{seed}" / "samples").glob("step-*.png"))
+        folder = out / f"{name}-{seed}"
+        drawn = Run(folder).pictures if (folder / "recipe.json").exists() else []
         if drawn:
             with Image.open(drawn[-1]) as image:
                 paired = image.width > 1.5 * image.height  # generated images beside real ones

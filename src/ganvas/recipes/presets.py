@@ -10,6 +10,7 @@ def gan() -> GAN:
 
     Non-saturating loss, R1 at every sixteenth step, the batch's standard deviation shown to the critic, small batches,
     a high rate and a moving average: of what was tried within minutes of CPU time, this was best (docs/results.md).
+    R1 stays with any other objective; penalty=auto and penalty_every=1 give each its own.
     """
     return GAN(
         width=0,
