@@ -264,6 +264,39 @@ def test_a_run_is_judged_by_its_own_data(run: Path, digits: Dataset) -> None:
     assert "all of which this run was trained on" in warned(found)
 
 
+def test_a_run_is_judged_by_what_it_held_out(tmp_path: Path, digits: Dataset) -> None:
+    options = {"hidden": "8", "critic_hidden": "8", "latent": "4", "batch": "8", "held_out": "0.2"}
+    ganvas.train(
+        "mlp", "digits", out=tmp_path, steps=1, device="cpu", precision="fp32", options=options, progress=False
+    )
+    found = evaluate(tmp_path, metrics=["fid", "copies"], device="cpu")
+    told, train = found.protocol, digits.hold_out(0.2)
+    assert train.held_out is not None
+    assert (told["data_fingerprint"], told["data_test_fingerprint"]) == (train.fingerprint, train.held_out.fingerprint)
+    assert (told["reference"], told["held_out"]) == ("a share held out of training", "the training split")
+    assert (told["reference_count"], told["samples"]) == (359, 1438)
+    assert "of the 1,438 training items" in found.findings[0] and "of held-out real items are" in found.findings[0]
+    assert "test split" not in warned(found) and "trained on" not in warned(found)
+
+
+def test_a_checkpoint_is_judged_by_the_data_of_its_run(run: Path, digits: Dataset, tmp_path: Path) -> None:
+    generator = (run / "generator.safetensors").read_bytes()
+    for best in (tmp_path / "a run" / "checkpoints" / "best", tmp_path / "alone"):
+        best.mkdir(parents=True)
+        (best / "generator.safetensors").write_bytes(generator)
+    (tmp_path / "a run" / "recipe.json").write_bytes((run / "recipe.json").read_bytes())
+    of_run, of_best, alone = (
+        evaluate(source, data, metrics=["fid"], samples=100, device="cpu")
+        for source, data in ((run, None), (tmp_path / "a run" / "checkpoints" / "best", None), (best, digits))
+    )
+    assert of_run.figures == of_best.figures == alone.figures
+    assert of_best.warnings == of_run.warnings
+    assert of_best.protocol["source_kind"] == "generator"
+    assert of_best.protocol["generator"] == of_run.protocol["generator"]
+    with pytest.raises(RequestError, match=r"name the data \(--data\)"):
+        evaluate(best, device="cpu")
+
+
 def test_a_run_is_judged_as_the_samples_that_it_writes(run: Path, tmp_path: Path) -> None:
     pixels = ganvas.load(run).sample(range(100)).add(1).mul(127.5).round().to(torch.uint8)
     np.savez(tmp_path / "a.npz", images=pixels[:, 0].numpy())

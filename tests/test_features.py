@@ -121,6 +121,19 @@ def test_auto_takes_the_classifier_of_the_data(
     assert open_features("auto", dataset=mine).name == "pixels"  # it was trained on another size
 
 
+def test_a_name_goes_before_a_directory_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = open_features("cnn-digits")
+    own = classifier()
+    own.write(tmp_path / "cnn-digits" / "classifier.safetensors")
+    own.write(tmp_path / "cnn-own" / "classifier.safetensors")
+    assert open_features("cnn-digits").hash == shipped.hash
+    hashes = {open_features(name).hash for name in ("./cnn-digits", "cnn-digits/", Path("cnn-digits"), "cnn-own")}
+    assert hashes == {weights.digest(own.network.state_dict())}
+    own.write(tmp_path / "inception" / "classifier.safetensors")
+    assert open_features(Path("inception")).dim == 5
+
+
 def test_the_hash_is_of_the_values() -> None:
     network = classifier().network
     before = weights.digest(network.state_dict())

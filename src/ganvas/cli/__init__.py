@@ -197,7 +197,7 @@ def report(run: Annotated[Path, Parameter(help="The run directory.")], /) -> Non
 
 @app.command
 def evaluate(
-    source: Annotated[str, Parameter(help="A run directory, a generator.safetensors, or samples: a folder or .npz.")],
+    source: Annotated[str, Parameter(help="A run, its checkpoints/best, a generator.safetensors, or samples.")],
     /,
     *,
     data: Annotated[str | None, Parameter(help="What samples should be like; by default what the run had.")] = None,

@@ -67,10 +67,10 @@ def evaluate(
 ) -> Evaluation:
     """Measure how good samples are, beside held-out real items that are measured alike.
 
-    source: a run directory, the file of a generator, a `Frozen`, or samples: what `open_data` opens, a data set, or
-        a tensor, images (N, C, H, W) in [-1, 1] or points (N, D).
+    source: a run directory or its checkpoints/best, the file of a generator, a `Frozen`, or samples: what `open_data`
+        opens, a data set, or a tensor, images (N, C, H, W) in [-1, 1] or points (N, D).
     data: what they should be like, a data set or what `open_data` opens; for a run by default what it was trained on.
-        They are compared with its test split, or with half of its items where it has none.
+        They are compared with its test split, or what the run held out, or else with half of its items.
     metrics: of fid, kid, is, pr (precision, recall), dc (density, coverage), diversity, ms_ssim, modes, accuracy,
         curve, copies, ppl. By default all that suit the data but ppl, which needs the weights of LPIPS.
     features: what `open_features` opens: "auto", "pixels", "inception", the run of a classifier, ...

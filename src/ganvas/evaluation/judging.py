@@ -98,7 +98,7 @@ def look_around(real: Real, source: Source, eyes: Eyes, count: int, whole: bool,
         rest = look(real.train.at(slice(near, None)), bare, watch, "the training set")
         pixels = None if seen.pixels is None or rest.pixels is None else torch.cat([seen.pixels, rest.pixels])
         train = View(real.train, torch.cat([seen.features, rest.features]), pixels=pixels)
-    test = look(reference, eyes, watch, "the test split") if real.test else None
+    test = look(reference, eyes, watch, real.tested_by) if real.test else None
     return Sides(samples, test or seen.at(slice(half)), seen.at(slice(half, near)), train, test)
 
 
@@ -113,7 +113,7 @@ def protocol(
         told["sample_labels"] = "the classes in turn" if sides.samples.items.labels is not None else "none"
     told |= {
         **{f"data_{name}": value for name, value in real.told.items()},
-        "reference": "the test split" if tested else "a random half of the training split",
+        "reference": real.tested_by if tested else "a random half of the training split",
         "held_out": "the training split" if tested else "the other half of the training split",
         "samples": len(sides.samples),
         "reference_count": len(sides.reference),

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..data import Dataset, open_data
 from ..data.options import NoSplit, Track
 from ..errors import RequestError
-from ..frozen import Frozen, load_generator
+from ..frozen import NAME, Frozen, load_generator
 
 RECORD = "recipe.json"  # of a run directory
 
@@ -70,6 +70,7 @@ class Training:
     size: int | None
     channels: int | None
     seed: int
+    held_out: float  # the share of the items that it was not trained on, where the data has no test split
     fingerprint: str
 
 
@@ -80,6 +81,7 @@ class Real:
     dataset: Dataset  # the training split
     train: Items
     test: Items | None
+    tested_by: str  # what `test` is, in words
     told: dict[str, Any]
 
 
@@ -89,18 +91,28 @@ def reading(track: Watch) -> Track:
 
 
 def trained_on(source: object) -> Training | None:
-    """What the run at `source` was trained on; None where that is not a run directory."""
-    if not isinstance(source, str | Path) or not (Path(source) / RECORD).is_file():
+    """What the run at `source`, or of the checkpoint there, was trained on; None where that is neither."""
+    run = run_of(Path(source)) if isinstance(source, str | Path) else None
+    if run is None:
         return None
-    record = json.loads((Path(source) / RECORD).read_bytes())
+    record = json.loads((run / RECORD).read_bytes())
     options = record["options"]
     return Training(
         data=options["data"],
         size=options["size"] or None,
         channels=options["channels"] or None,
         seed=record["seed"],
+        held_out=options["held_out"],
         fingerprint=record["data"]["fingerprint"],
     )
+
+
+def run_of(path: Path) -> Path | None:
+    """The run directory that `path` is, or that holds it as checkpoints/best; None where there is none."""
+    if (path / RECORD).is_file():
+        return path
+    above = path.resolve().parent.parent
+    return above if (path / NAME).is_file() and (above / RECORD).is_file() else None
 
 
 def open_generator(source: object, device: str) -> Frozen | None:
@@ -109,7 +121,7 @@ def open_generator(source: object, device: str) -> Frozen | None:
         return source
     if isinstance(source, str | Path):
         path = Path(source)
-        if (path / RECORD).is_file() or path.suffix == ".safetensors":
+        if path.suffix == ".safetensors" or any((path / name).is_file() for name in (RECORD, NAME)):
             return load_generator(path, device)
     return None
 
@@ -131,9 +143,9 @@ def drawn(generator: Frozen, source: object, seed: int) -> Source:
     told: dict[str, Any] = {"kind": "generator", "recipe": generator.recipe}
     if isinstance(source, str | Path):
         path = Path(source)
-        file = path / "generator.safetensors" if path.is_dir() else path
+        file = path / NAME if path.is_dir() else path
         told |= {"path": str(source), "generator": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
-        if path.is_dir():
+        if (path / RECORD).is_file():
             steps = [int(folder.name.removeprefix("step-")) for folder in path.glob("checkpoints/step-*")]
             told |= {"kind": "run", "step": max(steps, default=None)}
     return Source(told, draw)
@@ -201,8 +213,9 @@ def open_real(
     if isinstance(spec, Dataset):
         train, test = spec, spec.held_out
     else:
+        share = 0.0
         if training is not None and spec == training.data:
-            size, channels = training.size, training.channels
+            size, channels, share = training.size, training.channels, training.held_out
         else:
             channels, size = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)
         data_seed = training.seed if training else 0  # of what is drawn: the items that the run has seen
@@ -212,7 +225,8 @@ def open_real(
         try:
             test = open_data(spec, size=size, channels=channels, split="test", seed=data_seed, track=reading(track))
         except NoSplit:
-            test = None
+            train = train.hold_out(share) if share else train
+            test = train.held_out
     if shape is not None and train.shape != shape:
         raise RequestError(
             f"the generator makes items of shape {shape} and those of {train.name} have {train.shape}; "
@@ -221,4 +235,5 @@ def open_real(
     told = {"spec": train.spec, "name": train.name, "shape": list(train.shape), "fingerprint": train.fingerprint}
     if test is not None:
         told["test_fingerprint"] = test.fingerprint
-    return Real(train, of(train, seed), None if test is None else of(test, seed), told)
+    tested_by = "the test split" if test is None or test.split != "held out" else "a share held out of training"
+    return Real(train, of(train, seed), None if test is None else of(test, seed), tested_by, told)

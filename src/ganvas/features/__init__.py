@@ -30,13 +30,13 @@ def open_features(name: str | Path = "auto", *, dataset: Dataset | None = None, 
 
     name: "auto" is the classifier that was trained on the data set of that name, for images of that shape, or else
         "pixels", and for points "points"; "cnn-DATA" is the classifier of DATA; one of FEATURES; or a run directory or
-        file of a classifier of your own.
+        file of a classifier of your own. A name goes before a path: ./cnn-digits is a directory, as any Path is.
     dataset: what "auto", "pixels" and "points" take the shape of the items from.
 
     Raises RequestError for a name that is not known, weights that are not on this machine (with how to get them), and
     features of images where the items are points, or the reverse.
     """
-    text = str(name)
+    text = name if isinstance(name, str) else str(name.absolute())
     if text == "auto":
         return automatic(needed(dataset, text), device)
     if dataset is not None and (text == "points") != (len(dataset.shape) == 1):
@@ -46,12 +46,13 @@ def open_features(name: str | Path = "auto", *, dataset: Dataset | None = None, 
         return PLAIN[text](needed(dataset, text), device)
     if text in FEATURES:
         return FEATURES[text](device)
-    if text.startswith("cnn-") and not Path(text).exists():
+    path, file = Path(name).expanduser(), f"{text}.safetensors"
+    named = text.startswith("cnn-") and path.name == text
+    if named and (weights.locate(file) or not path.exists()):
         remedy = (
             f"`ganvas train cnn {text.removeprefix('cnn-')}` makes such a classifier, whose run can be named instead"
         )
-        return fitted.of_classifier(load_classifier(weights.find(text, remedy, f"{text}.safetensors"), device), text)
-    path = Path(name).expanduser()
+        return fitted.of_classifier(load_classifier(weights.find(text, remedy, file), device), text)
     if not path.exists():
         shipped = [file.stem for file in weights.SHIPPED.glob("cnn-*.safetensors")]
         raise unknown("features or file", text, ["auto", *PLAIN, *FEATURES, *shipped])
