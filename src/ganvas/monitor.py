@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import dist
+from math import dist, inf
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .data import Dataset
 from .features import Extractor, embed
-from .metrics import Moments, density_coverage, frechet, nearest
+from .metrics import Moments, density_coverage, frechet, measurable, nearest
 
 SAMPLES = 512  # of the generator at each look, seeds 0, 1, 2, ...
 REFERENCE = 2048  # items of the data that they are compared with
@@ -48,7 +48,7 @@ class Probe:
         self.gaps = None if self.items is None else nearest(self.items, self.items, 2)[0][:, 1]
 
     def measure(self, samples: Tensor) -> dict[str, float]:
-        """The `monitor/...` numbers of a generator's samples: (N, C, H, W) in [-1, 1] or (N, D), finite.
+        """The `monitor/...` numbers of a generator's samples: (N, C, H, W) in [-1, 1] or (N, D).
 
         - distance: the Fréchet distance over the data's variance: 0 is perfect, 1 what the data's mean alone would get.
         - coverage: the share of real items with a sample among their neighbours (Naeem et al. 2020).
@@ -58,8 +58,12 @@ class Probe:
         - offset_1, ...: how far the samples' mean lies from the data's, in standard deviations along each axis.
         - copies: the share of samples less than half as far from an item as that is from its nearest other item; for
           images, where the data are few enough to be copied.
+
+        Of samples that are not finite, or too immense to measure, there is the distance alone, which is then infinite.
         """
         fake = (embed(self.extractor, samples).double() - self.mean) @ self.axes
+        if not (measurable(samples) and measurable(fake)):
+            return {"monitor/distance": inf}
         figures = {
             "distance": frechet(self.moments, moments(fake)) / self.deviations.square().sum().item(),
             "coverage": density_coverage(self.real, fake, NEIGHBOURS).coverage,
@@ -129,12 +133,19 @@ def judge(lines: Sequence[Line]) -> list[Finding]:
     """What is wrong with a run, by its log so far: each kind once, at the step where it was seen first.
 
     A pure function of the lines that hold `monitor/...` numbers, so that whoever has a log can judge it again.
+
+    No rule asks for more than the first look, the nearest and the last 2 * WINDOW: the others are forgotten, so that a
+    long log takes no longer for each of its looks than a short one.
     """
-    looks = [line for line in lines if "monitor/distance" in line]
+    looks: list[Line] = []
     seen: dict[str, int] = {}
-    for i, look in enumerate(looks, start=1):
-        for kind in symptoms(looks[:i]):
+    for look in (line for line in lines if "monitor/distance" in line):
+        looks.append(look)
+        for kind in symptoms(looks):
             seen.setdefault(kind, look["step"])
+        if len(looks) > 2 * WINDOW + 2:
+            one, other = distances(looks[1:3])
+            del looks[1 if one > other else 2]
     return [Finding(kind, step, *WORDS[kind]) for kind, step in seen.items()]
 
 
@@ -208,7 +219,7 @@ def far_while(looks: Looks, holds: Callable[[Line], bool]) -> bool:
 
 
 def copying(looks: Looks) -> bool:
-    """Most samples are all but items of the data."""
+    """More than a fifth of the samples are all but items of the data."""
     return all(look.get("monitor/copies", 0.0) > COPIED for look in looks[-WINDOW:])
 
 
@@ -246,7 +257,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "--set clip=...",
     ),
     "copying": (
-        "The generator copies its training set: most samples are all but one of its items.",
+        "The generator copies its training set: more than a fifth of its samples are all but one of the items.",
         "Try more data, --set augment=diffaugment, a smaller network (--set width=32) or fewer --steps.",
     ),
 }

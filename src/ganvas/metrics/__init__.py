@@ -6,6 +6,7 @@ number or an error that says what is wrong with the samples; it is never NaN. Va
 
 from .diversity import ms_ssim, ms_ssim_diversity, path_length
 from .estimates import Estimate, Interval, bootstrap
+from .inputs import measurable
 from .kernel import kernel_distance, mmd
 from .labelled import LabelReport, inception_score, labelled_modes
 from .moments import Moments, frechet, frechet_distance
@@ -29,6 +30,7 @@ __all__ = [
     "inception_score",
     "kernel_distance",
     "labelled_modes",
+    "measurable",
     "mmd",
     "mode_report",
     "ms_ssim",

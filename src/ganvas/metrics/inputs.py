@@ -15,12 +15,17 @@ def double(x: Tensor) -> Tensor:
     return x.cpu().double() if x.device.type == "mps" else x.double()
 
 
-def check_finite(x: Tensor, what: str) -> None:
-    """Raise WorkError where `x` holds a NaN or a value beyond ±LARGEST: no figure of such samples means anything."""
+def measurable(x: Tensor) -> bool:
+    """Whether `x` holds neither a NaN nor a value beyond ±LARGEST: no figure of such samples means anything."""
     if not x.numel():
-        return
+        return True
     low, high = (bound.item() for bound in x.detach().aminmax())
-    if not -LARGEST <= low <= high <= LARGEST:  # false of NaN as well
+    return -LARGEST <= low <= high <= LARGEST  # false of NaN as well
+
+
+def check_finite(x: Tensor, what: str) -> None:
+    """Raise WorkError where `x` is not measurable."""
+    if not measurable(x):
         raise WorkError(f"the {what} hold NaN, infinite or immense values; look whether training diverged")
 
 

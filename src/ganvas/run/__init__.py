@@ -27,6 +27,7 @@ from ..features import open_features
 from ..monitor import LEAST, Finding, judge
 from ..plan import Plan, choose, quicker
 from ..report import attempt_report
+from ..report.content import step_of
 from ..types import System
 from . import checkpoint, folder, journal
 from .budget import Budget, Progress
@@ -185,7 +186,7 @@ class Run:
     @property
     def pictures(self) -> list[Path]:
         """The sample grids so far, the oldest first."""
-        return sorted((self.path / "samples").glob("step-*.png"))
+        return sorted((self.path / "samples").glob("step-*.png"), key=step_of)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -221,6 +222,8 @@ class Run:
         origin, spent = (back[-1]["to"], back[-1]["seconds"]) if back else (0, 0.0)
         saved = checkpoint.restore(self.path / "checkpoints", system, len(back), origin)
         self.step, self.seconds, self.sums = saved.step, max(saved.seconds, spent), saved.sums
+        if saved.attempt < len(back):  # which has not saved anything yet
+            self._put_back(origin, system)
         self._built = system, dataset
 
     def _roll_back(self, finding: Finding, dataset: Dataset) -> None:
@@ -231,13 +234,23 @@ class Run:
         with writing(self):
             folder.write_record(self.path, self.record)
             for picture in self.pictures:
-                if int(picture.stem.removeprefix("step-")) > origin:
+                if step_of(picture) > origin:
                     picture.unlink()
         logger.warning(
             "%s at step %d: back to step %d, with %g times the learning rates (rollback %d of %d)",
             *(finding.kind, finding.step, origin, SLOWER ** len(self.rollbacks), len(self.rollbacks), ATTEMPTS),
         )
         self._load(dataset)
+
+    def _put_back(self, origin: int, system: System) -> None:
+        """Leave the networks of the step `origin` beside the checkpoints, or none, not those of an attempt given up."""
+        with writing(self):
+            if origin:
+                best = self.path / "checkpoints" / checkpoint.BEST / frozen.NAME
+                files.write(self.path / frozen.NAME, best.read_bytes())
+                return
+            for name in (frozen.NAME, *system.products):
+                (self.path / name).unlink(missing_ok=True)
 
     def _extend(self, budget: Budget, on_collapse: str | None) -> None:
         """Replace what of the record is asked for; raises RequestError where that budget is spent already."""

@@ -13,7 +13,7 @@ from ..data import Dataset
 from ..errors import unknown
 from ..features import open_features
 from ..frozen import Frozen
-from ..monitor import SAMPLES, Finding, Probe, judge, symptoms
+from ..monitor import SAMPLES, WORDS, Finding, Probe, symptoms
 from ..types import System
 from . import checkpoint
 from .budget import due
@@ -71,20 +71,20 @@ class Watch:
         return self.run.record["on_collapse"] == "rollback" and len(self.run.rollbacks) < ATTEMPTS
 
     def measure(self, generator: Frozen) -> dict[str, float]:
-        """The `monitor/...` numbers of the generator, which are not finite where its samples are not."""
+        """The `monitor/...` numbers of the generator; see `Probe.measure`."""
         if self.probe is None:
             record = self.run.record
             extractor = open_features(record["monitor"], dataset=self.dataset, device=record["plan"]["device"])
             self.probe = Probe(extractor, self.dataset)
-        samples = generator.sample(range(SAMPLES), batch=BATCH)
-        return self.probe.measure(samples) if samples.isfinite().all() else {"monitor/distance": math.inf}
+        return self.probe.measure(generator.sample(range(SAMPLES), batch=BATCH))
 
     def judge(self, lines: Sequence[Line], spent: bool) -> list[Finding]:
         """What the last line shows for the first time; warned of, and acted on unless the budget is `spent`."""
-        found = [finding for finding in judge(lines) if finding.step == self.run.step]
+        kinds = [kind for kind in symptoms(lines) if kind not in self.kinds]
+        found = [Finding(kind, self.run.step, *WORDS[kind]) for kind in kinds]
         for finding in found:
             logger.warning("%s at step %d. %s %s", finding.kind, finding.step, finding.meaning, finding.advice)
-        self.kinds += [finding.kind for finding in found]
+        self.kinds += kinds
         if found and not spent and self.run.record["on_collapse"] != "warn":
             self.trouble = found[0]
         return found

@@ -1,0 +1,76 @@
+"""The judge of a long log, and the monitor's words for what its thresholds say."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+
+import pytest
+import torch
+
+from ganvas import monitor
+from ganvas.data import open_data
+from ganvas.features import open_features
+from ganvas.monitor import COPIED, WINDOW, WORDS, Looks, Probe, judge, symptoms
+
+Line = dict[str, float]
+
+
+def drawn(seed: int, looks: int = 40) -> list[Line]:
+    """A log in which sickness comes and goes."""
+    chance, lines, ill = random.Random(seed), [], False
+    for step in range(1, looks + 1):
+        ill = ill != (chance.random() < 0.15)
+        line = {
+            "monitor/distance": chance.choice([0.1, 0.5, 2.0, 20.0]) if ill else 2 * 0.9**step,
+            "monitor/diversity": chance.choice([0.1, 0.9]) if ill else 0.9,
+            "monitor/entropy": chance.choice([0.3, 0.9]) if ill else 0.9,
+            "monitor/offset_1": chance.uniform(-1, 1) if ill else 0.0,
+            "monitor/copies": 0.9 * (chance.random() < 0.2) if step < 20 else 0.9 * ill,
+            "critic/accuracy_real": chance.choice([0.5, 1.0]) if ill else 0.7,
+            "critic/accuracy_fake": chance.choice([0.5, 1.0]) if ill else 0.7,
+            "critic/grad_norm": 10 ** chance.uniform(-2, 6) if ill else 1.0,
+        }
+        lines.append({"step": step, **line})
+    return lines
+
+
+def test_the_judge_says_what_every_look_says_of_all_before_it() -> None:
+    told = set()
+    for seed in range(150):
+        lines, first = drawn(seed), {}
+        for i in range(1, len(lines) + 1):
+            for kind in symptoms(lines[:i]):
+                first.setdefault(kind, i)
+        assert {finding.kind: finding.step for finding in judge(lines)} == first
+        told |= first.keys()
+    assert told == set(WORDS)  # or the logs would have shown too little
+
+
+def test_the_judge_does_not_go_through_the_whole_log_at_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def count(looks: Looks) -> bool:
+        seen.append(len(looks))
+        return False
+
+    monkeypatch.setattr(monitor, "RULES", {"collapse": count})
+    judge(drawn(0, 500))
+    assert len(seen) == 500 - WINDOW + 1
+    assert max(seen) < 4 * WINDOW
+
+
+def test_copying_is_said_of_the_share_at_which_it_is_found() -> None:
+    assert "more than a fifth of its samples" in WORDS["copying"][0]
+    assert Fraction(COPIED).limit_denominator(100) == Fraction(1, 5)
+
+
+@pytest.mark.parametrize("size", [1e14, 1e16, 1e30, float("inf"), float("nan")])
+def test_immense_samples_are_infinitely_far(size: float) -> None:
+    ring = open_data("ring")
+    probe = Probe(open_features("auto", dataset=ring), ring)
+    figures = probe.measure(size * torch.randn(512, 2, generator=torch.Generator().manual_seed(0)))
+    if size == 1e14:  # which can still be measured
+        assert 1e27 < figures["monitor/distance"] < 1e30
+    else:
+        assert figures == {"monitor/distance": float("inf")}
