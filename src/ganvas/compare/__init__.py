@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -69,14 +69,7 @@ class Comparison:
             RequestError: before anything is written, where the request is wrong or `out` holds something else.
         """
         names = list(ADVERSARIAL if losses == "all" else dict.fromkeys(losses.replace(" ", "").split(",")))
-        for name in names:
-            if name not in ADVERSARIAL:
-                raise unknown("objective", name, ADVERSARIAL)
-        for name, value in (("seeds", seeds), ("steps", steps), ("samples", samples)):
-            if value is not None and value < 1:
-                raise RequestError(f"--{name} {value} is not possible; give 1 or more")
-        for key in VARIED & (options or {}).keys():
-            raise RequestError(f"--set {key}: {key} is what a comparison varies; leave it out")
+        check_request(names, {"seeds": seeds, "steps": steps, "samples": samples}, options or {})
         dataset = open_data(data)
         points = len(dataset.shape) == 1
         recipe = recipe or ("points" if points else "gan")
@@ -98,16 +91,7 @@ class Comparison:
             "objectives": names,
             "seeds": list(range(seeds)),
         }
-        path = Path(out)
-        if path.is_dir() and any(path.iterdir()) and not (path / STATE).exists():
-            raise RequestError(f"{path} holds something else than a comparison; choose another with --out")
-        old, outcomes = read_state(path / STATE)
-        for key in old.keys() - set(GROWS):
-            if old[key] != protocol[key]:
-                raise RequestError(
-                    f"{path} holds a comparison with {key} {old[key]}, not {protocol[key]}; choose another with --out"
-                )
-        return cls(path, protocol, outcomes)
+        return cls(Path(out), protocol, known_outcomes(Path(out), protocol))
 
     def play(self, jobs: int | None = None) -> Generator[Outcome, None, None]:
         """Train and measure the runs that are missing, in so many processes at once (by default one a core).
@@ -159,6 +143,31 @@ class Comparison:
         """Write compare.json: the protocol, and everything known, whether it was asked for this time or not."""
         state = {"protocol": self.protocol, "runs": [outcome.to_json() for outcome in self.outcomes.values()]}
         files.write(self.out / STATE, (json.dumps(state, indent=1) + "\n").encode())
+
+
+def check_request(names: Sequence[str], counts: Mapping[str, int | None], options: Mapping[str, object]) -> None:
+    """A RequestError for an unknown objective, a count below 1, or an option that the objectives are to vary in."""
+    for name in names:
+        if name not in ADVERSARIAL:
+            raise unknown("objective", name, ADVERSARIAL)
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise RequestError(f"--{name} {value} is not possible; give 1 or more")
+    for key in VARIED & options.keys():
+        raise RequestError(f"--set {key}: {key} is what a comparison varies; leave it out")
+
+
+def known_outcomes(out: Path, protocol: Mapping[str, Any]) -> dict[tuple[str, int], Outcome]:
+    """What a comparison in `out` has found so far; a RequestError where its protocol is another, or it is none."""
+    if out.is_dir() and any(out.iterdir()) and not (out / STATE).exists():
+        raise RequestError(f"{out} holds something else than a comparison; choose another with --out")
+    old, outcomes = read_state(out / STATE)
+    for key in old.keys() - set(GROWS):
+        if old[key] != protocol[key]:
+            raise RequestError(
+                f"{out} holds a comparison with {key} {old[key]}, not {protocol[key]}; choose another with --out"
+            )
+    return outcomes
 
 
 def metrics_of(dataset: Dataset) -> list[str] | None:

@@ -10,7 +10,7 @@ import logging
 import platform
 import threading
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +31,7 @@ from ..report.content import step_of
 from ..types import System
 from . import checkpoint, folder, journal
 from .budget import Budget, Progress
-from .building import assemble, lasting, open_items, refuse_many_processes, trial
+from .building import assemble, described, open_items, refuse_many_processes, requested, trial
 from .session import Session, writing
 from .watch import ATTEMPTS, SLOWER, check_policy, slow
 
@@ -80,13 +80,7 @@ class Run:
         Budget(steps, minutes).check()
         refuse_many_processes()
         check_policy(on_collapse)
-        given = {"data": data, "steps": steps, "batch": batch}
-        settings = {**(options or {}), **{key: value for key, value in given.items() if value is not None}}
-        chosen = recipes.override(recipes.recipe(recipe), settings)
-        for name in ("batch", "accumulate", "steps"):
-            if getattr(chosen, name) < 1:
-                raise RequestError(f"{name}={getattr(chosen, name)} is not possible; give 1 or more")
-        chosen = replace(chosen, data=lasting(chosen.data))
+        chosen = requested(recipe, {"data": data, "steps": steps, "batch": batch}, options or {})
         dataset = open_items(chosen, seed)
         plan = choose(device, precision)
         resolved = recipes.resolve(chosen, dataset, plan)
@@ -108,19 +102,7 @@ class Run:
             "on_collapse": on_collapse,
             "rollbacks": [],
             "budget": Budget(None if minutes else chosen.steps, minutes)._asdict(),
-            "data": {
-                "fingerprint": dataset.fingerprint,
-                "count": len(dataset),
-                "shape": dataset.shape,
-                "class_names": dataset.class_names,
-                "unreadable": len(dataset.origin.unreadable),
-                "held_out": dataset.held_out
-                and {
-                    "split": dataset.held_out.split,
-                    "count": len(dataset.held_out),
-                    "fingerprint": dataset.held_out.fingerprint,
-                },
-            },
+            "data": described(dataset),
         }
         folder.write_record(path, record)
         run = cls(path)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -22,6 +24,32 @@ from .progress import track
 NAMED = 3  # of the files that cannot be read, in a warning
 
 logger = logging.getLogger(__name__)
+
+
+def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, object]) -> recipes.Training:
+    """The options of a recipe as they are asked for: `options`, and over them what is `given` and not None.
+
+    Raises RequestError for a name or a value that is wrong.
+    """
+    settings = {**options, **{key: value for key, value in given.items() if value is not None}}
+    chosen = recipes.override(recipes.recipe(recipe), settings)
+    for name in ("batch", "accumulate", "steps"):
+        if getattr(chosen, name) < 1:
+            raise RequestError(f"{name}={getattr(chosen, name)} is not possible; give 1 or more")
+    return replace(chosen, data=lasting(chosen.data))
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """What `recipe.json` tells of the data: enough to show it, and to know it again."""
+    held_out = dataset.held_out
+    return {
+        "fingerprint": dataset.fingerprint,
+        "count": len(dataset),
+        "shape": dataset.shape,
+        "class_names": dataset.class_names,
+        "unreadable": len(dataset.origin.unreadable),
+        "held_out": held_out and {"split": held_out.split, "count": len(held_out), "fingerprint": held_out.fingerprint},
+    }
 
 
 def open_items(options: recipes.Training, seed: int) -> Dataset:
