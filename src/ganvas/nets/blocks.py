@@ -116,7 +116,7 @@ class Pack(nn.Module):
 class MinibatchStddev(nn.Module):
     """Appends the batch's mean standard deviation as one more feature (Karras et al. 2018). (N, C, …) -> (N, C+1, …)
 
-    The deviation is taken within groups of `group` samples, so that one group does not hide another's collapse.
+    The deviation is taken within groups of `group` neighbours, so that one group does not hide another's collapse.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -126,9 +126,9 @@ class MinibatchStddev(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n = len(x)
         group = self.group if n % self.group == 0 else n
-        y = x.float().reshape(group, n // group, -1)
-        spread = (y.var(0, unbiased=False) + 1e-8).sqrt().mean(1)  # (N/group,)
-        spread = spread.repeat(group).reshape(n, *[1] * (x.dim() - 1)).to(x.dtype)
+        y = x.float().reshape(n // group, group, -1)
+        spread = (y.var(1, unbiased=False) + 1e-8).sqrt().mean(1)  # (N/group,)
+        spread = spread.repeat_interleave(group).reshape(n, *[1] * (x.dim() - 1)).to(x.dtype)
         return torch.cat([x, spread.expand(n, 1, *x.shape[2:])], 1)
 
 
@@ -148,6 +148,16 @@ class MinibatchDiscrimination(nn.Module):
         distance = (m[:, None] - m[None]).abs().sum(3)  # (N, N, B)
         closeness = torch.exp(-distance).sum(1) - 1  # the sample itself counts 1
         return torch.cat([x, closeness.to(x.dtype)], 1)
+
+
+def judges_apart(critic: nn.Module, n: int) -> bool:
+    """Whether two batches of `n` judged as one get the judgements that each gets alone."""
+    mixing = nn.BatchNorm1d | nn.BatchNorm2d | MinibatchDiscrimination
+    for m in critic.modules():
+        n = n // m.m if isinstance(m, Pack) else n
+        if isinstance(m, mixing) or (isinstance(m, MinibatchStddev) and n % m.group):
+            return False
+    return True
 
 
 class Logits(nn.Linear):
