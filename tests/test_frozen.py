@@ -100,7 +100,14 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
     code = f"import ganvas, sys; ganvas.load({str(file)!r}).sample(range(2)); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     ours = {name for name in loaded if name.startswith("ganvas.") and not name.startswith("ganvas.nets.")}
-    assert ours == {"ganvas.errors", "ganvas.files", "ganvas.frozen", "ganvas.latent", "ganvas.nets", "ganvas.types"}
+    assert {".".join(name.split(".")[:2]) for name in ours} == {
+        "ganvas.errors",
+        "ganvas.files",
+        "ganvas.frozen",
+        "ganvas.latent",
+        "ganvas.nets",
+        "ganvas.types",
+    }
     assert not {"torch.utils.tensorboard", "matplotlib", "rich"} & set(loaded)
 
 

@@ -169,7 +169,12 @@ def encode_mp4(frames: Sequence[Image.Image], fps: float) -> bytes:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         writer = write_frames(
-            path, size, fps=fps, codec="libx264", macro_block_size=2, output_params=["-movflags", "+faststart"]
+            path,
+            size,
+            fps=fps,  # pyright: ignore[reportArgumentType] - its stub asks for whole numbers, ffmpeg does not
+            codec="libx264",
+            macro_block_size=2,
+            output_params=["-movflags", "+faststart"],
         )
         writer.send(None)
         for frame in frames:

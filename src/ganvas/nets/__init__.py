@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
 from ..errors import RequestError
-from .blocks import Generator
+from .blocks import Autoencoder, Generator
 from .cnn import CNN
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
@@ -20,11 +20,14 @@ GENERATORS: dict[str, type[Generator]] = {
     "residual": ResidualGenerator,
 }
 CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
+AUTOENCODERS: dict[str, type[Autoencoder]] = {}
 
 __all__ = [
+    "AUTOENCODERS",
     "CLASSIFIERS",
     "CNN",
     "GENERATORS",
+    "Autoencoder",
     "DCGANCritic",
     "DCGANGenerator",
     "Generator",
@@ -40,9 +43,16 @@ __all__ = [
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def freeze(network: Generator | CNN) -> tuple[dict[str, Tensor], dict[str, Any]]:
+class Rebuildable(Protocol):
+    """A module that its `options` rebuild: they go into the header of its frozen file, and are JSON-able."""
+
+    options: dict[str, Any]
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+def freeze(network: Rebuildable, known: Mapping[str, type[nn.Module]]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights, contiguous on the CPU, and the JSON-able spec from which `thaw` rebuilds the network."""
-    known = {**GENERATORS, **CLASSIFIERS}
     name = next(name for name, kind in known.items() if type(network) is kind)
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     return weights, {"net": name, "options": network.options}

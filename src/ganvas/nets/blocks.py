@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,23 @@ class Generator(nn.Module):
         """z ~ N(0, I), (n, latent), on the CPU with a generator and on the weights' device without."""
         device = next(self.parameters()).device if generator is None else "cpu"
         return torch.randn(n, self.latent, generator=generator, device=device)
+
+
+class Autoencoder(nn.Module, ABC):
+    """An encoder and the `Generator` that undoes it. `options` rebuild both: they go into the frozen file's header."""
+
+    def __init__(self, shape: tuple[int, ...], options: dict[str, Any]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.options = {"shape": list(shape), **options}
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (N, *shape) in [-1, 1] -> latents as the decoder's prior gives them; of a distribution its mean."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents -> images (N, *shape) in [-1, 1]."""
 
 
 def log2_steps(size: int) -> tuple[int, int]:
@@ -185,7 +203,7 @@ class Head(nn.Module):
         return y.squeeze(1) if y.shape[1] == 1 else y
 
 
-class Autoencoder(nn.Module):
+class Rebuilding(nn.Module):
     """BEGAN's critic: any encoder and any generator as its decoder; gives the energy ‖x - AE(x)‖₁ per element, (N,)."""
 
     def __init__(self, encoder: nn.Module, decoder: Generator) -> None:

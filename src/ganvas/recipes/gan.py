@@ -16,7 +16,7 @@ from .. import objectives
 from ..errors import RequestError
 from ..loop import EMA
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
-from ..nets.blocks import Autoencoder, apply_spectral_norm
+from ..nets.blocks import Rebuilding, apply_spectral_norm
 from ..plan import Plan
 from ..types import Images, Phase, System, Turn
 from .base import Training, opt, rate
@@ -205,7 +205,7 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
         decoder = NETS[o.net](replace(o, norm=False), images.shape, 1)[0]
         if o.critic_norm == "spectral":
             apply_spectral_norm(decoder)
-        critic = Autoencoder(critic, decoder)
+        critic = Rebuilding(critic, decoder)
     first, then = turns(o, len(images))
     game = Game(o, generator, critic, first, then)
     modules: dict[str, nn.Module] = {"generator": generator, "critic": critic}

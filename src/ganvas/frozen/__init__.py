@@ -1,0 +1,107 @@
+"""A trained network alone: one safetensors file, which loads without anything that trains.
+
+Its header's metadata holds one JSON object, `ganvas`: the layout's version, the names of the classes, what else is told
+of the network, and under its kind (`generator`, `classifier`, …) the spec from which it is rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from torch import Tensor
+
+from ..errors import RequestError
+from . import autoencoder, classifier, generator
+from .autoencoder import Autoencoder, take_autoencoder
+from .classifier import Classifier, take_classifier
+from .file import VERSION, Header, read, write
+from .generator import Frozen, take
+
+__all__ = [
+    "KINDS",
+    "NAME",
+    "NAMES",
+    "Autoencoder",
+    "Classifier",
+    "Frozen",
+    "Network",
+    "load",
+    "load_autoencoder",
+    "load_classifier",
+    "load_generator",
+    "take",
+    "take_autoencoder",
+    "take_classifier",
+    "write",
+]
+
+PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+Network = Frozen | Classifier | Autoencoder
+Kind = TypeVar("Kind", bound=Network)
+
+# The kind of a network -> what opens it. A run directory holds it under its name of NAMES.
+KINDS: dict[str, Callable[[Header, dict[str, Tensor], str], Network]] = {
+    "generator": generator.thaw,
+    "classifier": classifier.thaw,
+    "autoencoder": autoencoder.thaw,
+}
+NAMES = tuple(f"{kind}.safetensors" for kind in KINDS)
+NAME = NAMES[0]  # a generator's
+DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
+    Frozen: ("a generator", "draws"),
+    Classifier: ("a classifier", "tells classes apart"),
+    Autoencoder: ("an autoencoder", "encodes and decodes"),
+}
+
+
+def load(path: str | Path, device: str = "cpu") -> Network:
+    """The network of a run directory, or of the file that holds it; of those in a directory the first of NAMES.
+
+    Raises RequestError where there is none, where the file is damaged, or where it is a pickle: reading a pickle runs
+    whatever code it holds, so that none is ever opened.
+    """
+    path = Path(path)
+    inside = [path / name for name in NAMES]
+    file = next((file for file in inside if file.is_file()), inside[0]) if path.is_dir() else path
+    if file.suffix.lower() in PICKLES:
+        raise RequestError(
+            f"{file} is a pickle, and reading one can run code; give a run directory or a .safetensors file"
+        )
+    if not file.is_file():
+        mend = (
+            "train it for at least one checkpoint" if path.is_dir() else "give a run directory or a .safetensors file"
+        )
+        raise RequestError(f"there is no {'trained network' if path.is_dir() else 'file'} at {path}; {mend}")
+    header, weights = read(file)
+    kind = next((kind for kind in KINDS if kind in header), None)
+    if header["version"] > VERSION or kind is None:
+        raise RequestError(
+            f"{file} was written by a newer ganvas (layout {header['version']}); update ganvas to read it"
+        )
+    return KINDS[kind](header, weights, device)
+
+
+def load_generator(path: str | Path, device: str = "cpu") -> Frozen:
+    """The generator of a run directory or file; a RequestError for what `load` refuses, and for other networks."""
+    return _load_kind(path, device, Frozen)
+
+
+def load_classifier(path: str | Path, device: str = "cpu") -> Classifier:
+    """The classifier of a run directory or file; a RequestError for what `load` refuses, and for other networks."""
+    return _load_kind(path, device, Classifier)
+
+
+def load_autoencoder(path: str | Path, device: str = "cpu") -> Autoencoder:
+    """The autoencoder of a run directory or file; a RequestError for what `load` refuses, and for other networks."""
+    inside = Path(path) / "autoencoder.safetensors"
+    return _load_kind(inside if inside.is_file() else path, device, Autoencoder)
+
+
+def _load_kind(path: str | Path, device: str, wanted: type[Kind]) -> Kind:
+    loaded = load(path, device)
+    if isinstance(loaded, wanted):
+        return loaded
+    asked, found = DOES[wanted][0], DOES[type(loaded)]
+    raise RequestError(f"{path} is {found[0]}, which {found[1]}; give {asked}, or the run of one")

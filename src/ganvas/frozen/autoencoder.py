@@ -1,0 +1,68 @@
+"""A trained encoder and its decoder, together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import nets
+from ..errors import RequestError
+from .file import Header, write
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """A trained encoder with its decoder: images -> latents -> images."""
+
+    network: nets.Autoencoder  # in eval mode, its weights fixed
+    recipe: str
+    facts: dict[str, Any] = field(default_factory=dict)  # JSON-able: what it was trained on, what was measured of it
+
+    def encode(self, x: Tensor, batch: int = 64) -> Tensor:
+        """Images (N, *shape) in [-1, 1] -> latents as its decoder's prior gives them, (N, ...) float32 on the CPU.
+
+        Raises RequestError for images of another shape.
+        """
+        shape = self.network.shape
+        if tuple(x.shape[1:]) != shape:
+            raise RequestError(
+                f"this {self.recipe!r} takes images of {'×'.join(map(str, shape))}, not of "
+                f"{'×'.join(map(str, x.shape[1:]))}; resize them first"
+            )
+        return self._each(self.network.encode, x, batch)
+
+    def decode(self, z: Tensor, batch: int = 64) -> Tensor:
+        """Latents (N, ...) -> images (N, *shape) in [-1, 1], float32 on the CPU."""
+        return self._each(self.network.decode, z, batch)
+
+    def reconstruct(self, x: Tensor, batch: int = 64) -> Tensor:
+        """Images -> what is left of them behind the latents; as `encode`."""
+        return self.decode(self.encode(x, batch), batch)
+
+    @torch.inference_mode()
+    def _each(self, network: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
+        device = next(self.network.parameters()).device
+        return torch.cat([network(part.to(device)).float().cpu() for part in x.split(batch)])
+
+    def write(self, path: Path) -> None:
+        """Write the file atomically. Raises OSError where that fails; an older file then survives."""
+        weights, spec = nets.freeze(self.network, nets.AUTOENCODERS)
+        write(path, weights, {"recipe": self.recipe, "facts": self.facts, "autoencoder": spec})
+
+
+def take_autoencoder(network: nets.Autoencoder, recipe: str, facts: dict[str, Any]) -> Autoencoder:
+    """A frozen copy, on the same device, of an autoencoder that may go on training."""
+    weights, spec = nets.freeze(network, nets.AUTOENCODERS)
+    device = next(network.parameters()).device
+    return Autoencoder(nets.thaw(spec, weights, nets.AUTOENCODERS).to(device), recipe, facts)
+
+
+def thaw(header: Header, weights: dict[str, Tensor], device: str) -> Autoencoder:
+    """The autoencoder of a file that has been read."""
+    network = nets.thaw(header["autoencoder"], weights, nets.AUTOENCODERS).to(device)
+    return Autoencoder(network, header["recipe"], header["facts"])

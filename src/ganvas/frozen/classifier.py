@@ -1,0 +1,73 @@
+"""A trained classifier alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import nets
+from ..errors import RequestError
+from .file import Header, write
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained classifier, and what it tells apart."""
+
+    network: nets.CNN  # in eval mode, its weights fixed
+    class_names: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)  # JSON-able: what it was trained on, what was measured of it
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of the images that it takes."""
+        return self.network.shape
+
+    def logits(self, x: Tensor, batch: int = 256) -> Tensor:
+        """Images (N, *shape) in [-1, 1] -> (N, classes) float32 on the CPU; RequestError for another shape."""
+        return self._each(self.network, x, batch)
+
+    def probabilities(self, x: Tensor, batch: int = 256) -> Tensor:
+        """The softmax of the logits, (N, classes)."""
+        return self.logits(x, batch).softmax(1)
+
+    def features(self, x: Tensor, batch: int = 256) -> Tensor:
+        """The hidden layer before its activation, (N, D) float32 on the CPU; images as for `logits`."""
+        return self._each(self.network.features, x, batch)
+
+    @torch.inference_mode()
+    def _each(self, network: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
+        if tuple(x.shape[1:]) != self.shape:
+            raise RequestError(
+                f"this classifier takes images of {'×'.join(map(str, self.shape))}, not of "
+                f"{'×'.join(map(str, x.shape[1:]))}; resize them first"
+            )
+        device = next(self.network.parameters()).device
+        return torch.cat([network(part.to(device)).float().cpu() for part in x.split(batch)])
+
+    def write(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write the file atomically, its weights stored as `dtype`; it loads as float32 whatever that is.
+
+        Raises OSError where that fails; an older file then survives.
+        """
+        weights, spec = nets.freeze(self.network, nets.CLASSIFIERS)
+        weights = {name: w.to(dtype) if w.is_floating_point() else w for name, w in weights.items()}
+        write(path, weights, {"class_names": self.class_names, "facts": self.facts, "classifier": spec})
+
+
+def take_classifier(network: nets.CNN, class_names: Iterable[str], facts: dict[str, Any]) -> Classifier:
+    """A frozen copy, on the same device, of a classifier that may go on training."""
+    weights, spec = nets.freeze(network, nets.CLASSIFIERS)
+    device = next(network.parameters()).device
+    return Classifier(nets.thaw(spec, weights, nets.CLASSIFIERS).to(device), tuple(class_names), facts)
+
+
+def thaw(header: Header, weights: dict[str, Tensor], device: str) -> Classifier:
+    """The classifier of a file that has been read."""
+    network = nets.thaw(header["classifier"], weights, nets.CLASSIFIERS).to(device)
+    return Classifier(network, tuple(header["class_names"]), header["facts"])

@@ -1,0 +1,88 @@
+"""A trained generator alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import latent, nets
+from ..errors import RequestError, unknown
+from ..types import Decoder
+from .file import Header, write
+
+DECODERS: dict[str, type[nets.Generator]] = nets.GENERATORS
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A trained generator, and what it was trained for."""
+
+    decoder: nets.Generator  # in eval mode, its weights fixed
+    recipe: str
+    class_names: tuple[str, ...] = ()
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        seeds: Iterable[int] = range(64),
+        *,
+        truncation: float = 1.0,
+        label: int | str | None = None,
+        batch: int = 64,
+    ) -> Tensor:
+        """One item a seed, on the CPU: images (N, C, H, W) in [-1, 1], or points (N, D).
+
+        A seed always gives the same latent. `truncation` below 1 trades variety for typical items. `label` is a class
+        by name or number, for generators that were trained with labels (see `labels`).
+        """
+        seeds = list(seeds)
+        z = latent.truncate(latent.from_seeds(self.decoder, seeds), truncation)
+        labels = self.labels(seeds, label)
+        device = next(self.decoder.parameters()).device
+        items = []
+        for part in torch.arange(len(seeds)).split(batch):
+            y = None if labels is None else labels[part].to(device)
+            items.append(self.decoder(z[part].to(device), y).float().cpu())
+        return torch.cat(items)
+
+    def write(self, path: Path) -> None:
+        """Write the file atomically. Raises OSError where that fails; an older file then survives."""
+        weights, spec = nets.freeze(self.decoder, DECODERS)
+        write(path, weights, {"recipe": self.recipe, "class_names": self.class_names, "generator": spec})
+
+    def labels(self, seeds: Iterable[int], label: int | str | None = None) -> Tensor | None:
+        """The class of each seed's item, (N,) int64: `label`, or else the classes in turn; None without classes."""
+        classes = self.decoder.options.get("classes", 0)
+        if not classes:
+            if label is not None:
+                raise RequestError(
+                    f"label {label!r}: this {self.recipe!r} generator was trained without labels; leave it out"
+                )
+            return None
+        if label is None:
+            return torch.tensor([seed % classes for seed in seeds])
+        names = self.class_names or tuple(str(i) for i in range(classes))
+        if str(label) in names:
+            index = names.index(str(label))
+        elif str(label).isdecimal() and int(label) < classes:
+            index = int(label)
+        else:
+            raise unknown("label", str(label), names)
+        return torch.full((len(list(seeds)),), index)
+
+
+def take(decoder: Decoder, recipe: str, class_names: Iterable[str], device: torch.device | str) -> Frozen:
+    """A frozen copy, on `device`, of a generator that may go on training."""
+    assert isinstance(decoder, nets.Generator), "only the generators of nets can be rebuilt from a file"
+    weights, spec = nets.freeze(decoder, DECODERS)
+    return Frozen(nets.thaw(spec, weights, DECODERS).to(device), recipe, tuple(class_names))
+
+
+def thaw(header: Header, weights: dict[str, Tensor], device: str) -> Frozen:
+    """The generator of a file that has been read."""
+    decoder = nets.thaw(header["generator"], weights, DECODERS).to(device)
+    return Frozen(decoder, header["recipe"], tuple(header["class_names"]))
