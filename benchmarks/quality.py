@@ -22,7 +22,8 @@ from torch import Tensor
 import ganvas
 from ganvas import data, media
 from ganvas.errors import RequestError
-from ganvas.features import Extractor, embed, open_features, weights
+from ganvas.features import Extractor, embed, open_features
+from ganvas.frozen import weights
 from ganvas.metrics import curve_report, frechet_distance, mode_report
 
 SHOWN = 64  # samples in a picture

@@ -22,8 +22,8 @@ import torch
 import ganvas
 from ganvas.data import Dataset, open_data
 from ganvas.errors import unknown
-from ganvas.features.weights import SHIPPED, digest
 from ganvas.frozen import Classifier, load_classifier, take_classifier
+from ganvas.frozen.weights import SHIPPED, digest
 from ganvas.recipes.cnn import confusion
 
 # What each data set is trained with beside the recipe's defaults; a mirrored garment is one too, a mirrored digit none.

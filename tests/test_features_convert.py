@@ -10,8 +10,8 @@ from torch import nn
 
 from ganvas.errors import RequestError
 from ganvas.features import convert as command
-from ganvas.features.foreign import read
-from ganvas.features.published import open_network, write
+from ganvas.frozen.foreign import read
+from ganvas.frozen.published import open_network, write
 
 
 def test_state_dicts_and_safetensors_are_read_as_float32(tmp_path: Path) -> None:

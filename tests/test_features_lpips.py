@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ganvas.errors import RequestError
 from ganvas.features import lpips, open_features
 from ganvas.features.convert import convert
-from ganvas.features.foreign import read
+from ganvas.frozen.foreign import read
 from ganvas.nets.lpips import TRUNKS, Lpips
 
 CHECKPOINTS = {"vgg": "vgg16.ckpt", "alex": "alexnet.ckpt"}

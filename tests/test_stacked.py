@@ -15,7 +15,8 @@ import torch
 from ganvas.data import Dataset, open_data, stacked
 from ganvas.errors import RequestError
 from ganvas.evaluation import evaluate, views
-from ganvas.features import Extractor, weights
+from ganvas.features import Extractor
+from ganvas.frozen import weights
 
 PER_DIGIT = 3
 

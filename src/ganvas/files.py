@@ -12,6 +12,12 @@ from pathlib import Path
 TEMPORARY = ".tmp-"  # the start of every temporary name, so that what a kill leaves behind is recognised
 
 
+def cache_directory() -> Path:
+    """Where what can be made or fetched again is kept: `GANVAS_CACHE`, or `~/.cache/ganvas`."""
+    chosen = os.environ.get("GANVAS_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "ganvas"
+
+
 def write(path: Path, data: bytes) -> None:
     """Write `data` to `path` under a temporary name beside it, flush it to the disk, then rename it into place.
 

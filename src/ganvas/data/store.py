@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,15 +12,10 @@ import numpy as np
 import torch
 
 from ..errors import RequestError, WorkError
+from ..files import cache_directory
 from .dataset import FORMAT, Dataset, Modes, Origin
 
 LARGE = 256 * 2**20  # bytes; above it items are mapped into memory, not read
-
-
-def cache_directory() -> Path:
-    """`GANVAS_CACHE`, or `~/.cache/ganvas`."""
-    chosen = os.environ.get("GANVAS_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "ganvas"
 
 
 def is_store(path: Path) -> bool:

@@ -12,8 +12,8 @@ import torch
 from .. import metrics
 from ..data import Dataset
 from ..features import lpips
-from ..features.weights import digest
 from ..frozen import Frozen
+from ..frozen.weights import digest
 from .views import Eyes, View
 
 NEIGHBOURS = 5000  # items of each side that nearest neighbours are sought among: the cost grows with their square

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..data import Dataset
 from ..errors import RequestError, unknown
-from ..frozen import load_classifier
-from . import clip, dino, fitted, inception, lpips, weights
+from ..frozen import load_classifier, weights
+from . import clip, dino, fitted, inception, lpips
 from .extractor import Extractor, embed, embed_batches
 
 # The networks of the literature: name -> the extractor on a device ("cpu", "cuda", "mps").

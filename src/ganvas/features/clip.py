@@ -6,13 +6,14 @@ import re
 
 import torch
 
+from ..frozen.foreign import Tensors
+from ..frozen.published import Options
+from ..frozen.towers import open_tower
+from ..nets.tower import ImageTower
 from .extractor import Extractor
-from .foreign import Tensors
-from .published import Options
-from .tower import ImageTower, open_tower, tower_extractor
+from .tower import tower_extractor
 
 NAME = "clip"
-COLOURS = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # mean and deviation
 
 
 def convert(tensors: Tensors) -> tuple[Options, Tensors]:
@@ -59,9 +60,9 @@ def load(device: str = "cpu") -> ImageTower:
 
     Raises RequestError where its weights are not on this machine.
     """
-    return open_tower(NAME, *COLOURS, device)[0]
+    return open_tower(NAME, device)[0]
 
 
 def extractor(device: str = "cpu") -> Extractor:
     """Images -> embeddings, not normalised (512 with ViT-B)."""
-    return tower_extractor(NAME, *COLOURS, device)
+    return tower_extractor(NAME, device)

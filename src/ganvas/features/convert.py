@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..data.store import cache_directory
 from ..errors import RequestError, WorkError, unknown
+from ..files import cache_directory
+from ..frozen.foreign import Tensors, read
+from ..frozen.published import Options, write
 from . import clip, dino, inception, lpips
-from .foreign import Tensors, read
-from .published import Options, write
 
 CONVERTERS: dict[str, Callable[[Tensors], tuple[Options, Tensors]]] = {
     "inception": inception.convert,

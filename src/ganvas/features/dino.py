@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..frozen.foreign import Tensors
+from ..frozen.published import Options
 from .extractor import Extractor
-from .foreign import Tensors
-from .published import Options
 from .tower import tower_extractor
 
 NAME = "dino"
-COLOURS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's mean and deviation
 SIZE = 224
 
 
@@ -84,4 +83,4 @@ def resampled(position: Tensor, side: int) -> Tensor:
 
 def extractor(device: str = "cpu") -> Extractor:
     """Images -> the class token after the last norm (384 with ViT-S)."""
-    return tower_extractor(NAME, *COLOURS, device)
+    return tower_extractor(NAME, device)

@@ -8,9 +8,9 @@ from torch import Tensor
 from ..data import Dataset
 from ..data.arrays import LUMA
 from ..frozen import Classifier
+from ..frozen.weights import digest
+from ..nets.resize import resize
 from .extractor import Extractor
-from .resize import resize
-from .weights import digest
 
 PIXELS = 16  # the longest side of what "pixels" compares
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..frozen.foreign import Tensors
+from ..frozen.published import Options, open_network
 from ..nets.inception import CLASSES, FEATURES, SIZE, Inception
+from ..nets.resize import resize
 from .extractor import Extractor
-from .foreign import Tensors
-from .published import Options, open_network
-from .resize import resize
 
 NAME = "inception"
 RESIZE = (

@@ -7,10 +7,10 @@ import re
 from torch import nn
 
 from ..errors import RequestError
+from ..frozen.foreign import Tensors
+from ..frozen.published import Options, open_network
 from ..nets.lpips import Lpips
 from .extractor import Extractor
-from .foreign import Tensors
-from .published import Options, open_network
 
 FILES = {"vgg": "lpips", "alex": "lpips-alex"}  # network -> the name of its weights
 RESIZE = "RGB of the images' own size, but enlarged by a whole factor where a side is under 32 pixels"

@@ -7,7 +7,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from ganvas.errors import RequestError
-from ganvas.features.resize import resize, square, weights
+from ganvas.nets.resize import resize, square, weights
 
 SIZES = [(7, 20), (32, 299), (32, 224), (50, 16), (33, 32)]
 

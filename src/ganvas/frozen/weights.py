@@ -1,4 +1,4 @@
-"""Where the weights of feature networks are found, and how they are told apart.
+"""Where the weights of published networks are found, and how they are told apart.
 
 A file is looked for in every folder of `GANVAS_WEIGHTS` (a list separated as PATH is), in the cache's `weights`
 (`GANVAS_CACHE`, or ~/.cache/ganvas), and among those that come with ganvas.
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.store import cache_directory
 from ..errors import RequestError
+from ..files import cache_directory
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 

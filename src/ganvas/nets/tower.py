@@ -1,0 +1,60 @@
+"""A network of images together with the preparation of images that it was trained with."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from .resize import square
+
+Colour = tuple[float, float, float]
+Colours = tuple[Colour, Colour]  # mean and deviation of the training images' channels, in [0, 1]
+
+CLIP: Colours = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+IMAGENET: Colours = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Seeing(Protocol):
+    """Prepared images (N, 3, size, size) -> embeddings (N, dim)."""
+
+    size: int
+    dim: int
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+class ImageTower(nn.Module):
+    """Images (N, C, H, W) in [-1, 1], C 1 or 3, of any size -> embeddings (N, dim), of any length. Differentiable.
+
+    `network` is a module that is `Seeing`, and mean and deviation are those of its training images.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, network: nn.Module, mean: Colour, deviation: Colour) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
+
+    @property
+    def seeing(self) -> Seeing:
+        """The network as its type says what it is."""
+        return self.network  # pyright: ignore[reportReturnType] - nn.Module's attributes are Any
+
+    @property
+    def dim(self) -> int:
+        """Of the embeddings."""
+        return self.seeing.dim
+
+    @property
+    def size(self) -> int:
+        """Pixels of a side of the images that the network sees."""
+        return self.seeing.size
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = square(x.expand(-1, 3, -1, -1) / 2 + 0.5, self.size, "bicubic").clamp(0, 1)
+        return self.network((x - self.mean) / self.deviation)
