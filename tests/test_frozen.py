@@ -106,6 +106,7 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
         "ganvas.frozen",
         "ganvas.latent",
         "ganvas.nets",
+        "ganvas.tokens",
         "ganvas.types",
     }
     assert not {"torch.utils.tensorboard", "matplotlib", "rich"} & set(loaded)

@@ -20,7 +20,7 @@ from .errors import RequestError, WorkError
 if TYPE_CHECKING:
     from .data import open_data
     from .evaluation import Evaluation, evaluate
-    from .frozen import Classifier, Frozen, load
+    from .frozen import Classifier, Clip, Frozen, load
     from .run import Run
     from .run.budget import Progress
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Classifier",
+    "Clip",
     "Evaluation",
     "Frozen",
     "RequestError",
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    **{"Classifier": "frozen", "Evaluation": "evaluation", "Frozen": "frozen", "Run": "run"},
+    **{"Classifier": "frozen", "Clip": "frozen", "Evaluation": "evaluation", "Frozen": "frozen", "Run": "run"},
     **{"evaluate": "evaluation", "load": "frozen", "open_data": "data"},
 }
 

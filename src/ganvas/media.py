@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,8 @@ READABLE = 48  # pixels: smaller images are enlarged to about this, by whole fac
 PAPER = (255, 255, 255)
 INK = (90, 90, 90)
 CAPTION, GAP = 24, 16  # pixels above, and between, two grids side by side
+FOUND, FRAME = 96, 4  # pixels: the largest side of what a query found, and of the frame around what is right
+RIGHT = (46, 160, 67)
 NUMBERED = 20  # classes: the cells of a larger confusion matrix have no room for numbers
 
 
@@ -124,6 +127,29 @@ def confusion(counts: Tensor, class_names: Sequence[str], title: str = "") -> Im
     for edge in axes.spines.values():
         edge.set_color("#c9ced6")
     return rendered(figure)
+
+
+def ranked(queries: Sequence[str], found: Tensor, right: Tensor) -> Image.Image:
+    """A row a query: its words, then the images that it found, the best first, those that are right framed.
+
+    found: (Q, K, C, H, W) in [-1, 1]. right: (Q, K) bool.
+    """
+    rows, columns = found.shape[:2]
+    pixels = to_uint8(found.flatten(0, 1).expand(-1, 3, -1, -1))
+    side = max(2 * FOUND // 3, min(FOUND, pixels.shape[1]))
+    cell, words = side + 2 * FRAME, 3 * FOUND
+    sheet = Image.new("RGB", (words + columns * cell, rows * cell), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    for q, query in enumerate(queries):
+        text = "\n".join(wrap(query, words // 6)[: cell // 15])
+        draw.multiline_text((4, (q + 0.5) * cell), text, INK, font, anchor="lm")
+        for k in range(columns):
+            x, y = words + k * cell, q * cell
+            if right[q, k]:
+                draw.rectangle((x, y, x + cell - 1, y + cell - 1), outline=RIGHT, width=FRAME - 1)
+            image = Image.fromarray(pixels[q * columns + k]).resize((side, side), Image.Resampling.BICUBIC)
+            sheet.paste(image, (x + FRAME, y + FRAME))
+    return sheet
 
 
 def rendered(figure: Figure) -> Image.Image:

@@ -14,7 +14,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import cross_entropy, softplus
 
 from .errors import RequestError, unknown
 from .types import Adversarial, Critic, Penalty, Stats
@@ -244,3 +244,21 @@ def accuracy(real: Tensor, fake: Tensor) -> Stats:
         "critic/accuracy_real": (real > 0).float().mean(),
         "critic/accuracy_fake": (fake < 0).float().mean(),
     }
+
+
+# -- pairs -------------------------------------------------------------------------------------------------------------
+
+
+def contrastive(image: Tensor, text: Tensor, scale: Tensor, meaning: Tensor | None = None) -> Tensor:
+    """(CE(s I Tᵀ) + CE(s T Iᵀ)) / 2, each image to find its text and each text its image, (N,), Radford et al. 2021.
+
+    I and T are unit vectors (N, D), the n-th of each a pair; s is the inverse temperature. Of what shares its `meaning`
+    (N,), a number for each, neither is the other's negative: it is left out of the other's choice.
+    """
+    logits = scale.float() * image.float() @ text.float().T  # (N, N): images down, texts across
+    n = len(logits)
+    if meaning is not None:
+        twins = (meaning[:, None] == meaning) & ~torch.eye(n, dtype=torch.bool, device=meaning.device)
+        logits = logits.masked_fill(twins, -math.inf)
+    target = torch.arange(n, device=logits.device)
+    return (cross_entropy(logits, target, reduction="none") + cross_entropy(logits.T, target, reduction="none")) / 2

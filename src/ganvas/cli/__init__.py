@@ -221,6 +221,37 @@ def evaluate(
 
 
 @app.command
+def classify(
+    images: Annotated[list[Path], Parameter(help="Pictures.")],
+    /,
+    *,
+    labels: Annotated[str, Parameter(help="What they may show, separated by commas: cat,dog,a red car.")],
+    clip: Annotated[Path | None, Parameter(help="Run or file; by default the best CLIP on this machine.")] = None,
+    template: Annotated[str, Parameter(help="The sentence that each label is put into.")] = "a photo of a {label}",
+) -> None:
+    """Tell which label suits a picture, without having been trained on the labels."""
+    from .finding import classify_images
+
+    classify_images(images, labels, template, clip)
+
+
+@app.command
+def search(
+    words: Annotated[str, Parameter(help="What to look for, in a few words.")],
+    folder: Annotated[Path, Parameter(help="Pictures, in it and in its sub-folders.")],
+    /,
+    *,
+    clip: Annotated[Path | None, Parameter(help="Run or file; by default the best CLIP on this machine.")] = None,
+    top: Annotated[int, Parameter(help="How many of them to show.")] = 12,
+    out: Annotated[Path | None, Parameter(help="Also draw what was found, such as sheet.png.")] = None,
+) -> None:
+    """Find the pictures of a folder that suit some words best."""
+    from .finding import search_folder
+
+    search_folder(words, folder, clip, top, out)
+
+
+@app.command
 def doctor() -> None:
     """What this machine can do, what is missing, and the plan that training would choose."""
     from ..plan import Plan, facts
@@ -262,6 +293,9 @@ def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
     print(f"  the report:     {run.path / 'report.html'}")
     if (run.path / frozen.NAME).exists():
         print(f"  more samples:   ganvas sample {where} --seeds 0-63 --out grid.png")
+    if (run.path / "clip.safetensors").exists():
+        print(f'  what it shows:  ganvas classify picture.png --labels "a,b,c" --clip {where}')
+        print(f'  to find some:   ganvas search "words" FOLDER --clip {where} --out sheet.png')
     if run.best is not None:
         print(f"  the best step:  ganvas sample {shlex.quote(str(run.best))} --seeds 0-63 --out best.png")
     print(f"  train longer:   ganvas resume {where} --steps {2 * run.step}")

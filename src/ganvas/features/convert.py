@@ -15,7 +15,7 @@ from ..errors import RequestError, WorkError, unknown
 from ..files import cache_directory
 from ..frozen.foreign import Tensors, read
 from ..frozen.published import Options, write
-from . import clip, dino, inception, lpips
+from . import clip, dino, inception, lpips, minilm
 
 CONVERTERS: dict[str, Callable[[Tensors], tuple[Options, Tensors]]] = {
     "inception": inception.convert,
@@ -23,6 +23,7 @@ CONVERTERS: dict[str, Callable[[Tensors], tuple[Options, Tensors]]] = {
     "lpips-alex": lambda tensors: lpips.convert(tensors, "alex"),
     "clip": clip.convert,
     "dino": dino.convert,
+    "minilm": minilm.convert,
 }
 
 

@@ -13,11 +13,13 @@ from typing import TypeVar
 from torch import Tensor
 
 from ..errors import RequestError
-from . import autoencoder, classifier, generator
+from . import autoencoder, classifier, clip, generator
 from .autoencoder import Autoencoder, take_autoencoder
 from .classifier import Classifier, take_classifier
+from .clip import Clip, Reader, take_clip
 from .file import VERSION, Header, read, write
 from .generator import Frozen, take
+from .towers import Sentences
 
 __all__ = [
     "KINDS",
@@ -25,20 +27,25 @@ __all__ = [
     "NAMES",
     "Autoencoder",
     "Classifier",
+    "Clip",
     "Frozen",
     "Network",
+    "Reader",
+    "Sentences",
     "load",
     "load_autoencoder",
     "load_classifier",
+    "load_clip",
     "load_generator",
     "take",
     "take_autoencoder",
     "take_classifier",
+    "take_clip",
     "write",
 ]
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
-Network = Frozen | Classifier | Autoencoder
+Network = Frozen | Classifier | Autoencoder | Clip
 Kind = TypeVar("Kind", bound=Network)
 
 # The kind of a network -> what opens it. A run directory holds it under its name of NAMES.
@@ -46,6 +53,7 @@ KINDS: dict[str, Callable[[Header, dict[str, Tensor], str], Network]] = {
     "generator": generator.thaw,
     "classifier": classifier.thaw,
     "autoencoder": autoencoder.thaw,
+    "clip": clip.thaw,
 }
 NAMES = tuple(f"{kind}.safetensors" for kind in KINDS)
 NAME = NAMES[0]  # a generator's
@@ -53,18 +61,24 @@ DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
     Frozen: ("a generator", "draws"),
     Classifier: ("a classifier", "tells classes apart"),
     Autoencoder: ("an autoencoder", "encodes and decodes"),
+    Clip: ("a pair of image and text towers", "tells how well pictures and words agree"),
 }
 
 
 def load(path: str | Path, device: str = "cpu") -> Network:
     """The network of a run directory, or of the file that holds it; of those in a directory the first of NAMES.
 
-    Raises RequestError where there is none, where the file is damaged, or where it is a pickle: reading a pickle runs
-    whatever code it holds, so that none is ever opened.
+    Also OpenAI's CLIP from the files that it is published in: see `frozen.openai`. Raises RequestError where there is
+    none, where the file is damaged, or where it is a pickle: reading a pickle runs whatever code it holds, so that none
+    is ever opened but as weights alone.
     """
     path = Path(path)
     inside = [path / name for name in NAMES]
     file = next((file for file in inside if file.is_file()), inside[0]) if path.is_dir() else path
+    if path.is_dir() and not file.is_file() and (path / "config.json").is_file():
+        return _foreign(path, device)
+    if file.suffix.lower() in (".pt", ".pth", ".bin") and file.is_file():
+        return _foreign(file, device)
     if file.suffix.lower() in PICKLES:
         raise RequestError(
             f"{file} is a pickle, and reading one can run code; give a run directory or a .safetensors file"
@@ -83,6 +97,24 @@ def load(path: str | Path, device: str = "cpu") -> Network:
     return KINDS[kind](header, weights, device)
 
 
+def _foreign(path: Path, device: str) -> Network:
+    """The network of a file that others wrote, read as weights alone."""
+    from . import foreign, openai  # which are seldom needed
+
+    try:
+        loaded = openai.load(path, device)
+    except foreign.Unreadable as error:
+        raise RequestError(
+            f"{path} is a pickle, and reading one can run code; as weights alone it cannot be read ({error}): give a "
+            "run directory or a .safetensors file"
+        ) from error
+    if loaded is None:
+        raise RequestError(
+            f"{path} holds weights of a network that ganvas does not know; of such files it reads CLIP's"
+        )
+    return loaded
+
+
 def load_generator(path: str | Path, device: str = "cpu") -> Frozen:
     """The generator of a run directory or file; a RequestError for what `load` refuses, and for other networks."""
     return _load_kind(path, device, Frozen)
@@ -97,6 +129,12 @@ def load_autoencoder(path: str | Path, device: str = "cpu") -> Autoencoder:
     """The autoencoder of a run directory or file; a RequestError for what `load` refuses, and for other networks."""
     inside = Path(path) / "autoencoder.safetensors"
     return _load_kind(inside if inside.is_file() else path, device, Autoencoder)
+
+
+def load_clip(path: str | Path, device: str = "cpu") -> Clip:
+    """The image and text towers of a run directory or file; a RequestError for what `load` refuses, and for others."""
+    inside = Path(path) / "clip.safetensors"
+    return _load_kind(inside if inside.is_file() else path, device, Clip)
 
 
 def _load_kind(path: str | Path, device: str, wanted: type[Kind]) -> Kind:

@@ -17,13 +17,19 @@ from .. import unpickle
 from ..errors import RequestError, unknown
 
 Tensors = dict[str, Tensor]
+VOCABULARY = "vocab.txt"  # under this name come the bytes of a list of words
+
+
+class Unreadable(RequestError):
+    """The content of a file is not what its name promises, or nothing that can be read without running code."""
 
 
 def read(path: Path) -> Tensors:
     """The floating-point tensors of a file, float32, in the order in which it holds them.
 
     A state dict of PyTorch or an archive of TorchScript (.pt, .pth, .bin), .safetensors, the initialisers of an .onnx,
-    or a pickle of flax's arrays (.ckpt). Raises RequestError where it is none of these or cannot be read.
+    or a pickle of flax's arrays (.ckpt); of a list of words (.txt) its bytes, as VOCABULARY. Raises RequestError where
+    it is none of these or cannot be read.
     """
     if path.suffix.lower() not in READERS:
         raise unknown("kind of weights file", path.suffix, READERS)
@@ -32,8 +38,8 @@ def read(path: Path) -> Tensors:
     except RequestError:
         raise
     except Exception as error:  # damaged files raise whatever their readers stumble over
-        raise RequestError(f"{path} cannot be read as weights: {error}") from error
-    return {name: tensor.float() for name, tensor in found.items() if tensor.is_floating_point()}
+        raise Unreadable(f"{path} cannot be read as weights: {error}") from error
+    return {name: tensor.float() for name, tensor in found.items() if tensor.is_floating_point() or name == VOCABULARY}
 
 
 def _torch(path: Path) -> Tensors:
@@ -91,4 +97,5 @@ READERS: dict[str, Callable[[Path], Tensors]] = {
     ".safetensors": lambda path: load_file(path),
     ".onnx": _onnx,
     ".ckpt": _flax,
+    ".txt": lambda path: {VOCABULARY: torch.tensor(list(path.read_bytes()))},
 }

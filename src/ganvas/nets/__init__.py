@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import RequestError
 from .blocks import Autoencoder, Generator
+from .clip import Clip
 from .cnn import CNN
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
@@ -21,13 +22,16 @@ GENERATORS: dict[str, type[Generator]] = {
 }
 CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
 AUTOENCODERS: dict[str, type[Autoencoder]] = {}
+CLIPS: dict[str, type[Clip]] = {"clip": Clip}
 
 __all__ = [
     "AUTOENCODERS",
     "CLASSIFIERS",
+    "CLIPS",
     "CNN",
     "GENERATORS",
     "Autoencoder",
+    "Clip",
     "DCGANCritic",
     "DCGANGenerator",
     "Generator",

@@ -22,20 +22,21 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "quick-gelu"
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017). (N, T, width) -> the same"""
+    """Multi-head self-attention (Vaswani et al. 2017), `causal`: to no later token. (N, T, width) -> the same"""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, causal: bool = False) -> None:
         super().__init__()
         if width % heads:
             raise RequestError(f"a transformer of width {width} cannot have {heads} heads; give a divisor of the width")
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`mask` (N, 1, 1, T), where there is one, is true where there is something to look at."""
         n, t, width = x.shape
         q, k, v = self.qkv(x).reshape(n, t, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v)  # (N, heads, T, width / heads)
+        y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal)  # (N, heads, T, width / heads)
         return self.out(y.transpose(1, 2).reshape(n, t, width))
 
 
@@ -54,10 +55,17 @@ class Block(nn.Module):
     """x + attention(norm x), then x + mlp(norm x). (N, T, width) -> the same"""
 
     def __init__(
-        self, width: int, heads: int, mlp: int, activation: Callable[[], nn.Module], epsilon: float, layer_scale: bool
+        self,
+        width: int,
+        heads: int,
+        mlp: int,
+        activation: Callable[[], nn.Module],
+        epsilon: float,
+        layer_scale: bool = False,
+        causal: bool = False,
     ) -> None:
         super().__init__()
-        self.attention = nn.Sequential(nn.LayerNorm(width, epsilon), Attention(width, heads))
+        self.attention = nn.Sequential(nn.LayerNorm(width, epsilon), Attention(width, heads, causal))
         self.mlp = nn.Sequential(
             nn.LayerNorm(width, epsilon), nn.Linear(width, mlp), activation(), nn.Linear(mlp, width)
         )

@@ -10,7 +10,7 @@ from ..data import Dataset
 from ..errors import unknown
 from ..plan import Plan
 from ..types import Images, System
-from . import cnn, gan, presets
+from . import clip, cnn, gan, presets
 from .base import Training, describe, override
 
 RECIPES: dict[str, Callable[[], Training]] = {
@@ -24,12 +24,19 @@ RECIPES: dict[str, Callable[[], Training]] = {
     "dcgan": presets.dcgan,
     "r3gan": presets.r3gan,
     "cnn": cnn.cnn,
+    "clip": clip.clip,
+    "lit": clip.lit,
 }
 
-BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {gan.GAN: gan.build, cnn.CNN: cnn.build}
+BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
+    gan.GAN: gan.build,
+    cnn.CNN: cnn.build,
+    clip.Clip: clip.build,
+}
 RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] = {
     gan.GAN: gan.resolve,
     cnn.CNN: cnn.resolve,
+    clip.Clip: clip.resolve,
 }
 
 __all__ = ["RECIPES", "Training", "build", "describe", "from_json", "override", "recipe", "resolve", "to_json"]

@@ -42,6 +42,17 @@ GROUPS = (
         bounds=(0.0, 1.0),
     ),
     Group(
+        "Found among the held-out",
+        ".*_R@[0-9]+",
+        "R@k: share of held-out captions that find their own image among the first k (image), and of images their "
+        "caption (text).",
+        bounds=(0.0, 1.0),
+    ),
+    Group(
+        "Found within the batch", "clip/accuracy", "Share of images that suit their own caption best.", bounds=(0, 1)
+    ),
+    Group("The inverse temperature", "clip/scale", "What cosines are multiplied by; it is kept at 100 at most."),
+    Group(
         "Gradient norms",
         ".*/grad_norm",
         "Of all weights of a network together. Falling to nothing: it has stopped learning; rising without end: it "

@@ -1,0 +1,86 @@
+"""What fixed towers make of pictures and texts, computed once and kept on the disk.
+
+A vector is found again by the tower's hash and the content that it was made of, whatever data set, split or order that
+comes in. What is computed is kept piece by piece, so that an interruption loses little.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from .. import files
+
+PIECE = 128  # contents a file
+BATCH = 16  # images at a time
+KEY = 16  # bytes of what a content is known by
+
+logger = logging.getLogger(__name__)
+
+
+class Cache:
+    """The vectors of one tower: those that are on the disk, and those that are added."""
+
+    def __init__(self, digest: str) -> None:
+        """`digest` is the hash of the tower's weights."""
+        self.folder = files.cache_directory() / "features" / digest
+        self.known: dict[bytes, Tensor] = {}
+        for file in sorted(self.folder.glob("*.safetensors")):
+            try:
+                content = load_file(file)
+                keys = (key.tobytes() for key in content["keys"].numpy())
+                self.known |= zip(keys, content["vectors"], strict=True)
+            except (SafetensorError, OSError, KeyError) as error:
+                logger.warning("%s is damaged (%s) and is passed over", file, error)
+
+    def vectors(self, keys: Sequence[bytes], compute: Callable[[list[int]], Tensor], what: str = "") -> Tensor:
+        """The vectors (N, D) float32 on the CPU of the contents that the keys are of, at least one.
+
+        `compute` makes those that are not known yet, by number. `what` names it on the bar that a terminal shows.
+        """
+        missing = [i for i, key in enumerate(keys) if key not in self.known]
+        pieces = [missing[i : i + PIECE] for i in range(0, len(missing), PIECE)]
+        console = Console(stderr=True)
+        hidden = not (what and console.is_terminal)
+        if pieces and what:
+            logger.info("%s: %d are known, %d are computed once", what, len(keys) - len(missing), len(missing))
+        for piece in track(pieces, what, console=console, transient=True, disable=hidden):
+            vectors = compute(piece).float().cpu()
+            self.known |= zip((keys[i] for i in piece), vectors, strict=True)
+            self._keep([keys[i] for i in piece], vectors)
+        return torch.stack([self.known[key] for key in keys])
+
+    def _keep(self, keys: list[bytes], vectors: Tensor) -> None:
+        table = torch.frombuffer(bytearray(b"".join(keys)), dtype=torch.uint8).reshape(len(keys), KEY)
+        path = self.folder / f"{keys[0].hex()}.safetensors"
+        try:
+            files.write(path, save({"keys": table, "vectors": vectors.contiguous()}))
+        except OSError as error:
+            logger.warning("%s cannot be written (%s): what was computed is not kept", path, error)
+
+
+def key(content: bytes) -> bytes:
+    """What a content is known by."""
+    return blake2b(content, digest_size=KEY).digest()
+
+
+def looked(cache: Cache, see: Callable[[Tensor], Tensor], pixels: Tensor, device: str, what: str = "") -> Tensor:
+    """What a tower sees in images (N, C, H, W) uint8, at least one: (N, D) on the CPU."""
+    shape = str(tuple(pixels.shape[1:])).encode()
+    keys = [key(shape + np.ascontiguousarray(image).tobytes()) for image in pixels.cpu().numpy()]
+
+    @torch.inference_mode()
+    def look(rows: list[int]) -> Tensor:
+        parts = (pixels[part].to(device).float() / 127.5 - 1 for part in torch.tensor(rows).split(BATCH))
+        return torch.cat([see(x).cpu() for x in parts])
+
+    return cache.vectors(keys, look, what)

@@ -1,0 +1,196 @@
+"""OpenAI's CLIP from the files that it is published in: their own layout, or that of transformers.
+
+Their own is a TorchScript archive (`ViT-B-32.pt`, `RN50.pt`) or its state dict; that of transformers is a folder with
+`config.json` beside `model.safetensors` or `pytorch_model.bin`. Nothing in them is run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import nets, tokens
+from ..errors import RequestError
+from ..nets.tower import CLIP
+from . import foreign, weights
+from .clip import Clip
+
+Spec = dict[str, Any]
+Found = tuple[Spec, dict[str, Tensor]]  # of a tower: what builds it, and its weights
+HEAD = 64  # channels of an attention head in all of OpenAI's towers, where no config says otherwise
+
+# The parts of a transformer's block: ours -> OpenAI's, transformers'
+PARTS = {
+    "attention.0": ("ln_1", "layer_norm1"),
+    "attention.1.out": ("attn.out_proj", "self_attn.out_proj"),
+    "mlp.0": ("ln_2", "layer_norm2"),
+    "mlp.1": ("mlp.c_fc", "mlp.fc1"),
+    "mlp.3": ("mlp.c_proj", "mlp.fc2"),
+}
+
+
+# Files that are looked for where none is named, the best first: OpenAI's own, then what `ganvas train lit` leaves.
+BEST = ("ViT-L-14.pt", "ViT-B-16.pt", "ViT-B-32.pt", "RN50.pt", "lit.safetensors")
+
+
+def best() -> Path:
+    """The best CLIP that lies in a folder of weights, or where OpenAI's package downloads it to.
+
+    Raises RequestError, which says how to get one, where there is none.
+    """
+    folders = [*weights.folders(), Path.home() / ".cache" / "clip"]
+    found = next((folder / name for name in BEST for folder in folders if (folder / name).is_file()), None)
+    if found is None:
+        looked = ", ".join(map(str, folders))
+        raise RequestError(
+            f"there is no CLIP on this machine (looked for {', '.join(BEST)} in {looked}); name one with --clip: a run "
+            "of `ganvas train clip` or `lit`, or OpenAI's ViT-B-32.pt, which docs/clip.md tells where to get"
+        )
+    return found
+
+
+def load(path: Path, device: str = "cpu") -> Clip | None:
+    """The towers of a file, or of a folder of transformers; None where it holds weights of something else.
+
+    Raises RequestError where it cannot be read, or is a CLIP of a kind that there is no network for.
+    """
+    config: dict[str, Any] = {}
+    if path.is_dir():
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        path = next((path / f for f in ("model.safetensors", "pytorch_model.bin") if (path / f).is_file()), path)
+    tensors = foreign.read(path)
+    if "text_model.embeddings.token_embedding.weight" in tensors:
+        towers = partial(of_transformers, tensors, config)
+    elif "token_embedding.weight" in tensors and any(name.startswith("visual.") for name in tensors):
+        towers = partial(of_openai, tensors)
+    else:
+        return None
+    try:
+        network = assembled(*towers(), tensors["logit_scale"])
+    except (KeyError, RuntimeError) as error:
+        raise RequestError(f"{path} is a CLIP whose towers are built otherwise than OpenAI's ({error})") from error
+    reader = tokens.Bpe(network.options["text"]["options"]["context"])
+    if network.options["text"]["options"]["vocabulary"] != reader.size:
+        raise RequestError(f"{path} is a CLIP whose tokeniser is not OpenAI's; give one that has its 49,408 tokens")
+    return Clip(network.eval().requires_grad_(False).to(device), reader, "clip", facts={"file": path.name})
+
+
+def assembled(image: Found, text: Found, logit_scale: Tensor) -> nets.Clip:
+    """The network of two towers that have been read."""
+    (seeing, pictures), (reading, words) = image, text
+    network = nets.Clip(seeing, reading, CLIP)
+    weights = {f"image_tower.network.{name}": tensor for name, tensor in pictures.items()}
+    weights |= {f"text_tower.{name}": tensor for name, tensor in words.items()}
+    network.load_state_dict({**weights, "logit_scale": logit_scale.reshape(())})
+    return network
+
+
+def of_transformers(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> tuple[Found, Found]:
+    """The towers of transformers' CLIPModel."""
+    seeing, reading = config.get("vision_config", {}), config.get("text_config", {})
+    inner = "text_model."
+    text = {
+        "embed.weight": tensors[f"{inner}embeddings.token_embedding.weight"],
+        "position": tensors[f"{inner}embeddings.position_embedding.weight"],
+        "projection.weight": tensors["text_projection.weight"],
+    }
+    for part in ("weight", "bias"):
+        text[f"norm.{part}"] = tensors[f"{inner}final_layer_norm.{part}"]
+    text |= blocks(tensors, f"{inner}encoder.layers.", 1)
+    return vision_of_transformers(tensors, seeing), (text_spec(text, reading), text)
+
+
+def vision_of_transformers(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Found:
+    """The image tower of transformers' CLIPModel: the spec and the weights of a `VisionTransformer`."""
+    inner = "vision_model."
+    found = {
+        "patches.weight": tensors[f"{inner}embeddings.patch_embedding.weight"],
+        "class_token": tensors[f"{inner}embeddings.class_embedding"],
+        "position": tensors[f"{inner}embeddings.position_embedding.weight"],
+        "projection.weight": tensors["visual_projection.weight"],
+    }
+    for part in ("weight", "bias"):
+        found[f"pre_norm.{part}"] = tensors[f"{inner}pre_layrnorm.{part}"]  # spelt so
+        found[f"norm.{part}"] = tensors[f"{inner}post_layernorm.{part}"]
+    found |= blocks(tensors, f"{inner}encoder.layers.", 1)
+    return vision_spec(found, config), found
+
+
+def of_openai(tensors: Mapping[str, Tensor]) -> tuple[Found, Found]:
+    """The towers of OpenAI's own layout, whose projections multiply from the right."""
+    text = {
+        "embed.weight": tensors["token_embedding.weight"],
+        "position": tensors["positional_embedding"],
+        "projection.weight": tensors["text_projection"].T,
+    }
+    for part in ("weight", "bias"):
+        text[f"norm.{part}"] = tensors[f"ln_final.{part}"]
+    text |= blocks(tensors, "transformer.resblocks.", 0)
+    words = text_spec(text, {}), text
+    if "visual.class_embedding" not in tensors:
+        raise RequestError("a CLIP with a residual network for an image tower cannot be read yet; give a ViT")
+    inner = "visual."
+    image = {
+        "patches.weight": tensors[f"{inner}conv1.weight"],
+        "class_token": tensors[f"{inner}class_embedding"],
+        "position": tensors[f"{inner}positional_embedding"],
+        "projection.weight": tensors[f"{inner}proj"].T,
+    }
+    for part in ("weight", "bias"):
+        image[f"pre_norm.{part}"] = tensors[f"{inner}ln_pre.{part}"]
+        image[f"norm.{part}"] = tensors[f"{inner}ln_post.{part}"]
+    image |= blocks(tensors, f"{inner}transformer.resblocks.", 0)
+    return (vision_spec(image, {}), image), words
+
+
+def blocks(tensors: Mapping[str, Tensor], prefix: str, layout: int) -> dict[str, Tensor]:
+    """The blocks of a transformer below `prefix`; layout 0 is OpenAI's, 1 that of transformers."""
+    found: dict[str, Tensor] = {}
+    layers = {match[1] for name in tensors if (match := re.match(rf"{re.escape(prefix)}(\d+)\.", name))}
+    for i in range(len(layers)):
+        for part in ("weight", "bias"):
+            theirs = f"{prefix}{i}."
+            if layout == 0:
+                qkv = tensors[f"{theirs}attn.in_proj_{part}"]
+            else:
+                qkv = torch.cat([tensors[f"{theirs}self_attn.{kind}_proj.{part}"] for kind in "qkv"])
+            found[f"blocks.{i}.attention.1.qkv.{part}"] = qkv
+            for ours, names in PARTS.items():
+                found[f"blocks.{i}.{ours}.{part}"] = tensors[f"{theirs}{names[layout]}.{part}"]
+    return found
+
+
+def transformer_options(weights: Mapping[str, Tensor], width: int, config: Mapping[str, Any]) -> Spec:
+    """What both towers' transformers have: from the weights' shapes, and from a config where there is one."""
+    layers = {name.split(".")[1] for name in weights if name.startswith("blocks.")}
+    return {
+        "width": width,
+        "layers": len(layers),
+        "heads": config.get("num_attention_heads", max(1, width // HEAD)),
+        "mlp": len(weights["blocks.0.mlp.1.bias"]),
+        "activation": config.get("hidden_act", "quick_gelu").replace("_", "-"),
+        "epsilon": config.get("layer_norm_eps", 1e-5),
+        "outputs": len(weights["projection.weight"]),
+    }
+
+
+def vision_spec(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> Spec:
+    """What builds the vision transformer of these weights."""
+    width, _, _, patch = weights["patches.weight"].shape
+    side = round((len(weights["position"]) - 1) ** 0.5)
+    options = {"size": side * patch, "patch": patch, "pre_norm": True, **transformer_options(weights, width, config)}
+    return {"net": "vit", "options": options}
+
+
+def text_spec(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> Spec:
+    """What builds the text transformer of these weights."""
+    vocabulary, width = weights["embed.weight"].shape
+    options = {"vocabulary": vocabulary, "context": len(weights["position"])}
+    return {"net": "transformer", "options": options | transformer_options(weights, width, config)}

@@ -1,0 +1,62 @@
+"""BERT (Devlin et al. 2019) as a sentence encoder (Reimers and Gurevych 2019): the mean over a text's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .vit import Attention
+
+
+class PostNormBlock(nn.Module):
+    """norm(x + attention x), then norm(x + mlp x), as in the first transformer. (N, T, width) -> the same"""
+
+    def __init__(self, width: int, heads: int, mlp: int, epsilon: float) -> None:
+        super().__init__()
+        self.attention, self.attention_norm = Attention(width, heads), nn.LayerNorm(width, epsilon)
+        self.mlp = nn.Sequential(nn.Linear(width, mlp), nn.GELU(), nn.Linear(mlp, width))
+        self.mlp_norm = nn.LayerNorm(width, epsilon)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self.attention_norm(x + self.attention(x, mask))
+        return self.mlp_norm(x + self.mlp(x))
+
+
+class Bert(nn.Module):
+    """Tokens (N, T) int64, 0 where there is none -> sentences as unit vectors (N, width).
+
+    vocabulary: the word pieces, in the order of their numbers.
+    context: tokens of the longest sentence, at most.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        context: int = 512,
+        width: int = 384,
+        layers: int = 6,
+        heads: int = 12,
+        mlp: int = 1536,
+        epsilon: float = 1e-12,
+    ) -> None:
+        super().__init__()
+        self.pieces, self.context, self.dim = tuple(vocabulary), context, width
+        self.embed = nn.Embedding(len(self.pieces), width)
+        self.position = nn.Parameter(torch.randn(context, width) * 0.02)
+        self.norm = nn.LayerNorm(width, epsilon)
+        self.blocks = nn.ModuleList(PostNormBlock(width, heads, mlp, epsilon) for _ in range(layers))
+
+    def words(self, tokens: Tensor) -> Tensor:
+        """What the last block makes of each token, (N, T, width)."""
+        x = self.norm(self.embed(tokens) + self.position[: tokens.shape[1]])
+        there = (tokens > 0)[:, None, None]  # (N, 1, 1, T)
+        for block in self.blocks:
+            x = block(x, there)
+        return x
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        there = (tokens > 0).unsqueeze(2)
+        return F.normalize((self.words(tokens) * there).sum(1), dim=1)

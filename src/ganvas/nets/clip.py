@@ -1,0 +1,126 @@
+"""CLIP (Radford et al. 2021): an image tower and a text tower whose embeddings of what belongs together agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import RequestError
+from .cnn import CNN
+from .text import TextTransformer
+from .tower import Colour, ImageTower
+from .vit import VisionTransformer
+
+Spec = dict[str, Any]  # {"net": a name of the tables below, "options": its arguments}
+SIGNED = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)  # the colours that leave images in [-1, 1] as they are
+MAX_SCALE = 100.0  # of the inverse temperature, as in the paper
+
+
+class ConvTower(nn.Module):
+    """The classifier's stages of convolutions, with an embedding for logits. (N, 3, size, size) -> (N, outputs)"""
+
+    def __init__(
+        self,
+        size: int,
+        widths: Sequence[int] = (32, 64, 128),
+        depth: int = 2,
+        hidden: int = 256,
+        dropout: float = 0.0,
+        outputs: int = 128,
+    ) -> None:
+        super().__init__()
+        self.size, self.dim = size, outputs
+        self.cnn = CNN((3, size, size), outputs, tuple(widths), depth, hidden=hidden, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cnn(x)
+
+
+class Projection(nn.Module):
+    """From the features of a fixed tower to the shared space: linear, or with a layer of `hidden` units added to it.
+
+    (N, inputs) of any length -> (N, outputs). Features are taken at unit length and an overall scale of √inputs.
+    """
+
+    def __init__(self, inputs: int, outputs: int, hidden: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dim, self.inputs = outputs, inputs
+        self.linear = nn.Linear(inputs, outputs)
+        self.mlp = nn.Sequential()
+        if hidden:
+            last = nn.Linear(hidden, outputs)
+            nn.init.zeros_(last.bias)
+            nn.init.zeros_(last.weight)  # begins as the linear one, which few pairs suffice for
+            self.mlp = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.normalize(x.float(), dim=1) * self.inputs**0.5
+        return self.linear(x) + self.mlp(x) if len(self.mlp) else self.linear(x)
+
+
+IMAGE: dict[str, type[nn.Module]] = {"conv": ConvTower, "vit": VisionTransformer}
+TEXT: dict[str, type[nn.Module]] = {"transformer": TextTransformer}
+LOCKED: dict[str, type[nn.Module]] = {"projection": Projection}  # behind a fixed tower, of images or of texts
+
+
+class Clip(nn.Module):
+    """Two towers and the temperature at which their embeddings are compared.
+
+    `image` and `text` are the specs of the towers; the image tower takes images in [-1, 1] of any size, and prepares
+    them itself, the text tower takes tokens. Where either is a projection it takes the features of a fixed tower
+    instead, which is not part of this network: locked-image tuning (Zhai et al. 2022). `colours` are the mean and
+    deviation that images are normalised with. `options` rebuild the network.
+
+    Raises RequestError for towers that are not known, or whose embeddings differ in size.
+    """
+
+    def __init__(self, image: Spec, text: Spec, colours: Sequence[Sequence[float]] = SIGNED) -> None:
+        super().__init__()
+        self.options: dict[str, Any] = {"image": image, "text": text, "colours": [list(c) for c in colours]}
+        seeing, reading = tower(image, IMAGE | LOCKED), tower(text, TEXT | LOCKED)
+        self.dim: int = seeing.dim  # pyright: ignore[reportAttributeAccessIssue] - every tower of the tables has it
+        if reading.dim != self.dim:
+            raise RequestError(f"the towers embed in {self.dim} and {reading.dim} dimensions; give both as many")
+        mean, deviation = (_colour(c) for c in colours)
+        self.image_tower = seeing if image["net"] in LOCKED else ImageTower(seeing, mean, deviation)
+        self.text_tower = reading
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    @property
+    def scale(self) -> Tensor:
+        """The inverse temperature, what cosines are multiplied by, ()."""
+        return self.logit_scale.exp()
+
+    def image(self, x: Tensor) -> Tensor:
+        """Images in [-1, 1], or the features of a fixed tower -> unit vectors (N, dim) float32; differentiable."""
+        return F.normalize(self.image_tower(x).float(), dim=1)
+
+    def text(self, x: Tensor) -> Tensor:
+        """Tokens (N, T), or the features of a fixed tower -> unit vectors (N, dim) float32."""
+        return F.normalize(self.text_tower(x).float(), dim=1)
+
+    def logits(self, image: Tensor, text: Tensor) -> Tensor:
+        """How well each image (N, dim) suits each text (M, dim), both of unit length: (N, M)."""
+        return self.scale * image @ text.T
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Keep the scale at most at MAX_SCALE, above which training becomes unstable."""
+        self.logit_scale.clamp_(max=math.log(MAX_SCALE))
+
+
+def tower(spec: Spec, known: dict[str, type[nn.Module]]) -> nn.Module:
+    """The tower of a spec. Raises RequestError for one that this version does not know."""
+    if spec.get("net") not in known:
+        raise RequestError(f"a tower of kind {spec.get('net')!r} is not known to this version; update ganvas")
+    return known[spec["net"]](**spec["options"])
+
+
+def _colour(values: Sequence[float]) -> Colour:
+    red, green, blue = values
+    return red, green, blue

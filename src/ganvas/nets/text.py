@@ -1,0 +1,56 @@
+"""CLIP's text tower: a transformer that reads from left to right, and what it holds at the end of the text."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import unknown
+from .vit import ACTIVATIONS, Block
+
+
+class TextTransformer(nn.Module):
+    """Tokens (N, T) int64, T up to `context` -> embeddings (N, outputs), of any length.
+
+    The end of a text is its largest token, and what follows it is not seen: attention looks back alone, and the
+    embedding is taken at the end (Radford et al. 2021, section 2.4).
+
+    Args:
+        vocabulary: how many tokens there are.
+        context: tokens of the longest text.
+        mlp: hidden units of a block's perceptron; 0 for four times the width.
+        activation: of `vit.ACTIVATIONS`.
+        outputs: of the linear projection at the end, which has no bias.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        context: int = 77,
+        width: int = 512,
+        layers: int = 12,
+        heads: int = 8,
+        mlp: int = 0,
+        activation: str = "quick-gelu",
+        epsilon: float = 1e-5,
+        outputs: int = 512,
+    ) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise unknown("activation", activation, ACTIVATIONS)
+        self.dim = outputs
+        self.embed = nn.Embedding(vocabulary, width)
+        self.position = nn.Parameter(torch.randn(context, width) * 0.01)
+        nn.init.normal_(self.embed.weight, std=0.02)
+        block = ACTIVATIONS[activation]
+        self.blocks = nn.Sequential(
+            *(Block(width, heads, mlp or 4 * width, block, epsilon, causal=True) for _ in range(layers))
+        )
+        self.norm = nn.LayerNorm(width, epsilon)
+        self.projection = nn.Linear(width, outputs, bias=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens) + self.position[: tokens.shape[1]]  # (N, T, width)
+        x = self.blocks(x)
+        end = tokens.argmax(1)
+        return self.projection(self.norm(x[torch.arange(len(x), device=x.device), end]))

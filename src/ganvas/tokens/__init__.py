@@ -1,0 +1,45 @@
+"""Tokenisers: words to the numbers that a text tower reads. None needs more than Python's own library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ..errors import RequestError
+from .bpe import CONTEXT, Bpe
+from .words import Words
+
+Spec = dict[str, Any]
+
+
+class Tokenizer(Protocol):
+    """Texts -> tokens (N, context) int64, the end of each text its largest number, zeros behind it.
+
+    `size` is that of the vocabulary; `spec`, which is JSON-able and names its `kind`, rebuilds the tokeniser.
+    """
+
+    context: int
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def spec(self) -> Spec: ...
+    def __call__(self, texts: Sequence[str]) -> Tensor: ...
+
+
+TOKENIZERS: dict[str, Callable[..., Tokenizer]] = {"bpe": Bpe, "words": Words}
+
+TEMPLATE = 6  # tokens that "a photo of a" and the like add to a label
+
+__all__ = ["CONTEXT", "TEMPLATE", "TOKENIZERS", "Bpe", "Spec", "Tokenizer", "Words", "from_spec"]
+
+
+def from_spec(spec: Spec) -> Tokenizer:
+    """The tokeniser that wrote this spec. Raises RequestError for a kind that this version does not know."""
+    options = dict(spec)
+    kind = options.pop("kind", None)
+    if kind not in TOKENIZERS:
+        raise RequestError(f"a tokeniser of kind {kind!r} is not known to this version; update ganvas")
+    return TOKENIZERS[kind](**options)

@@ -1,0 +1,142 @@
+"""CLIP's byte-pair encoding (Sennrich et al. 2016; Radford et al. 2021), with CLIP's own merges.
+
+A word is taken as bytes, its last one marked as the end of a word; then the pair of neighbours that stands first in the
+list of merges becomes one token, again and again, until no pair of the list is left. Nothing is ever unknown.
+
+`clip-merges.txt.gz` holds the 48,894 merges of OpenAI's CLIP (github.com/openai/CLIP, MIT, see LICENSE-CLIP).
+"""
+
+from __future__ import annotations
+
+import gzip
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from .text import cleaned, padded
+
+MERGES = Path(__file__).with_name("clip-merges.txt.gz")
+END = "</w>"  # marks the last token of a word
+CONTEXT = 77  # of OpenAI's text towers
+CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
+PRINTED = [*range(33, 127), *range(161, 173), *range(174, 256)]  # bytes that stand for themselves in the merges
+
+Pair = tuple[str, str]
+
+
+@lru_cache(maxsize=1)
+def clip_merges() -> tuple[Pair, ...]:
+    """OpenAI's merges, the first to be made first."""
+    pairs = (line.split(" ") for line in gzip.decompress(MERGES.read_bytes()).decode().split("\n"))
+    return tuple((left, right) for left, right in pairs)
+
+
+@lru_cache(maxsize=1)
+def byte_units() -> tuple[str, ...]:
+    """A printable character for each byte, in the order of CLIP's vocabulary: those that need none of their own first.
+
+    `units[i]` is of the i-th byte of PRINTED, then of the others.
+    """
+    others = 256 - len(PRINTED)
+    return (*map(chr, PRINTED), *(chr(256 + i) for i in range(others)))
+
+
+@lru_cache(maxsize=1)
+def unit_of_byte() -> dict[int, str]:
+    """The character of each byte."""
+    order = [*PRINTED, *(b for b in range(256) if b not in set(PRINTED))]
+    return dict(zip(order, byte_units(), strict=True))
+
+
+def kind(character: str) -> str:
+    """'space', 'letter', 'number', or 'other', as CLIP's regular expression tells them apart: by Unicode's category."""
+    if character.isspace():
+        return "space"
+    return {"L": "letter", "N": "number"}.get(unicodedata.category(character)[0], "other")
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The words of a cleaned text: English contractions, runs of letters, single digits, runs of anything else."""
+    kinds = [kind(character) for character in text]
+    i = 0
+    while i < len(text):
+        contraction = next((c for c in CONTRACTIONS if text.startswith(c, i)), "")
+        end = i + (len(contraction) or 1)
+        if not contraction and kinds[i] in ("letter", "other"):
+            while end < len(text) and kinds[end] == kinds[i]:
+                end += 1
+        if kinds[i] != "space":
+            yield text[i:end]
+        i = end
+
+
+class Bpe:
+    """Texts -> tokens (N, context), as OpenAI's: start, the text cut to what fits, end, zeros.
+
+    merges: which of CLIP's merges to keep, by number; None for all 48,894. A vocabulary that is `reduced` to the merges
+        that a collection of captions makes encodes those captions alike, and any other text in smaller pieces.
+    """
+
+    def __init__(self, context: int = CONTEXT, merges: Sequence[int] | None = None) -> None:
+        self.context, self.merges = context, None if merges is None else tuple(merges)
+        all_pairs = clip_merges()
+        pairs = all_pairs if merges is None else [all_pairs[i] for i in merges]
+        self._rank = {pair: i for i, pair in enumerate(pairs)}
+        units = byte_units()
+        tokens = [*units, *(unit + END for unit in units), *("".join(pair) for pair in pairs)]
+        self._number = {token: i for i, token in enumerate(tokens)}
+        self.start, self.end = len(tokens), len(tokens) + 1
+        self._seen: dict[str, list[str]] = {}
+        self._made: set[int] = set()  # the ranks of the merges that were made so far
+
+    @property
+    def size(self) -> int:
+        """Of the vocabulary: 512 bytes, the merges, start and end."""
+        return self.end + 1
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What rebuilds it."""
+        return {"kind": "bpe", "context": self.context, "merges": None if self.merges is None else list(self.merges)}
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text, without start and end."""
+        return [self._number[token] for piece in pieces(cleaned(text)) for token in self._split(piece)]
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        return padded(map(self.encode, texts), self.context, self.start, self.end)
+
+    def reduced(self, texts: Sequence[str], context: int) -> Bpe:
+        """The tokeniser with those merges alone that are made in `texts`."""
+        fresh = Bpe(context, self.merges)
+        for text in texts:
+            fresh.encode(text)
+        kept = sorted(fresh._made)
+        return Bpe(context, kept if self.merges is None else [self.merges[i] for i in kept])
+
+    def _split(self, piece: str) -> list[str]:
+        """The tokens of one word."""
+        if piece not in self._seen:
+            units = [unit_of_byte()[byte] for byte in piece.encode()]
+            self._seen[piece] = self._merged([*units[:-1], units[-1] + END])
+        return self._seen[piece]
+
+    def _merged(self, word: list[str]) -> list[str]:
+        while len(word) > 1:
+            first = min(pairwise(word), key=lambda pair: self._rank.get(pair, len(self._rank)))
+            if first not in self._rank:
+                break
+            self._made.add(self._rank[first])
+            merged: list[str] = []
+            for token in word:
+                if merged and (merged[-1], token) == first:
+                    merged[-1] += token
+                else:
+                    merged.append(token)
+            word = merged
+        return word
