@@ -65,7 +65,7 @@ def clip() -> Clip:
 
     A small convolutional tower and a text transformer, trained from nothing; any captioned data.
     """
-    return Clip(data="shapes", batch=128, steps=2000, sample_every=500, monitor_every=0)
+    return Clip(data="shapes", batch=128, steps=1000, sample_every=250, monitor_every=0)
 
 
 def lit() -> Clip:
