@@ -132,10 +132,10 @@ def test_points_are_measured_by_what_they_should_follow() -> None:
 
 
 def test_quality_writes_its_results_and_does_not_train_twice(tmp_path: Path) -> None:
-    arguments = ["--data", "ring", "--minutes", "0.005", "--recipes", "gan,r3gan", "--out", str(tmp_path)]
+    arguments = ["--data", "ring", "--minutes", "0.005", "--recipes", "gan,points", "--out", str(tmp_path)]
     quality.main(arguments)
     first = json.loads((tmp_path / "quality.json").read_text())
-    assert [row["recipe"] for row in first["rows"]] == ["real data", "gan", "r3gan"]
+    assert [row["recipe"] for row in first["rows"]] == ["real data", "gan", "points"]
     assert first["rows"][0]["modes of 8"] == 8
     assert (tmp_path / "quality.md").read_text().count("\n|") == 5
     with Image.open(tmp_path / "quality.png") as picture:

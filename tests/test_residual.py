@@ -175,5 +175,7 @@ def test_options_rebuild_the_generator() -> None:
 def test_impossible_shapes(network: type[ResidualGenerator] | type[ResidualCritic]) -> None:
     with pytest.raises(RequestError, match="30"):
         network((1, 30, 30))
-    with pytest.raises(RequestError, match="12 channels × expansion 2"):
-        network((1, 8, 8), width=12, max_width=12)
+
+
+def test_groups_divide_any_width() -> None:
+    assert Residual(12, 2, 16, 2).branch[2].groups == 3  # of 8 channels

@@ -13,7 +13,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..errors import RequestError
 from .blocks import Generator, Logits, MinibatchStddev, Pack, log2_steps, output, square
 
 LEAK = 0.2
@@ -34,8 +33,7 @@ class Residual(nn.Module):
     def __init__(self, channels: int, expansion: int, group: int, depth: int) -> None:
         super().__init__()
         wide = channels * expansion
-        if wide % group:
-            raise RequestError(f"{channels} channels × expansion {expansion} do not divide into groups of {group}")
+        group = math.gcd(wide, group)
         gain = LEAKY_GAIN * depth**-0.25  # Fixup: depth^(-1/(2m-2)) for m = 3 convolutions a branch
         back = nn.Conv2d(wide, channels, 1, bias=False)
         nn.init.zeros_(back.weight)
@@ -67,12 +65,12 @@ class ResidualGenerator(Generator):
 
     It starts from a learned basis of the smallest resolution, each channel multiplied by a linear function of z.
     `width` is the channels at the largest resolution, doubled at each halving up to `max_width`; `blocks` is per
-    resolution; `group` is the channels in one group of the 3×3 convolution.
+    resolution; `group` is the channels in one group of the 3×3 convolution, or what of that divides them.
 
     `out` is "tanh" so that images are in [-1, 1], as a `Decoder`'s must be. "linear" is the paper's: nothing keeps such
     images in range, and whoever shows them has to clamp.
 
-    The labels are not used. Raises `RequestError` for a shape or a width that does not fit.
+    The labels are not used. Raises `RequestError` for a shape that does not fit.
     """
 
     def __init__(
@@ -109,7 +107,7 @@ class ResidualCritic(nn.Module):
 
     With packing there are N/pack of them. It ends with one learned template a channel, the counterpart of the
     generator's basis, and a linear layer. Averaging 2×2 pixels is bilinear sampling at half the size. Raises
-    `RequestError` for a shape or a width that does not fit.
+    `RequestError` for a shape that does not fit.
     """
 
     def __init__(

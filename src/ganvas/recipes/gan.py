@@ -27,7 +27,9 @@ from .game import Game
 class GAN(Training):
     """Options of the adversarial recipes."""
 
-    net: Literal["auto", "mlp", "dcgan", "residual"] = opt("auto", "architecture; auto: mlp for points, else dcgan")
+    net: Literal["auto", "mlp", "dcgan", "residual"] = opt(
+        "auto", "architecture; auto: mlp for points, residual under 16 pixels, else dcgan"
+    )
     latent: int = opt(100, "size of the latent z ~ N(0, I)", low=1)
     hidden: tuple[int, ...] = opt(
         (), "mlp: the generator's hidden layers; none: 256,512,1024, for points 128 thrice", 1
@@ -120,9 +122,17 @@ NETS: dict[str, Callable[[GAN, tuple[int, ...], int], tuple[Generator, nn.Module
 }
 
 
-def affordable_width(size: int, device: str) -> int:
+def suitable_net(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> str:
+    """What `net=auto` means: residual under 16 pixels, where DCGAN has a single layer, unless its critic cannot."""
+    if len(shape) == 1:
+        return "mlp"
+    plain = o.critic_norm in ("auto", "none") and not (o.dropout or o.minibatch_discrimination or row.energy)
+    return "residual" if shape[-1] < 16 and plain else "dcgan"
+
+
+def affordable_width(net: str, size: int, device: str) -> int:
     """Channels at the largest resolution of a network that a CPU trains in minutes; twice as many on a GPU."""
-    width = 64 if size < 28 else 32 if size <= 64 else 16
+    width = 64 if size < 28 and net == "dcgan" else 32 if size <= 64 else 16
     return width if device == "cpu" else 2 * width
 
 
@@ -130,7 +140,7 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
     """Puts the choice of the shape and the device where the options say `auto`; refuses pairs that cannot work."""
     row = objectives.objective(o.objective)
     penalty = row.penalty if o.penalty == "auto" else o.penalty
-    net = o.net if o.net != "auto" else ("mlp" if len(shape) == 1 else "dcgan")
+    net = o.net if o.net != "auto" else suitable_net(o, row, shape)
     per_sample = bool(objectives.parse_penalty(penalty)) or row.energy
     hidden = o.hidden or ((128, 128, 128) if len(shape) == 1 else (256, 512, 1024))
     critic_norm = o.critic_norm
@@ -140,7 +150,7 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
         o,
         net=net,
         hidden=hidden,
-        width=o.width or affordable_width(shape[-1], device),
+        width=o.width or affordable_width(net, shape[-1], device),
         critic_hidden=o.critic_hidden or hidden[::-1],
         penalty=penalty,
         critic_norm=critic_norm,

@@ -6,7 +6,7 @@ from .gan import GAN
 
 
 def gan() -> GAN:
-    """The recommended default: a small convolutional pair for images, perceptrons for points, sized to the data.
+    """The recommended default: convolutions for images, perceptrons for points, sized to the data.
 
     Non-saturating loss, R1 at every sixteenth step, the batch's standard deviation shown to the critic, small batches,
     a high rate and a moving average: of what was tried within minutes of CPU time, this was best (docs/results.md).
@@ -21,7 +21,7 @@ def gan() -> GAN:
         batch=32,
         lr=1e-3,
         ema=0.999,
-        steps=4000,
+        steps=2500,
         sample_every=500,
     )
 
@@ -163,6 +163,7 @@ def r3gan() -> GAN:
     """R3GAN (Huang et al. 2024): relativistic pairing, R1 and R2 at every step, residual nets, no norm, EMA."""
     return GAN(
         data="fashion-mnist",
+        net="residual",
         objective="r3gan",
         latent=64,
         width=32,
