@@ -16,8 +16,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
 LAYERS = (
     ("types", "errors", "files", "unpickle"),
     ("objectives", "nets", "data", "augment", "sample", "latent", "metrics", "tokens"),
-    ("loop", "plan", "monitor", "frozen", "features", "media"),
-    ("paint", "evaluation"),
+    ("loop", "plan", "monitor", "frozen", "features", "media", "film"),
+    ("paint", "evaluation", "project", "attributes"),
     ("recipes",),
     ("run", "report"),
     ("compare",),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import wrap
@@ -54,6 +55,21 @@ def grid(x: Tensor, columns: int | None = None) -> Image.Image:
         top, left = margin + i // columns * down, margin + i % columns * across
         sheet[top : top + factor * height, left : left + factor * width] = image
     return Image.fromarray(sheet)
+
+
+def single(x: Tensor) -> Image.Image:
+    """One image (C, H, W) in [-1, 1] at its own size, grey or colour."""
+    pixels = to_uint8(x[None])[0]
+    return Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+
+
+def family(parents: Tensor, children: Tensor) -> Image.Image:
+    """Two grids of images (N, C, H, W) in [-1, 1]: those who bred in a row, and below a gap their children."""
+    above, below = grid(parents, columns=len(parents)), grid(children)
+    sheet = Image.new("RGB", (max(above.width, below.width), above.height + GAP + below.height), PAPER)
+    sheet.paste(above, ((sheet.width - above.width) // 2, 0))
+    sheet.paste(below, ((sheet.width - below.width) // 2, above.height + GAP))
+    return sheet
 
 
 def side_by_side(fake: Tensor, real: Tensor) -> Image.Image:
@@ -182,16 +198,25 @@ def encode_clip(frames: Sequence[Image.Image], fps: float) -> tuple[str, bytes]:
     return "image/webp", buffer.getvalue()
 
 
-def encode_mp4(frames: Sequence[Image.Image], fps: float) -> bytes:
-    """Frames of one size as H.264 in MP4, of an even size, since browsers play 4:2:0 alone.
+def need_ffmpeg() -> None:
+    """Raise RequestError where the extra [video] is missing."""
+    if not find_spec("imageio_ffmpeg"):
+        raise RequestError("an MP4 needs imageio-ffmpeg; pip install 'ganvas[video]', or write a .webp or .gif")
 
-    Raises RequestError where the extra [video] is missing.
+
+def encode_mp4(frames: Iterable[Image.Image], fps: float) -> bytes:
+    """Frames of one size as H.264 in MP4, of an even size, since browsers play 4:2:0 alone; encoded as they come.
+
+    Raises RequestError where the extra [video] is missing, or where there is no frame.
     """
-    try:
-        from imageio_ffmpeg import write_frames  # pyright: ignore[reportMissingImports]
-    except ModuleNotFoundError as error:
-        raise RequestError("an MP4 needs imageio-ffmpeg; pip install 'ganvas[video]'") from error
-    size = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)
+    need_ffmpeg()
+    from imageio_ffmpeg import write_frames  # pyright: ignore[reportMissingImports]
+
+    left = iter(frames)
+    first = next(left, None)
+    if first is None:
+        raise RequestError("a film needs one frame or more; make it longer")
+    size = (first.width // 2 * 2, first.height // 2 * 2)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         writer = write_frames(
@@ -203,9 +228,11 @@ def encode_mp4(frames: Sequence[Image.Image], fps: float) -> bytes:
             output_params=["-movflags", "+faststart"],
         )
         writer.send(None)
-        for frame in frames:
-            writer.send(frame.convert("RGB").crop((0, 0, *size)).tobytes())
-        writer.close()
+        try:
+            for frame in chain([first], left):
+                writer.send(frame.convert("RGB").crop((0, 0, *size)).tobytes())
+        finally:
+            writer.close()
         return path.read_bytes()
 
 

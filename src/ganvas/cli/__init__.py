@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import CycloptsError, Parameter
 
 from ..errors import RequestError, WorkError
+from . import exploring  # noqa: F401 - whose commands register themselves
+from .root import app
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,24 +23,6 @@ if TYPE_CHECKING:
 Steps = Annotated[int | None, Parameter(help="Steps in all; by default the recipe's.")]
 OnCollapse = Literal["warn", "stop", "rollback"]
 Minutes = Annotated[float | None, Parameter(help="Minutes of training in all, instead of steps.")]
-
-
-def installed_version() -> str:
-    """Of the package, read only when it is asked for."""
-    from importlib.metadata import version
-
-    return version("ganvas")
-
-
-app = App(
-    name="ganvas",
-    help="From a handful of pictures to a measured, steerable generative model, on the computer you have.",
-    help_epilogue="Start with `ganvas train`. With --debug, any command that fails shows its traceback.",
-    help_format="plaintext",  # markdown would cost a third of the time that --help takes
-    version=installed_version,
-    suppress_keyboard_interrupt=False,
-    result_action="return_value",  # or it would end the process itself
-)
 
 
 @app.command
@@ -126,27 +110,6 @@ def data(
     from .inspecting import inspect_data
 
     inspect_data(source, out)
-
-
-@app.command
-def sample(
-    run: Annotated[Path, Parameter(help="A run directory, or its generator.safetensors.")],
-    /,
-    *,
-    out: Annotated[str, Parameter(help="grid.png, samples.npz, or a directory for one PNG a seed.")],
-    seeds: Annotated[str, Parameter(help="Such as 0-35,42: a seed always gives the same latent.")] = "0-63",
-    label: Annotated[str | None, Parameter(help="Class, by name or number, where the generator knows classes.")] = None,
-    truncation: Annotated[float, Parameter(help="Below 1: more typical, less varied.")] = 1.0,
-) -> None:
-    """Draw from a trained generator."""
-    from .sampling import parse_seeds, write_samples
-
-    chosen = parse_seeds(seeds)
-
-    from ..frozen import load_generator
-    from ..plan import devices
-
-    write_samples(load_generator(run, devices()[0]), chosen, label, truncation, out)
 
 
 @app.command

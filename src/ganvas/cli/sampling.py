@@ -35,17 +35,39 @@ def write_samples(generator: Frozen, seeds: list[int], label: str | None, trunca
 
     A directory is one that exists, or whose name ends with a separator or has no suffix.
     """
+    kind = kind_of(out, generator)
+    items = generator.sample(seeds, truncation=truncation, label=label)
+    write(items, seeds, generator.labels(seeds, label), kind, out)
+
+
+def write_saved(generator: Frozen, file: Path, label: str | None, truncation: float, out: str) -> None:
+    """Draw the latents of an .npz, which count in place of seeds from 0; `out` as of `write_samples`."""
+    from ..latent import read_latents, truncate
+
+    kind = kind_of(out, generator)
+    z = truncate(read_latents(file, generator.latents([0])), truncation)
+    rows = list(range(len(z)))
+    labels = generator.labels(rows, label)
+    write(generator.decode(z, labels), rows, labels, kind, out)
+
+
+def kind_of(out: str, generator: Frozen) -> str:
+    """What `out` asks for: ".png", ".npz" or "" for a directory; a RequestError for what cannot be."""
     path = Path(out)
     kind = "" if out.endswith(("/", os.sep)) or path.is_dir() else path.suffix.lower()
     if kind not in ("", ".png", ".npz"):
         raise RequestError(f"--out {out}: {path.suffix} is not written; name a .png, an .npz or a directory/")
-    points = len(generator.decoder.shape) == 1
-    if points and kind == "":
+    if len(generator.decoder.shape) == 1 and kind == "":
         raise RequestError(f"--out {out}: points have no picture each; name a .png for a plot of all, or an .npz")
-    items = generator.sample(seeds, truncation=truncation, label=label)
+    return kind
+
+
+def write(items: Tensor, seeds: list[int], labels: Tensor | None, kind: str, out: str) -> None:
+    """Write items as `kind_of` says."""
+    path = Path(out)
     try:
         if kind == ".npz":
-            write_npz(items, seeds, generator.labels(seeds, label), path)
+            write_npz(items, seeds, labels, path)
         elif kind == ".png":
             write_grid(items, path)
         else:
@@ -79,11 +101,7 @@ def write_grid(items: Tensor, out: Path) -> None:
 
 def write_pictures(items: Tensor, seeds: list[int], out: Path) -> None:
     """One PNG a seed, at its own size, in a directory."""
-    from PIL import Image
-
     from .. import media
 
-    for seed, pixels in zip(seeds, media.to_uint8(items), strict=True):
-        media.save_png(
-            Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels), out / f"seed{seed:04d}.png"
-        )
+    for seed, item in zip(seeds, items, strict=True):
+        media.save_png(media.single(item), out / f"seed{seed:04d}.png")

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .. import latent, nets
 from ..errors import RequestError, unknown
 from ..types import Decoder
 from .file import Header, write
+
+COARSE = 8  # pixels of a side of what tells typical items from others
 
 DECODERS: dict[str, type[nets.Generator]] = nets.GENERATORS
 
@@ -25,7 +28,6 @@ class Frozen:
     recipe: str
     class_names: tuple[str, ...] = ()
 
-    @torch.inference_mode()
     def sample(
         self,
         seeds: Iterable[int] = range(64),
@@ -40,14 +42,41 @@ class Frozen:
         by name or number, for generators that were trained with labels (see `labels`).
         """
         seeds = list(seeds)
-        z = latent.truncate(latent.from_seeds(self.decoder, seeds), truncation)
+        return self.decode(self.latents(seeds, truncation, label), self.labels(seeds, label), batch)
+
+    def latents(
+        self, seeds: Iterable[int], truncation: float = 1.0, label: int | str | None = None, batch: int = 64
+    ) -> Tensor:
+        """One latent a seed, (N, ...) on the CPU.
+
+        `truncation` moves vectors toward their mean (`latent.truncate`). Grids and noise, which a decoder knows only at
+        their full length, are drawn several times a seed and the most typical is kept (`latent.reject`).
+        """
+        seeds = list(seeds)
+        z = latent.from_seeds(self.decoder, seeds)
+        if truncation == 1 or z.ndim == 2:
+            return latent.truncate(z, truncation)
         labels = self.labels(seeds, label)
-        device = next(self.decoder.parameters()).device
+
+        def seen(z: Tensor) -> Tensor:
+            y = None if labels is None else labels.repeat_interleave(len(z) // len(seeds))
+            return functional.adaptive_avg_pool2d(self.decode(z, y, batch), COARSE).flatten(1)
+
+        return latent.reject(self.decoder, seeds, truncation, seen)
+
+    @torch.inference_mode()
+    def decode(self, z: Tensor, labels: Tensor | None = None, batch: int = 64) -> Tensor:
+        """The items of latents (N, ...), on the CPU, as `sample` gives them; `labels` (N,) int64, see `labels`."""
         items = []
-        for part in torch.arange(len(seeds)).split(batch):
-            y = None if labels is None else labels[part].to(device)
-            items.append(self.decoder(z[part].to(device), y).float().cpu())
+        for part in torch.arange(len(z)).split(batch):
+            y = None if labels is None else labels[part].to(self.device)
+            items.append(self.decoder(z[part].to(self.device), y).float().cpu())
         return torch.cat(items)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.decoder.parameters()).device
 
     def write(self, path: Path) -> None:
         """Write the file atomically. Raises OSError where that fails; an older file then survives."""

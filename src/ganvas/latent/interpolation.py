@@ -1,0 +1,59 @@
+"""The way from one latent to another, and how fast it is gone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+ALIGNED = 1e-4  # the sine of the angle below which an arc is a straight line, or has no one plane
+
+
+def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
+    """The straight line a(1 - t) + bt. a, b: (N, ...); t: a number, or (N,)."""
+    t = _shares(a, t)
+    return a * (1 - t) + b * t
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
+    """The arc [sin((1-t)ω) a + sin(tω) b] / sin ω, ω the angle between a and b (Shoemake 1985). Shapes as `lerp`.
+
+    Gaussian latents of d numbers all lie about √d from 0: an arc stays among them, while the middle of a straight line
+    is as short as a latent that is never drawn. Lengths that differ pass into one another. Latents that point the same
+    way, or opposite ways, are joined by a straight line. The angle is that of all numbers of a latent, whatever its
+    shape.
+    """
+    t = _shares(a, t)
+    u, v = a.flatten(1), b.flatten(1)
+    cosine = (u * v).sum(1) / (u.norm(dim=1) * v.norm(dim=1)).clamp(min=1e-12)
+    omega = torch.arccos(cosine.clamp(-1, 1)).reshape(-1, *[1] * (a.ndim - 1))
+    sine = torch.sin(omega)
+    arc = (torch.sin((1 - t) * omega) * a + torch.sin(t * omega) * b) / sine.clamp(min=ALIGNED)
+    return torch.where(sine < ALIGNED, lerp(a, b, t), arc)
+
+
+def _shares(a: Tensor, t: Tensor | float) -> Tensor:
+    """t as (N, 1, ...), or (1, ...), of as many dimensions as a."""
+    t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
+    return t if t.ndim == a.ndim else t.reshape(-1, *[1] * (a.ndim - 1))
+
+
+def linear(t: float) -> float:
+    """At one speed."""
+    return t
+
+
+def smooth(t: float) -> float:
+    """3t² - 2t³: it leaves and arrives at rest."""
+    return t * t * (3 - 2 * t)
+
+
+def sin6(t: float) -> float:
+    """sin(1.5 t)⁶: it lingers at the start, hurries, and slows down; at t = 1 it is 0.985."""
+    return math.sin(1.5 * t) ** 6
+
+
+EASINGS: dict[str, Callable[[float], float]] = {"linear": linear, "smooth": smooth, "sin6": sin6}  # [0, 1] -> [0, 1]
+INTERPOLATIONS: dict[str, Callable[[Tensor, Tensor, Tensor | float], Tensor]] = {"slerp": slerp, "lerp": lerp}
