@@ -74,10 +74,10 @@ def test_each_leg_begins_at_its_keyframe(easing: str) -> None:
 
 
 def test_a_loop_comes_home_with_a_step_like_the_others() -> None:
-    way = latent.path(torch.randn(5, 8), 2.0, 25)
+    way = latent.path(torch.randn(5, 8, generator=torch.Generator().manual_seed(0)), 2.0, 25)
     steps = (torch.cat([way[1:], way[:1]]) - way).norm(dim=1)
     assert steps[-1] <= steps.max() + 1e-5
-    assert steps.max() < 0.2
+    assert steps.max() < 0.1 * way.norm(dim=1).max()
 
 
 def test_an_open_walk_ends_at_its_last_keyframe() -> None:
