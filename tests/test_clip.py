@@ -124,6 +124,11 @@ def test_a_projection_begins_linear_and_ignores_length() -> None:
     x = torch.randn(4, 5)
     torch.testing.assert_close(head(x), head(3 * x))
     torch.testing.assert_close(head(x), head.linear(F.normalize(x, dim=1) * 5**0.5))
+    same = Projection(5, 5)
+    torch.testing.assert_close(same(x), F.normalize(x, dim=1) * 5**0.5)
+    same.centre(x)
+    around = F.normalize(x, dim=1) - F.normalize(x, dim=1).mean(0)
+    torch.testing.assert_close(same(x), F.normalize(around, dim=1) * 5**0.5)
 
 
 def test_towers_that_do_not_fit_are_refused() -> None:

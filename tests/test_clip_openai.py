@@ -10,10 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import ganvas
 from ganvas.errors import RequestError
 from ganvas.frozen import openai
+from ganvas.nets.resnet import ClipResNet
 from ganvas.nets.tower import CLIP
 
 TEXTS = ["a photo of a cat", "hello world! it's", "x", ""]
@@ -129,6 +131,111 @@ def test_openais_layout(theirs: Any, tmp_path: Path) -> None:
     agree(ganvas.load(tmp_path / "state.pt"), theirs)
     archive(tensors, tmp_path / "ViT-B-32.pt")
     agree(ganvas.load(tmp_path / "ViT-B-32.pt"), theirs)
+
+
+# -- the residual network ----------------------------------------------------------------------------------------------
+
+LAYERS, WIDTH = (2, 1, 1, 1), 8
+
+
+def resnet() -> dict[str, Tensor]:
+    """Random weights in the layout of OpenAI's RN50, in small: images of 64 pixels, 256 channels at the end."""
+    found: dict[str, Tensor] = {}
+
+    def convolution(conv: str, bn: str, inputs: int, outputs: int, kernel: int) -> None:
+        found[f"visual.{conv}.weight"] = torch.randn(outputs, inputs, kernel, kernel) * (inputs * kernel**2) ** -0.5
+        found[f"visual.{bn}.weight"], found[f"visual.{bn}.bias"] = torch.rand(outputs) + 0.5, torch.randn(outputs) / 5
+        found[f"visual.{bn}.running_mean"] = torch.randn(outputs) / 5
+        found[f"visual.{bn}.running_var"] = torch.rand(outputs) + 0.5
+        found[f"visual.{bn}.num_batches_tracked"] = torch.tensor(7)
+
+    torch.manual_seed(0)
+    for i, (inputs, outputs) in enumerate([(3, WIDTH // 2), (WIDTH // 2, WIDTH // 2), (WIDTH // 2, WIDTH)], 1):
+        convolution(f"conv{i}", f"bn{i}", inputs, outputs, 3)
+    inputs = WIDTH
+    for stage, count in enumerate(LAYERS):
+        middle = WIDTH << stage
+        for block in range(count):
+            name = f"layer{stage + 1}.{block}"
+            convolution(f"{name}.conv1", f"{name}.bn1", inputs, middle, 1)
+            convolution(f"{name}.conv2", f"{name}.bn2", middle, middle, 3)
+            convolution(f"{name}.conv3", f"{name}.bn3", middle, 4 * middle, 1)
+            if block == 0:
+                convolution(f"{name}.downsample.0", f"{name}.downsample.1", inputs, 4 * middle, 1)
+            inputs = 4 * middle
+    for kind, outputs in (("q", inputs), ("k", inputs), ("v", inputs), ("c", 24)):
+        found[f"visual.attnpool.{kind}_proj.weight"] = torch.randn(outputs, inputs) * inputs**-0.5
+        found[f"visual.attnpool.{kind}_proj.bias"] = torch.randn(outputs) / 5
+    found["visual.attnpool.positional_embedding"] = torch.randn(5, inputs) / 5
+    return found
+
+
+def published_forward(w: dict[str, Tensor], x: Tensor) -> Tensor:
+    """The residual tower as the paper's code computes it, from its own names: normalised images -> embeddings."""
+
+    def layer(x: Tensor, conv: str, bn: str, stride: int = 1) -> Tensor:
+        kernel = w[f"visual.{conv}.weight"]
+        x = F.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2)
+        norm = [w[f"visual.{bn}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+        return F.batch_norm(x, *norm)
+
+    for i, stride in ((1, 2), (2, 1), (3, 1)):
+        x = layer(x, f"conv{i}", f"bn{i}", stride).relu()
+    x = F.avg_pool2d(x, 2)
+    for stage, count in enumerate(LAYERS, 1):
+        for block in range(count):
+            name, pool = f"layer{stage}.{block}", 2 if stage > 1 and block == 0 else 1
+            y = layer(x, f"{name}.conv1", f"{name}.bn1").relu()
+            y = F.avg_pool2d(layer(y, f"{name}.conv2", f"{name}.bn2").relu(), pool)
+            y = layer(y, f"{name}.conv3", f"{name}.bn3")
+            if block == 0:
+                x = layer(F.avg_pool2d(x, pool), f"{name}.downsample.0", f"{name}.downsample.1")
+            x = (x + y).relu()
+    tokens = x.flatten(2).permute(2, 0, 1)
+    tokens = torch.cat([tokens.mean(0, keepdim=True), tokens]) + w["visual.attnpool.positional_embedding"][:, None]
+    proj = {kind: w[f"visual.attnpool.{kind}_proj.weight"] for kind in "qkvc"}
+    bias = {kind: w[f"visual.attnpool.{kind}_proj.bias"] for kind in "qkvc"}
+    width = tokens.shape[2]
+    pooled, _ = F.multi_head_attention_forward(
+        *(tokens[:1], tokens, tokens, width, width // 64, None, torch.cat([bias[kind] for kind in "qkv"])),
+        *(None, None, False, 0.0, proj["c"], bias["c"]),
+        **{"use_separate_proj_weight": True, "training": False, "need_weights": False},
+        **{"q_proj_weight": proj["q"], "k_proj_weight": proj["k"], "v_proj_weight": proj["v"]},
+    )
+    return pooled[0]
+
+
+def test_openais_residual_network(theirs: Any, tmp_path: Path) -> None:
+    words = {k: v for k, v in as_openai(theirs.state_dict()).items() if not k.startswith("visual.")}
+    tensors = words | resnet()
+    torch.save(tensors, tmp_path / "RN50.pt")
+    clip = ganvas.load(tmp_path / "RN50.pt")
+    assert isinstance(clip, ganvas.Clip)
+    assert clip.size == 64
+    torch.manual_seed(1)
+    x = torch.rand(3, 3, 64, 64) * torch.rand(3, 3, 1, 1) * 2 - 1  # of different colours
+    mean, deviation = torch.tensor(CLIP)[:, :, None, None]
+    expected = published_forward(tensors, (x / 2 + 0.5 - mean) / deviation)
+    assert F.normalize(expected, dim=1).std(0).max() > 0.01  # images differ
+    torch.testing.assert_close(clip.image(x), F.normalize(expected, dim=1), atol=1e-5, rtol=0)
+    with torch.no_grad():
+        out = theirs.get_text_features(input_ids=clip.reader(TEXTS))
+    embeds = getattr(out, "pooler_output", out)
+    torch.testing.assert_close(clip.text(TEXTS), F.normalize(embeds, dim=1), atol=1e-5, rtol=0)
+    clip.write(tmp_path / "clip.safetensors")
+    torch.testing.assert_close(ganvas.load(tmp_path).images(x), clip.images(x))
+
+
+def test_rn50_has_the_published_size() -> None:
+    """38.3 million parameters in RN50's image tower, and 224 pixels."""
+    with torch.device("meta"):
+        network = ClipResNet()
+    assert sum(p.numel() for p in network.parameters()) == 38_316_896
+    with pytest.raises(RequestError, match="a multiple of 32 pixels, not 100"):
+        ClipResNet(100)
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
 
 
 def test_it_becomes_a_file_of_ours(folder: Path, theirs: Any, tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from ..features.cached import PIECE, Cache, looked
 from ..frozen import Clip, load_clip
 from ..frozen.openai import best
 from ..frozen.weights import digest
-from ..plan import devices
+from ..plan import choose, devices
 from ..run.progress import track
-from .tables import show
 
 SHOWN = 5  # labels of a picture
 COLUMNS = 4  # of the sheet
@@ -79,26 +78,27 @@ def search_folder(words: str, folder: Path, clip: Path | None, top: int, out: Pa
     kept, image = embedded(model, files)
     likeness = image @ model.text([words]).cpu()[0]
     values, rows = likeness.topk(min(top, len(kept)))
-    show([(f"{value:.3f}", str(kept[i])) for value, i in zip(values.tolist(), rows.tolist(), strict=True)])
+    for value, i in zip(values.tolist(), rows.tolist(), strict=True):
+        print(f"{value:.3f}  {kept[i]}")  # whole, for whatever reads it
     if out is not None:
         write_sheet([kept[i] for i in rows.tolist()], max(model.size, 2 * media.READABLE), out)
 
 
 def embedded(model: Clip, files: Sequence[Path]) -> tuple[list[Path], Tensor]:
     """The files that can be decoded, and their embeddings (N, dim), of which those seen before are not made again."""
-    see, device = model.eye or model.image, str(model.device)
+    see, plan = model.eye or model.image, choose(str(model.device))
     identity = model.eye_spec["hash"] if model.eye_spec else digest(model.network.state_dict())
     cache, kept, parts = Cache(identity), [], []
     for piece in pieces(files):
         found = [(file, x) for file in piece if (x := pixels(file, model.size)) is not None]
         if found:
             kept += [file for file, _ in found]
-            parts.append(looked(cache, see, torch.stack([x for _, x in found]), device))
+            parts.append(looked(cache, see, torch.stack([x for _, x in found]), plan))
     if not kept:
         raise RequestError(f"none of the {len(files)} images can be decoded; replace them")
     seen = torch.cat(parts)
     with torch.inference_mode():
-        return kept, seen if model.eye is None else model.network.image(seen.to(device)).cpu()
+        return kept, seen if model.eye is None else model.network.image(seen.to(model.device)).cpu()
 
 
 def pieces(files: Sequence[Path]) -> Iterable[list[Path]]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .. import nets, tokens
 from ..errors import RequestError
+from ..nets.resnet import STRIDE
 from ..nets.tower import CLIP
 from . import foreign, weights
 from .clip import Clip
@@ -36,6 +37,11 @@ PARTS = {
 }
 
 
+# Those of a residual block: OpenAI's -> ours
+BOTTLENECK = {
+    **{"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4", "conv3": "body.7", "bn3": "body.8"},
+    **{"downsample.0": "shortcut.1", "downsample.1": "shortcut.2"},
+}
 # Files that are looked for where none is named, the best first: OpenAI's own, then what `ganvas train lit` leaves.
 BEST = ("ViT-L-14.pt", "ViT-B-16.pt", "ViT-B-32.pt", "RN50.pt", "lit.safetensors")
 
@@ -134,8 +140,12 @@ def of_openai(tensors: Mapping[str, Tensor]) -> tuple[Found, Found]:
         text[f"norm.{part}"] = tensors[f"ln_final.{part}"]
     text |= blocks(tensors, "transformer.resblocks.", 0)
     words = text_spec(text, {}), text
-    if "visual.class_embedding" not in tensors:
-        raise RequestError("a CLIP with a residual network for an image tower cannot be read yet; give a ViT")
+    vision = vision_of_openai if "visual.class_embedding" in tensors else resnet_of_openai
+    return vision(tensors), words
+
+
+def vision_of_openai(tensors: Mapping[str, Tensor]) -> Found:
+    """The vision transformer of OpenAI's own layout."""
     inner = "visual."
     image = {
         "patches.weight": tensors[f"{inner}conv1.weight"],
@@ -147,7 +157,33 @@ def of_openai(tensors: Mapping[str, Tensor]) -> tuple[Found, Found]:
         image[f"pre_norm.{part}"] = tensors[f"{inner}ln_pre.{part}"]
         image[f"norm.{part}"] = tensors[f"{inner}ln_post.{part}"]
     image |= blocks(tensors, f"{inner}transformer.resblocks.", 0)
-    return (vision_spec(image, {}), image), words
+    return vision_spec(image, {}), image
+
+
+def resnet_of_openai(tensors: Mapping[str, Tensor]) -> Found:
+    """The residual network of OpenAI's own layout (RN50, RN101, RN50x4, ...)."""
+    found: dict[str, Tensor] = {}
+    layers: list[int] = [0] * 4
+    for name, tensor in tensors.items():
+        if match := re.fullmatch(r"visual\.(conv|bn)(\d)\.(\w+)", name):
+            found[f"stem.{3 * int(match[2]) - 3 + (match[1] == 'bn')}.{match[3]}"] = tensor
+        elif match := re.fullmatch(r"visual\.layer(\d)\.(\d+)\.(.+)\.(\w+)", name):
+            stage, block = int(match[1]) - 1, int(match[2])
+            layers[stage] = max(layers[stage], block + 1)
+            found[f"stages.{stage}.{block}.{BOTTLENECK[match[3]]}.{match[4]}"] = tensor
+    for name in [name for name in found if name.endswith(".running_mean")]:  # a count that inference does not need
+        found[name.replace("running_mean", "num_batches_tracked")] = torch.tensor(0)
+    pool = "visual.attnpool."
+    found["pool.position"] = tensors[f"{pool}positional_embedding"]
+    for part in ("weight", "bias"):
+        for ours, theirs in (("query", "q"), ("key", "k"), ("value", "v"), ("out", "c")):
+            found[f"pool.{ours}.{part}"] = tensors[f"{pool}{theirs}_proj.{part}"]
+    places, width = found["pool.position"].shape
+    options = {
+        **{"size": STRIDE * round((places - 1) ** 0.5), "width": len(found["stem.7.weight"]), "layers": layers},
+        **{"heads": max(1, width // HEAD), "outputs": len(found["pool.out.bias"])},
+    }
+    return {"net": "resnet", "options": options}, found
 
 
 def blocks(tensors: Mapping[str, Tensor], prefix: str, layout: int) -> dict[str, Tensor]:

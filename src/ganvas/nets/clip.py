@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ..errors import RequestError
 from .cnn import CNN
+from .resnet import ClipResNet
 from .text import TextTransformer
 from .tower import Colour, ImageTower
 from .vit import VisionTransformer
@@ -44,13 +45,22 @@ class ConvTower(nn.Module):
 class Projection(nn.Module):
     """From the features of a fixed tower to the shared space: linear, or with a layer of `hidden` units added to it.
 
-    (N, inputs) of any length -> (N, outputs). Features are taken at unit length and an overall scale of √inputs.
+    (N, inputs) of any length -> (N, outputs). Features are taken at unit length, from `mean`, which `centre` measures:
+    those of a tower point into a narrow cone, in which everything is like everything. Where there are as many outputs
+    as inputs the linear part begins as the identity, since what the tower knows of likeness is worth more than noise.
     """
+
+    mean: Tensor
 
     def __init__(self, inputs: int, outputs: int, hidden: int = 0, dropout: float = 0.0) -> None:
         super().__init__()
         self.dim, self.inputs = outputs, inputs
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(inputs, outputs)
+        if inputs == outputs:
+            nn.init.eye_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
         self.mlp = nn.Sequential()
         if hidden:
             last = nn.Linear(hidden, outputs)
@@ -58,12 +68,18 @@ class Projection(nn.Module):
             nn.init.zeros_(last.weight)  # begins as the linear one, which few pairs suffice for
             self.mlp = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 
+    @torch.no_grad()
+    def centre(self, features: Tensor) -> None:
+        """Measure the mean of the features that are to be told apart, (N, inputs)."""
+        self.mean.copy_(F.normalize(features.float(), dim=1).mean(0))
+
     def forward(self, x: Tensor) -> Tensor:
-        x = F.normalize(x.float(), dim=1) * self.inputs**0.5
+        x = F.normalize(F.normalize(x.float(), dim=1) - self.mean, dim=1) * self.inputs**0.5
+        x = self.dropout(x)
         return self.linear(x) + self.mlp(x) if len(self.mlp) else self.linear(x)
 
 
-IMAGE: dict[str, type[nn.Module]] = {"conv": ConvTower, "vit": VisionTransformer}
+IMAGE: dict[str, type[nn.Module]] = {"conv": ConvTower, "vit": VisionTransformer, "resnet": ClipResNet}
 TEXT: dict[str, type[nn.Module]] = {"transformer": TextTransformer}
 LOCKED: dict[str, type[nn.Module]] = {"projection": Projection}  # behind a fixed tower, of images or of texts
 

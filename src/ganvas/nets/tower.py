@@ -56,5 +56,6 @@ class ImageTower(nn.Module):
         return self.seeing.size
 
     def forward(self, x: Tensor) -> Tensor:
-        x = square(x.expand(-1, 3, -1, -1) / 2 + 0.5, self.size, "bicubic").clamp(0, 1)
+        with torch.autocast(x.device.type, enabled=False):  # or pixels would be rounded to 8 bits of their own
+            x = square(x.float().expand(-1, 3, -1, -1) / 2 + 0.5, self.size, "bicubic").clamp(0, 1)
         return self.network((x - self.mean) / self.deviation)

@@ -18,7 +18,7 @@ from ..data import Dataset
 from ..errors import RequestError, unknown
 from ..frozen.towers import IMAGE_TOWERS, SENTENCES, open_sentences, open_tower
 from ..metrics.retrieval import recall
-from ..nets.clip import IMAGE, TEXT
+from ..nets.clip import IMAGE, TEXT, Projection
 from ..objectives import contrastive
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
@@ -235,9 +235,12 @@ def build(options: Clip, images: Dataset, plan: Plan) -> System:
     o = resolve(options, images.shape, plan.device)
     made = model(o, images, plan.device)
     network = made.network
-    pairs = gather(images, made, plan.device)
+    pairs = gather(images, made, plan)
+    for tower, features in ((network.image_tower, pairs.seen), (network.text_tower, pairs.read)):
+        if isinstance(tower, Projection) and features is not None:
+            tower.centre(features)
     task = Contrast(
-        o, made, pairs, gather(held_out, made, plan.device, o.gallery), {"data": images.name, "pairs": len(images)}
+        o, made, pairs, gather(held_out, made, plan, o.gallery), {"data": images.name, "pairs": len(images)}
     )
     params = list(network.parameters())
     groups = [

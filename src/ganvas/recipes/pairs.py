@@ -12,6 +12,7 @@ from torch import Tensor
 from .. import frozen, nets
 from ..data import Dataset
 from ..features.cached import Cache, key, looked
+from ..plan import Plan
 from ..tokens.text import cleaned
 from ..types import Batch
 
@@ -58,14 +59,15 @@ class Pairs:
         return torch.cat(image), torch.cat(text)
 
 
-def gather(items: Dataset, model: frozen.Clip, device: str, gallery: int | None = None) -> Pairs:
+def gather(items: Dataset, model: frozen.Clip, plan: Plan, gallery: int | None = None) -> Pairs:
     """The pairs of `items` for the towers of `model`; with a `gallery` so many whose captions differ, or for 0 all."""
     if gallery is not None:
         items = items.rows(torch.tensor(different(items.captions or (), gallery or len(items))))
     captions = list(items.captions or ())
     numbers: dict[str, int] = {}
     meanings = torch.tensor([numbers.setdefault(cleaned(caption), len(numbers)) for caption in captions])
-    return Pairs(items.to(device), texts(captions, model).to(device), meanings.to(device), seen(items, model, device))
+    device = plan.device
+    return Pairs(items.to(device), texts(captions, model).to(device), meanings.to(device), seen(items, model, plan))
 
 
 def different(captions: Sequence[str], count: int) -> list[int]:
@@ -87,9 +89,9 @@ def texts(captions: Sequence[str], model: frozen.Clip) -> Tensor:
     return Cache(reader.hash).vectors(keys, lambda rows: reader([captions[i] for i in rows]), "reading captions")
 
 
-def seen(items: Dataset, model: frozen.Clip, device: str) -> Tensor | None:
+def seen(items: Dataset, model: frozen.Clip, plan: Plan) -> Tensor | None:
     """What the fixed image tower makes of each image, on the device; None where the image tower trains."""
     eye, spec = model.eye, model.eye_spec
     if eye is None or spec is None:
         return None
-    return looked(Cache(spec["hash"]), eye, items.items, device, "looking at images").to(device)
+    return looked(Cache(spec["hash"]), eye, items.items, plan, "looking at images").to(plan.device)
