@@ -30,7 +30,17 @@ from ganvas.run import checkpoint
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "an", "and", "of", "left", "right", "above", "below"]
 VOCABULARY += ["small", "large", "red", "orange", "yellow", "green", "blue", "purple", "black"]
 VOCABULARY += ["circle", "square", "triangle", "star", "cross", "heart"]
-SETTINGS = {"batch": 32, "dim": 16, "warmup": 0, "lr": 0.01, "gallery": 20, "log_every": 1}
+SETTINGS = {
+    "size": 0,
+    "hidden": 0,
+    "dropout": 0,
+    "batch": 32,
+    "dim": 16,
+    "warmup": 0,
+    "lr": 0.01,
+    "gallery": 20,
+    "log_every": 1,
+}
 
 
 @pytest.fixture

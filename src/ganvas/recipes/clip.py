@@ -51,7 +51,7 @@ class Clip(Training):
     text_width: int = opt(128, "transformer: of its tokens", low=1)
     text_layers: int = opt(2, "transformer: its blocks", low=1)
     heads: int = opt(4, "of attention, in either transformer", low=1)
-    dropout: float = opt(0.0, "before the image's embedding", high=0.99)
+    dropout: float = opt(0.0, "before the image's embedding; of projections, before and within both", high=0.99)
     shift: int = opt(-1, "pixels by which images are moved at most, at random; -1: a sixteenth of their side", low=-1)
     flip: bool = opt(False, "mirror half of the images; wrong where captions tell left from right")
     lr: float = opt(1e-3, "AdamW's learning rate")
@@ -76,13 +76,16 @@ def lit() -> Clip:
     """
     return Clip(
         data="emoji",
+        size=224,
         image_tower="clip",
         text_tower="minilm",
         dim=512,
-        hidden=0,
+        hidden=512,
+        dropout=0.5,
+        weight_decay=0.2,
         batch=256,
-        steps=1000,
-        sample_every=250,
+        steps=400,
+        sample_every=200,
         monitor_every=0,
         gallery=200,
     )
