@@ -54,6 +54,9 @@ def test_the_loss_is_the_papers() -> None:
     logits, target = 4 * image @ text.T, torch.arange(7)
     expected = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
     torch.testing.assert_close(contrastive(image, text, torch.tensor(4.0)).mean(), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = contrastive(image, text, torch.tensor(4.0)).mean()
+    torch.testing.assert_close(rounded, expected)
 
 
 def test_what_means_the_same_is_no_negative() -> None:

@@ -255,7 +255,8 @@ def contrastive(image: Tensor, text: Tensor, scale: Tensor, meaning: Tensor | No
     I and T are unit vectors (N, D), the n-th of each a pair; s is the inverse temperature. Of what shares its `meaning`
     (N,), a number for each, neither is the other's negative: it is left out of the other's choice.
     """
-    logits = scale.float() * image.float() @ text.float().T  # (N, N): images down, texts across
+    with torch.autocast(image.device.type, enabled=False):  # which would round the products to 8 bits
+        logits = scale.float() * image.float() @ text.float().T  # (N, N): images down, texts across
     n = len(logits)
     if meaning is not None:
         twins = (meaning[:, None] == meaning) & ~torch.eye(n, dtype=torch.bool, device=meaning.device)
