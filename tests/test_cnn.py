@@ -269,7 +269,7 @@ def test_a_classifier_is_not_sampled(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["sample", str(tmp_path / "run"), "--out", str(tmp_path / "x.png")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["sample", str(tmp_path / "run" / "classifier.safetensors"), "--out", str(tmp_path / "x.png")]) == 2
-    assert "is a classifier, which draws nothing; give the run of a generator" in capsys.readouterr().err
+    assert "is a classifier, which tells classes apart; give a generator, or the run of one" in capsys.readouterr().err
     assert main(["train", "cnn", "sine", "--out", str(tmp_path / "points")]) == 2
     assert capsys.readouterr().err.startswith("ganvas: sine has no labels")
     assert not (tmp_path / "points").exists()
@@ -306,7 +306,7 @@ def test_weights_are_made_once_and_tell_how(tmp_path: Path, capsys: pytest.Captu
 def test_a_generator_classifies_nothing(tmp_path: Path) -> None:
     generator = nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,))
     frozen.take(generator, "mlp", (), "cpu").write(tmp_path / "g.safetensors")
-    with pytest.raises(RequestError, match="is a generator, which classifies nothing"):
+    with pytest.raises(RequestError, match="is a generator, which draws; give a classifier, or the run of one"):
         frozen.load_classifier(tmp_path / "g.safetensors")
 
 

@@ -256,3 +256,13 @@ def test_results_can_be_written_where_every_run_failed(tmp_path: Path) -> None:
     comparison = Comparison.begin(tmp_path, losses="ns", seeds=1, steps=4)
     results.write_results(tmp_path, comparison.protocol, [outcome("ns", 0, None)])
     assert "nothing to rank" in (tmp_path / "compare.html").read_text()
+
+
+def test_metrics_that_are_asked_for_are_all_that_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="unknown metric 'fidd'"):
+        Comparison.begin(tmp_path / "c", metrics="fidd", options=TINY)
+    comparison = Comparison.begin(
+        tmp_path / "c", losses="ns", seeds=1, steps=2, samples=100, metrics="fid, modes", options=TINY
+    )
+    (outcome,) = comparison.play(1)
+    assert set(outcome.figures) == {"fid", "modes", "high_quality", "reverse_kl"}

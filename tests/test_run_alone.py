@@ -64,7 +64,7 @@ def test_what_auto_became_is_recorded_and_kept(tmp_path: Path, monkeypatch: pyte
     )
     asked, resolved = (json.loads((run.path / "recipe.json").read_text())[key] for key in ("options", "resolved"))
     assert (asked["net"], asked["width"], asked["critic_steps"], asked["clip"]) == ("auto", 0, 0, -1.0)
-    assert (resolved["net"], resolved["width"], resolved["critic_steps"], resolved["clip"]) == ("dcgan", 64, 1, 0)
+    assert (resolved["net"], resolved["width"], resolved["critic_steps"], resolved["clip"]) == ("residual", 32, 1, 0)
     monkeypatch.setattr("ganvas.recipes.gan.affordable_width", lambda size, device: 16)  # another machine's choice
     assert ganvas.resume(run.path, steps=3, progress=False).step == 3
 

@@ -122,6 +122,7 @@ def compare(
     steps: Annotated[int | None, Parameter(help="Of each run; by default 2,000 for points, else the recipe's.")] = None,
     recipe: Annotated[str | None, Parameter(help="What all share; by default points or gan, as the data are.")] = None,
     samples: Annotated[int | None, Parameter(help="Measured of each run; by default 2,500 or 10,000.")] = None,
+    metrics: Annotated[str | None, Parameter(help="Such as fid,pr; by default all that suit the data.")] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"] | None, Parameter(help="By default cpu for points.")
     ] = None,
@@ -144,6 +145,7 @@ def compare(
         steps=steps,
         recipe=recipe,
         samples=samples,
+        metrics=metrics,
         device=device,
         options=options,
     )

@@ -19,6 +19,7 @@ import torch
 from .. import files, recipes
 from ..data import Dataset, open_data
 from ..errors import RequestError, unknown
+from ..evaluation.judging import NEEDS, select
 from ..objectives import ADVERSARIAL
 from ..run.building import lasting
 from .page import write_results
@@ -51,6 +52,7 @@ class Comparison:
         steps: int | None = None,
         recipe: str | None = None,
         samples: int | None = None,
+        metrics: str | None = None,
         device: str | None = None,
         options: Mapping[str, object] | None = None,
     ) -> Comparison:
@@ -62,6 +64,7 @@ class Comparison:
             steps: of each run; by default 2,000 for points, for images the recipe's.
             recipe: what the runs share; by default "points" for points, "gan" for images.
             samples: that are measured of each run; by default 2,500 points or 10,000 images.
+            metrics: separated by commas, as `evaluate` names them; by default all that suit the data.
             device: as `ganvas train` has it; by default the CPU for points, and for images the best there is.
             options: of the recipe, for all runs.
 
@@ -82,7 +85,7 @@ class Comparison:
             "options": {key: str(value) for key, value in (options or {}).items()},
             "steps": steps or (POINT_STEPS if points else chosen.steps),
             "batch": chosen.batch,
-            "metrics": metrics_of(dataset),
+            "metrics": metrics_of(dataset, metrics),
             "samples": samples or (POINT_SAMPLES if points else SAMPLES),
             "device": device or ("cpu" if points else "auto"),
             "precision": "fp32",
@@ -170,8 +173,13 @@ def known_outcomes(out: Path, protocol: Mapping[str, Any]) -> dict[tuple[str, in
     return outcomes
 
 
-def metrics_of(dataset: Dataset) -> list[str] | None:
-    """What is measured: of images all that `evaluate` knows, of points what their shape allows for and is quick."""
+def metrics_of(dataset: Dataset, asked: str | None = None) -> list[str] | None:
+    """What is measured: `asked`, or of images all that `evaluate` knows, of points what they allow for and is quick.
+
+    Raises RequestError for a name that no metric has, before anything is trained.
+    """
+    if asked:
+        return select(asked.replace(" ", "").split(","), NEEDS)
     if len(dataset.shape) == 3:
         return None
     return [*(["modes"] if dataset.modes else []), *(["curve"] if dataset.name == "sine" else []), "dc", "fid"]

@@ -31,6 +31,7 @@ def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcom
     """Write all that there is something to show in. Raises OSError where one cannot be written."""
     known, protocol = ordered(figures(outcomes)), protocol | evaluation(out, outcomes)
     key = KEYS[len(protocol["shape"])]
+    key = key if key in known else next(iter(known), key)  # where other metrics were asked for
     rows = summarise(outcomes, key)
     sheets = {row.objective: sample_sheets(out, row.objective, protocol["seeds"]) for row in rows}
     files.write(out / "compare.md", markdown(protocol, known, rows).encode())
