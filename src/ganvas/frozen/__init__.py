@@ -13,7 +13,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from ..errors import RequestError
-from . import autoencoder, classifier, clip, generator
+from . import autoencoder, classifier, clip, generator, tfjs
 from .autoencoder import Autoencoder, take_autoencoder
 from .classifier import Classifier, take_classifier
 from .clip import Clip, Reader, take_clip
@@ -68,15 +68,17 @@ DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
 def load(path: str | Path, device: str = "cpu") -> Network:
     """The network of a run directory, or of the file that holds it; of those in a directory the first of NAMES.
 
-    Also OpenAI's CLIP from the files that it is published in: see `frozen.openai`. Raises RequestError where there is
-    none, where the file is damaged, or where it is a pickle: reading a pickle runs whatever code it holds, so that none
-    is ever opened but as weights alone.
+    Also OpenAI's CLIP from the files that it is published in (`frozen.openai`), and a ProGAN of TensorFlow.js from its
+    folder (`frozen.tfjs`). Raises RequestError where there is none, where the file is damaged, or where it is a pickle:
+    reading a pickle runs whatever code it holds, so that none is ever opened but as weights alone.
     """
     path = Path(path)
     inside = [path / name for name in NAMES]
     file = next((file for file in inside if file.is_file()), inside[0]) if path.is_dir() else path
     if path.is_dir() and not file.is_file() and (path / "config.json").is_file():
         return _foreign(path, device)
+    if path.is_dir() and not file.is_file() and (path / tfjs.GRAPH).is_file():
+        return tfjs.load(path, device)
     if file.suffix.lower() in (".pt", ".pth", ".bin") and file.is_file():
         return _foreign(file, device)
     if file.suffix.lower() in PICKLES:

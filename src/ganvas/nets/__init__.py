@@ -13,12 +13,14 @@ from .clip import Clip
 from .cnn import CNN
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
+from .progan import ProGANGenerator
 from .residual import ResidualCritic, ResidualGenerator
 
 GENERATORS: dict[str, type[Generator]] = {
     "mlp": MLPGenerator,
     "dcgan": DCGANGenerator,
     "residual": ResidualGenerator,
+    "progan": ProGANGenerator,
 }
 CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
 AUTOENCODERS: dict[str, type[Autoencoder]] = {}
@@ -37,6 +39,7 @@ __all__ = [
     "Generator",
     "MLPCritic",
     "MLPGenerator",
+    "ProGANGenerator",
     "ResidualCritic",
     "ResidualGenerator",
     "freeze",
