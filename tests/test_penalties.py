@@ -1,4 +1,4 @@
-"""The penalties of objectives.py, against closed forms, Jacobians and finite differences."""
+"""The penalties of objectives, against closed forms, Jacobians and finite differences."""
 
 from __future__ import annotations
 

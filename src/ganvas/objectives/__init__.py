@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softplus
 
-from .errors import RequestError, unknown
-from .types import Adversarial, Critic, Penalty, Stats
+from ..errors import RequestError, unknown
+from ..types import Adversarial, Critic, Penalty, Stats
 
 # -- adversarial losses: log D(x) = -softplus(-logit), log(1 - D(x)) = -softplus(logit) --------------------------------
 
