@@ -41,10 +41,11 @@ def write_litter(
     found = open_parents(parents, generator)
     litter = latent.breed(generator.decoder, found.latents, children, mutation=mutation, crossover=crossover, seed=seed)
     shown = one_label(generator, label)
+    told = None if shown is None else shown.tolist()
     with writing(out), files.new_folder(out) as folder:
         write_files(folder, generator, found, litter, shown)
         lineage = {
-            **{"run": str(run), "recipe": generator.recipe, "label": shown, "seed": seed},
+            **{"run": str(run), "recipe": generator.recipe, "label": told, "seed": seed},
             "parents": list(found.latents),
             "children": [child.name for child in litter],
             "individuals": found.line | {child.name: child.birth._asdict() for child in litter},
@@ -55,11 +56,11 @@ def write_litter(
     print(f"  to breed on:    ganvas breed {run} --parents {out}/0,{out}/1 --out DIR")
 
 
-def write_files(folder: Path, generator: Frozen, parents: Parents, litter: list[Child], label: int | None) -> None:
+def write_files(folder: Path, generator: Frozen, parents: Parents, litter: list[Child], label: Tensor | None) -> None:
     """The latents and the pictures; on the sheet the parents stand in the row above."""
     elders, z = torch.stack(list(parents.latents.values())), torch.stack([child.latent for child in litter])
     both = torch.cat([elders, z])
-    drawn = generator.decode(both, None if label is None else torch.full((len(both),), label))
+    drawn = generator.decode(both, None if label is None else label.expand(len(both), *label.shape))
     latent.write_latents(folder / LATENTS, z, {"names": np.array([child.name for child in litter])})
     media.save_png(media.family(drawn[: len(elders)], drawn[len(elders) :]), folder / SHEET)
     for i, picture in enumerate(drawn[len(elders) :]):

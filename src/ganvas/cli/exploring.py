@@ -7,12 +7,23 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from ..errors import RequestError
 from .root import app
 
 RunOrFile = Annotated[Path, Parameter(help="A run directory, or its generator.safetensors.")]
 Label = Annotated[str | None, Parameter(help="Class, by name or number, where the generator knows classes.")]
+Prompt = Annotated[
+    str | None, Parameter(help="Keywords, such as 'red circle', where the generator was trained with keywords.")
+]
 Truncation = Annotated[float, Parameter(help="Below 1: more typical, less varied.")]
 Fps = Annotated[float, Parameter(help="Frames a second, of a film.")]
+
+
+def told(label: str | None, prompt: str | None) -> str | None:
+    """What is to be drawn, by either option."""
+    if label is not None and prompt is not None:
+        raise RequestError(f"--label {label} and --prompt {prompt!r}: give one of the two")
+    return prompt if label is None else label
 
 
 @app.command
@@ -24,6 +35,7 @@ def sample(
     seeds: Annotated[str, Parameter(help="Such as 0-35,42: a seed always gives the same latent.")] = "0-63",
     latents: Annotated[Path | None, Parameter(help="Instead of seeds: an .npz that project or breed wrote.")] = None,
     label: Label = None,
+    prompt: Prompt = None,
     truncation: Truncation = 1.0,
 ) -> None:
     """Draw from a trained generator."""
@@ -35,9 +47,9 @@ def sample(
 
     generator = open_generator(run)
     if latents is None:
-        write_samples(generator, chosen, label, truncation, out)
+        write_samples(generator, chosen, told(label, prompt), truncation, out)
     else:
-        write_saved(generator, latents, label, truncation, out)
+        write_saved(generator, latents, told(label, prompt), truncation, out)
 
 
 @app.command
@@ -65,13 +77,14 @@ def walk(
     strength: Annotated[float, Parameter(help="How far --through goes.")] = 3.0,
     grid: Annotated[str, Parameter(help="COLUMNSxROWS of walks, which share the keyframes out.")] = "1x1",
     label: Label = None,
+    prompt: Prompt = None,
     truncation: Truncation = 1.0,
 ) -> None:
     """Film a way through latent space, from keyframe to keyframe."""
     from .walking import Walk, write_walk
 
     walk = Walk(seeds, latents or [], seconds, fps, easing, loop, interpolation, through, strength, grid)
-    write_walk(run, walk, label, truncation, out)
+    write_walk(run, walk, told(label, prompt), truncation, out)
 
 
 @app.command
@@ -91,12 +104,13 @@ def edit(
     steps: Annotated[int | None, Parameter(help="Pictures; by default 7 on a strip, 101 in a film.")] = None,
     fps: Fps = 25.0,
     label: Label = None,
+    prompt: Prompt = None,
     truncation: Truncation = 1.0,
 ) -> None:
     """Move a latent along a direction, and see what changes."""
     from .editing import write_edit
 
-    write_edit(run, direction, seed, latents, strength, steps, fps, label, truncation, out)
+    write_edit(run, direction, seed, latents, strength, steps, fps, told(label, prompt), truncation, out)
 
 
 @app.command
@@ -113,8 +127,9 @@ def breed(
     ] = "mix",
     seed: Annotated[int, Parameter(help="Of the crossover and the mutation.")] = 0,
     label: Label = None,
+    prompt: Prompt = None,
 ) -> None:
     """Breed children of latents, and keep the lineage."""
     from .breeding import write_litter
 
-    write_litter(run, parents, children, mutation, crossover, seed, label, out)
+    write_litter(run, parents, children, mutation, crossover, seed, told(label, prompt), out)

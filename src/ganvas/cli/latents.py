@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import RequestError, WorkError
 from ..frozen import Frozen, load_generator
 from ..latent import Directions, read_directions
 from ..plan import devices
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def open_generator(run: Path) -> Frozen:
@@ -26,10 +30,10 @@ def open_painter(run: Path) -> Frozen:
     return generator
 
 
-def one_label(generator: Frozen, label: str | None, seed: int = 0) -> int | None:
-    """The class that all pictures show: `label`, or else that of the seed's own item; None without classes."""
+def one_label(generator: Frozen, label: str | None, seed: int = 0) -> Tensor | None:
+    """What all pictures show: `label`, or else that of the seed's own item; None of a generator without labels."""
     labels = generator.labels([seed], label)
-    return None if labels is None else int(labels[0])
+    return None if labels is None else labels[0]
 
 
 def open_direction(text: str, generator: Frozen) -> tuple[Directions, str | None]:

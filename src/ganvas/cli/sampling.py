@@ -78,7 +78,10 @@ def write(items: Tensor, seeds: list[int], labels: Tensor | None, kind: str, out
 
 
 def write_npz(items: Tensor, seeds: list[int], labels: Tensor | None, out: Path) -> None:
-    """`images` uint8 (N, H, W, C) or `points` float32 (N, D), `seeds` int64, and `labels` int64 where there are any."""
+    """`images` uint8 (N, H, W, C) or `points` float32 (N, D), `seeds` int64, and `labels` where there are any.
+
+    Labels are classes, (N,) int64, or keywords, (N, K) uint8.
+    """
     import numpy as np
 
     from .. import files, media

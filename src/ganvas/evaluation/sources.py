@@ -138,7 +138,7 @@ def drawn(generator: Frozen, source: object, seed: int) -> Source:
 
     def draw(n: int) -> Items:
         rows = torch.arange(seed * n, (seed + 1) * n)
-        return Items(take, rows, generator.labels(rows.tolist()))
+        return Items(take, rows, None if generator.keywords else generator.labels(rows.tolist()))
 
     told: dict[str, Any] = {"kind": "generator", "recipe": generator.recipe}
     if isinstance(source, str | Path):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .. import latent, nets
+from .. import latent, nets, tokens
 from ..errors import RequestError, unknown
 from ..types import Decoder
 from .file import Header, write
@@ -66,7 +66,7 @@ class Frozen:
 
     @torch.inference_mode()
     def decode(self, z: Tensor, labels: Tensor | None = None, batch: int = 64) -> Tensor:
-        """The items of latents (N, ...), on the CPU, as `sample` gives them; `labels` (N,) int64, see `labels`."""
+        """The items of latents (N, ...), on the CPU, as `sample` gives them; `labels` as `labels` gives them."""
         items = []
         for part in torch.arange(len(z)).split(batch):
             y = None if labels is None else labels[part].to(self.device)
@@ -84,8 +84,19 @@ class Frozen:
         write(path, weights, {"recipe": self.recipe, "class_names": self.class_names, "generator": spec})
 
     def labels(self, seeds: Iterable[int], label: int | str | None = None) -> Tensor | None:
-        """The class of each seed's item, (N,) int64: `label`, or else the classes in turn; None without classes."""
-        classes = self.decoder.options.get("classes", 0)
+        """What each seed's item shows: `label`, or else the classes in turn; None of a generator without labels.
+
+        Classes are (N,) int64. Of a generator that was trained with keywords a label is a prompt, such as "red circle",
+        and the labels are (N, K), 1 for each of its keywords; without one they are those of items of its data. Raises
+        RequestError for a label that the generator does not know.
+        """
+        seeds = list(seeds)
+        keywords, classes = self.keywords, self.decoder.options.get("classes", 0)
+        if keywords:
+            sets = self.decoder.get_buffer("prompts")
+            if label is None:
+                return sets[[seed % len(sets) for seed in seeds]].cpu()
+            return tokens.keywords.marked(str(label), keywords).expand(len(seeds), -1)
         if not classes:
             if label is not None:
                 raise RequestError(
@@ -101,7 +112,12 @@ class Frozen:
             index = int(label)
         else:
             raise unknown("label", str(label), names)
-        return torch.full((len(list(seeds)),), index)
+        return torch.full((len(seeds),), index)
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The words of which prompts are made; none of a generator that knows classes, or nothing."""
+        return tuple(self.decoder.options.get("keywords", ()))
 
 
 def take(decoder: Decoder, recipe: str, class_names: Iterable[str], device: torch.device | str) -> Frozen:

@@ -77,16 +77,17 @@ def walk(
     decoder: Decoder,
     latents: Tensor,
     *,
-    label: int | None = None,
+    label: Tensor | None = None,
     batch: int = 64,
     device: torch.device | str = "cpu",
 ) -> Iterator[Tensor]:
     """The frames of a walk, one by one, (C, H, W) in [-1, 1] on the CPU; `batch` of them are decoded at a time.
 
-    latents: (F, ...), such as `path` gives. label: the class that all frames show, where the decoder knows classes.
+    latents: (F, ...), such as `path` gives. label: what all frames show, one row of a decoder's labels, where it knows
+    any.
     """
     for part in latents.split(batch):
-        classes = None if label is None else torch.full((len(part),), label, device=device)
+        told = None if label is None else label.to(device).expand(len(part), *label.shape)
         with torch.inference_mode():  # closed before a frame is handed on, so that it does not cover the caller's code
-            frames = decoder(part.to(device), classes).float().cpu()
+            frames = decoder(part.to(device), told).float().cpu()
         yield from frames

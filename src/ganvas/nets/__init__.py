@@ -11,6 +11,7 @@ from ..errors import RequestError
 from .blocks import Autoencoder, Generator
 from .clip import Clip
 from .cnn import CNN
+from .conditional import ConditionalGenerator, EmbeddingCritic, NamingCritic, ProjectionCritic
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
 from .progan import ProGANGenerator
@@ -21,6 +22,7 @@ GENERATORS: dict[str, type[Generator]] = {
     "dcgan": DCGANGenerator,
     "residual": ResidualGenerator,
     "progan": ProGANGenerator,
+    "conditional": ConditionalGenerator,
 }
 CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
 AUTOENCODERS: dict[str, type[Autoencoder]] = {}
@@ -34,12 +36,16 @@ __all__ = [
     "GENERATORS",
     "Autoencoder",
     "Clip",
+    "ConditionalGenerator",
     "DCGANCritic",
     "DCGANGenerator",
+    "EmbeddingCritic",
     "Generator",
     "MLPCritic",
     "MLPGenerator",
+    "NamingCritic",
     "ProGANGenerator",
+    "ProjectionCritic",
     "ResidualCritic",
     "ResidualGenerator",
     "freeze",

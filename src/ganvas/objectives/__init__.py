@@ -14,7 +14,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import cross_entropy, log_softmax, softplus
 
 from ..errors import RequestError, unknown
 from ..types import Adversarial, Critic, Penalty, Stats
@@ -263,3 +263,25 @@ def contrastive(image: Tensor, text: Tensor, scale: Tensor, meaning: Tensor | No
         logits = logits.masked_fill(twins, -math.inf)
     target = torch.arange(n, device=logits.device)
     return (cross_entropy(logits, target, reduction="none") + cross_entropy(logits.T, target, reduction="none")) / 2
+
+
+# -- keywords ----------------------------------------------------------------------------------------------------------
+
+
+def keywords_matched(logits: Tensor, words: Tensor) -> Tensor:
+    """-Σ y_k log p_k / Σ y_k, (N,): the distribution p over K keywords matches those of an item (Odena et al. 2017).
+
+    logits: (N, K). words: y, (N, K), 1 for each keyword of an item. Of a single one it is the cross-entropy.
+    """
+    y = words.float()
+    return -(log_softmax(logits.float(), 1) * y).sum(1) / y.sum(1).clamp(min=1)
+
+
+def keywords_avoided(logits: Tensor, words: Tensor) -> Tensor:
+    """-log(1 - Σ y_k p_k), (N,): the distribution gives nothing to the keywords of an item; see `keywords_matched`.
+
+    The bounded form of "do not match": to lower the match itself without end would be worth any other loss.
+    """
+    logits, y = logits.float(), words.bool()
+    others = logits.masked_fill(y, -1e4)  # not -inf, whose gradient is NaN where an item has every keyword
+    return logits.logsumexp(1) - others.logsumexp(1)

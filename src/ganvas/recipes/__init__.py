@@ -10,7 +10,7 @@ from ..data import Dataset
 from ..errors import unknown
 from ..plan import Plan
 from ..types import Images, System
-from . import clip, cnn, gan, presets
+from . import clip, cnn, conditional, gan, presets
 from .base import Training, describe, override
 
 RECIPES: dict[str, Callable[[], Training]] = {
@@ -23,6 +23,8 @@ RECIPES: dict[str, Callable[[], Training]] = {
     "mlp-wide": presets.mlp_wide,
     "dcgan": presets.dcgan,
     "r3gan": presets.r3gan,
+    "cgan": conditional.cgan,
+    "prompt-gan": conditional.prompt_gan,
     "cnn": cnn.cnn,
     "clip": clip.clip,
     "lit": clip.lit,
@@ -30,11 +32,13 @@ RECIPES: dict[str, Callable[[], Training]] = {
 
 BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
     gan.GAN: gan.build,
+    conditional.Conditional: conditional.build,
     cnn.CNN: cnn.build,
     clip.Clip: clip.build,
 }
 RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] = {
     gan.GAN: gan.resolve,
+    conditional.Conditional: conditional.resolve,
     cnn.CNN: cnn.resolve,
     clip.Clip: clip.resolve,
 }

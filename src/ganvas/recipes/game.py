@@ -11,7 +11,7 @@ from .. import objectives
 from ..augment import Adaptive, diff_augment
 from ..nets import Generator
 from ..nets.blocks import judges_apart
-from ..types import Adversarial, Batch, Stats, Turn
+from ..types import Adversarial, Batch, Critic, Stats, Turn
 
 if TYPE_CHECKING:
     from .gan import GAN
@@ -44,20 +44,35 @@ class Game:
     def losses(self) -> Adversarial:
         return self.control.game() if self.control is not None else self.row.game
 
-    def draw(self, n: int) -> Tensor:
-        return self.generator(self.generator.prior(n))
+    def draw(self, batch: Batch) -> Tensor:
+        """As many fakes as a batch has items."""
+        return self.generator(self.generator.prior(len(batch.x)))
+
+    def judge(self, batch: Batch) -> Critic:
+        """What judges the items of a batch, and fakes in their place."""
+        return self.critic
+
+    def critic_words(self, judge: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
+        """What the critic's loss has beside the game, once `judge` has judged the real items and then the fakes."""
+        return 0.0, {}
+
+    def generator_words(self, judge: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
+        """What the generator's loss has beside the game, once `judge` has judged the fakes, first of all."""
+        return 0.0, {}
 
     def critic_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
         shared = self.then.at(step) and self.options.accumulate == 1  # or every pass's graph would be kept at once
         with torch.set_grad_enabled(shared):
-            drawn = self.draw(len(batch.x))
+            drawn = self.draw(batch)
         self.drawn = drawn if shared else None
         real, fake = self.augment(batch.x), self.augment(drawn.detach())
-        critic = Remembered(self.critic)
-        real_logits, fake_logits = critic.both(real, fake)
+        judge = self.judge(batch)
+        critic = Remembered(judge)
+        real_logits, fake_logits = critic.both(real, fake, judges_apart(self.critic, len(real)))
         loss = self.losses().critic(real_logits, fake_logits).mean()
         real_margin, fake_margin = objectives.margins(real_logits.detach(), fake_logits.detach(), self.row)
-        stats = objectives.accuracy(real_margin, fake_margin)
+        more, stats = self.critic_words(judge, batch)
+        loss, stats = loss + more, stats | objectives.accuracy(real_margin, fake_margin)
         if self.first.before(step) % self.options.penalty_every == 0:
             for name, weight in self.penalties.items():
                 penalty = objectives.PENALTIES[name](critic, real, fake).mean()
@@ -71,12 +86,14 @@ class Game:
         return loss, stats
 
     def generator_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
-        fake = self.draw(len(batch.x)) if self.drawn is None else self.drawn
+        fake = self.draw(batch) if self.drawn is None else self.drawn
         self.drawn = None
-        fake_logits = self.critic(self.augment(fake))
+        judge = self.judge(batch)
+        fake_logits = judge(self.augment(fake))
         with torch.no_grad():  # relativistic losses compare with real items; they send no gradient to the generator
-            real_logits = self.critic(self.augment(batch.x)) if self.row.paired else fake_logits
-        return self.losses().generator(real_logits, fake_logits).mean(), {}
+            real_logits = judge(self.augment(batch.x)) if self.row.paired else fake_logits
+        more, stats = self.generator_words(judge, batch)
+        return self.losses().generator(real_logits, fake_logits).mean() + more, stats
 
     @torch.no_grad()
     def clip_weights(self) -> None:
@@ -87,13 +104,13 @@ class Game:
 class Remembered:
     """A critic that does not judge the same tensor twice: finite differences share the game's forward pass."""
 
-    def __init__(self, critic: nn.Module) -> None:
+    def __init__(self, critic: Critic) -> None:
         self.critic = critic
         self.judged: list[tuple[Tensor, Tensor]] = []
 
-    def both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def both(self, real: Tensor, fake: Tensor, apart: bool) -> tuple[Tensor, Tensor]:
         """The judgements of two batches, float32; in one pass where neither changes the other's, which is quicker."""
-        if judges_apart(self.critic, len(real)):
+        if apart:
             self.judged += zip((real, fake), self.critic(torch.cat([real, fake.to(real.dtype)])).chunk(2), strict=True)
         return self(real).float(), self(fake).float()
 

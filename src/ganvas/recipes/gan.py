@@ -111,7 +111,9 @@ def dcgan(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.M
 def residual(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.Module]:
     """R3GAN's pair."""
     generator = ResidualGenerator(shape, o.latent, o.width, o.max_width, out=o.out)
-    critic = ResidualCritic(shape, o.width, o.max_width, minibatch_stddev=o.minibatch_stddev, pack=o.pack)
+    critic = ResidualCritic(
+        shape, o.width, o.max_width, minibatch_stddev=o.minibatch_stddev, pack=o.pack, outputs=outputs
+    )
     return generator, critic
 
 
@@ -216,8 +218,12 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
         if o.critic_norm == "spectral":
             apply_spectral_norm(decoder)
         critic = Rebuilding(critic, decoder)
-    first, then = turns(o, len(images))
-    game = Game(o, generator, critic, first, then)
+    return assemble(Game(o, generator, critic, *turns(o, len(images))), images, plan)
+
+
+def assemble(game: Game, images: Images, plan: Plan) -> System:
+    """The system that plays a game, its networks on the plan's device."""
+    o, generator, critic = game.options, game.generator, game.critic
     modules: dict[str, nn.Module] = {"generator": generator, "critic": critic}
     if game.control is not None:
         modules["equilibrium"] = game.control
@@ -234,8 +240,8 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
     scale = rate(o.warmup, o.decay)
     ours, theirs = list(generator.parameters()), list(critic.parameters())
     phases = [
-        Phase("critic", theirs, optimizer(o, theirs, o.critic_lr), game.critic_loss, first, rate=scale),
-        Phase("generator", ours, optimizer(o, ours, o.lr), game.generator_loss, then, average, scale),
+        Phase("critic", theirs, optimizer(o, theirs, o.critic_lr), game.critic_loss, game.first, rate=scale),
+        Phase("generator", ours, optimizer(o, ours, o.lr), game.generator_loss, game.then, average, scale),
     ]
     phases[0].after = game.clip_weights if o.clip else None
     precision = plan.dtype if len(images.shape) == 3 else torch.float32  # bfloat16 would blur points by 1 %

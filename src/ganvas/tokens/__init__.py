@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ..errors import RequestError
+from . import keywords
 from .bpe import CONTEXT, Bpe
 from .words import Words
 
@@ -33,7 +34,7 @@ TOKENIZERS: dict[str, Callable[..., Tokenizer]] = {"bpe": Bpe, "words": Words}
 
 TEMPLATE = 6  # tokens that "a photo of a" and the like add to a label
 
-__all__ = ["CONTEXT", "TEMPLATE", "TOKENIZERS", "Bpe", "Spec", "Tokenizer", "Words", "from_spec"]
+__all__ = ["CONTEXT", "TEMPLATE", "TOKENIZERS", "Bpe", "Spec", "Tokenizer", "Words", "from_spec", "keywords"]
 
 
 def from_spec(spec: Spec) -> Tokenizer:
