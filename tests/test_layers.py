@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
 # A module may import what stands below its own row. Within a row, the first two stay apart from one another.
 LAYERS = (
     ("types", "errors", "files", "unpickle"),
-    ("objectives", "nets", "data", "augment", "sample", "latent", "metrics", "tokens"),
+    ("objectives", "likelihoods", "nets", "data", "augment", "sample", "latent", "metrics", "tokens"),
     ("loop", "plan", "monitor", "frozen", "features", "media", "film"),
     ("paint", "evaluation", "project", "attributes"),
     ("recipes",),

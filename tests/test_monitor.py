@@ -43,6 +43,11 @@ SICK = {
         log(STUCK, monitor__entropy=0.2),
         [*log(LEARNING), *(look(1300 + 100 * i, 0.3, monitor__diversity=0.2) for i in range(WINDOW))],
     ],
+    "posterior-collapse": [
+        log(STUCK, vae__active_units=0.4),
+        log(STUCK, vae__active_units=0.0, monitor__diversity=0.0),
+        log(LEARNING, vae__active_units=0.0),
+    ],
     "oscillation": [
         [look(100 * i, 0.4, monitor__offset_1=math.cos(2 * i), monitor__offset_2=math.sin(2 * i)) for i in range(1, 12)]
     ],
@@ -74,6 +79,10 @@ HEALTHY = {
     "as many copies as there are by chance": log(LEARNING, monitor__copies=COPIED / 2),
     "too few looks": log([3.0] * (WINDOW - 1), monitor__diversity=0.0, critic__accuracy_fake=0.0),
     "no critic": [{key: value for key, value in line.items() if "/acc" not in key} for line in log(LEARNING)],
+    "stuck without a critic": [
+        {key: value for key, value in line.items() if "critic" not in key} for line in log(STUCK, vae__active_units=9.0)
+    ],
+    "no unit active yet": [look(100, 2.0, vae__active_units=0.0), *log([1.0] * WINDOW, vae__active_units=1.0)],
     "never looked at": [{"step": 50, "critic/loss": 1.0}],
     "empty": [],
 }
@@ -99,7 +108,7 @@ def test_every_kind_has_its_words_which_name_options_that_exist() -> None:
     from ganvas.recipes import recipe
 
     assert set(WORDS) == set(RULES) == set(SICK)
-    options = vars(recipe("gan"))
+    options = vars(recipe("gan")) | vars(recipe("vae"))
     for meaning, advice in WORDS.values():
         assert meaning.endswith(".") and advice.endswith(".")
         for setting in advice.split("--set ")[1:]:

@@ -29,6 +29,7 @@ def drawn(seed: int, looks: int = 40) -> list[Line]:
             "monitor/copies": 0.9 * (chance.random() < 0.2) if step < 20 else 0.9 * ill,
             "critic/accuracy_real": chance.choice([0.5, 1.0]) if ill else 0.7,
             "critic/accuracy_fake": chance.choice([0.5, 1.0]) if ill else 0.7,
+            "vae/active_units": chance.choice([0.0, 0.0, 9.0]) if ill else 9.0,
             "critic/grad_norm": 10 ** chance.uniform(-2, 6) if ill else 1.0,
         }
         lines.append({"step": step, **line})

@@ -91,17 +91,17 @@ def captioned(images: Mapping[str, Tensor]) -> Image.Image:
     return sheet
 
 
-def labelled_rows(rows: Mapping[str, Tensor]) -> Image.Image:
-    """Images (N, C, H, W) in [-1, 1] of equal N, one row each behind its name."""
-    sheet = grid(torch.cat(list(rows.values())), columns=len(next(iter(rows.values()))))
-    font, height = ImageFont.load_default(size=12), sheet.height / len(rows)
-    words = math.ceil(max(font.getlength(name) for name in rows)) + GAP
-    labelled = Image.new("RGB", (words + sheet.width, sheet.height), PAPER)
-    labelled.paste(sheet, (words, 0))
-    draw = ImageDraw.Draw(labelled)
-    for i, name in enumerate(rows):
-        draw.text((words - GAP / 4, (i + 0.5) * height), name, INK, font, anchor="rm")
-    return labelled
+def sections(pictures: Mapping[str, Image.Image]) -> Image.Image:
+    """Pictures beneath one another, each under its caption."""
+    font = ImageFont.load_default(size=14)
+    width, height = (max(p.width for p in pictures.values()), sum(CAPTION + p.height for p in pictures.values()))
+    sheet = Image.new("RGB", (width, height), PAPER)
+    draw, y = ImageDraw.Draw(sheet), 0
+    for text, picture in pictures.items():
+        draw.text((width / 2, y + CAPTION / 2 + 2), text, INK, font, anchor="mm")
+        sheet.paste(picture, ((width - picture.width) // 2, y + CAPTION))
+        y += CAPTION + picture.height
+    return sheet
 
 
 def left_side(sheet: Image.Image) -> Image.Image:

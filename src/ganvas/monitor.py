@@ -173,8 +173,8 @@ def stuck(looks: Looks, window: int = WINDOW) -> bool:
 
 
 def accuracy(look: Line) -> float:
-    """The critic's, over real and fake items alike: 1/2 where it guesses; so too where a log has none."""
-    return (look.get("critic/accuracy_real", 0.5) + look.get("critic/accuracy_fake", 0.5)) / 2
+    """The critic's, over real and fake items alike: 1/2 where it guesses."""
+    return (look["critic/accuracy_real"] + look["critic/accuracy_fake"]) / 2
 
 
 def divergence(looks: Looks) -> bool:
@@ -190,7 +190,12 @@ def collapse(looks: Looks) -> bool:
     recent = looks[-WINDOW:]
     alike = all(look["monitor/diversity"] < ALIKE for look in recent)
     narrow = all(look["monitor/entropy"] < NARROW for look in recent)
-    return (alike or narrow) and stuck(looks)
+    return (alike or narrow) and stuck(looks) and not posterior_collapse(looks)  # which is the better word
+
+
+def posterior_collapse(looks: Looks) -> bool:
+    """A variational autoencoder's codes say nothing of the images; logs of other families tell nothing of codes."""
+    return all(look.get("vae/active_units", inf) < 1 for look in looks[-WINDOW:])
 
 
 def oscillation(looks: Looks) -> bool:
@@ -213,9 +218,10 @@ def critic_blind(looks: Looks) -> bool:
 
 
 def far_while(looks: Looks, holds: Callable[[Line], bool]) -> bool:
-    """Whether the samples stay far from the data over the last looks, at each of which something holds."""
+    """Whether the samples stay far from the data over the last looks, at each of which a critic is as `holds` says."""
     recent = looks[-WINDOW:]
-    return min(distances(recent)) > FAR and all(map(holds, recent)) and stuck(looks)
+    judged = all("critic/accuracy_real" in look for look in recent)  # families without a critic have none to blame
+    return judged and min(distances(recent)) > FAR and all(map(holds, recent)) and stuck(looks)
 
 
 def copying(looks: Looks) -> bool:
@@ -226,6 +232,7 @@ def copying(looks: Looks) -> bool:
 RULES: dict[str, Callable[[Looks], bool]] = {
     "divergence": divergence,
     "collapse": collapse,
+    "posterior-collapse": posterior_collapse,
     "oscillation": oscillation,
     "critic-overpowers": critic_overpowers,
     "critic-blind": critic_blind,
@@ -241,6 +248,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "collapse": (
         "The generator has collapsed: its samples are alike, or leave out most kinds of items that the data hold.",
         "Try --set pack=2 or --set minibatch_stddev=true, a penalty (--set penalty=r1:1) or another --seed.",
+    ),
+    "posterior-collapse": (
+        "The posterior has collapsed: no unit of the latent depends on the image, and the decoder draws their average.",
+        "Try a lower --set beta=..., --set beta_warmup=1000, --set free_bits=0.1 or a lower --set lr=...",
     ),
     "oscillation": (
         "Training runs in circles: the generator moves from one kind of sample to another and comes no nearer.",

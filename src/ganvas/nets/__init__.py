@@ -16,6 +16,7 @@ from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
 from .progan import ProGANGenerator
 from .residual import ResidualCritic, ResidualGenerator
+from .vae import VAE
 
 GENERATORS: dict[str, type[Generator]] = {
     "mlp": MLPGenerator,
@@ -25,7 +26,7 @@ GENERATORS: dict[str, type[Generator]] = {
     "conditional": ConditionalGenerator,
 }
 CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
-AUTOENCODERS: dict[str, type[Autoencoder]] = {}
+AUTOENCODERS: dict[str, type[Autoencoder]] = {"vae": VAE}
 CLIPS: dict[str, type[Clip]] = {"clip": Clip}
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "CLIPS",
     "CNN",
     "GENERATORS",
+    "VAE",
     "Autoencoder",
     "Clip",
     "ConditionalGenerator",

@@ -50,11 +50,16 @@ class DCGANGenerator(Generator):
         layers = block(Project(latent, widths[0], base, bias=not norm), widths[0])
         for a, b in pairwise(widths):
             layers += block(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=not norm), b)
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), output(out))
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1))
+        self.out = output(out)
         normal_init(self)
 
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def raw(self, z: Tensor) -> Tensor:
+        """The images before the last function, which has no weights."""
         return self.layers(z.reshape(len(z), -1, 1, 1))
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.out(self.raw(z))
 
 
 class DCGANCritic(nn.Module):

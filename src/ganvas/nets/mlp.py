@@ -26,10 +26,15 @@ class MLPGenerator(Generator):
         layers: list[nn.Module] = []
         for a, b in pairwise((latent, *hidden)):
             layers += [nn.Linear(a, b), *([nn.BatchNorm1d(b)] if norm else []), activation(activate)]
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], math.prod(shape)), output(out))
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden[-1], math.prod(shape)))
+        self.out = output(out)
+
+    def raw(self, z: Tensor) -> Tensor:
+        """The items before the last function, which has no weights."""
+        return self.layers(z.reshape(len(z), -1)).reshape(-1, *self.shape)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.layers(z.reshape(len(z), -1)).reshape(-1, *self.shape)
+        return self.out(self.raw(z))
 
 
 class MLPCritic(nn.Module):

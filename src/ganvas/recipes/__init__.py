@@ -10,7 +10,7 @@ from ..data import Dataset
 from ..errors import unknown
 from ..plan import Plan
 from ..types import Images, System
-from . import clip, cnn, conditional, gan, presets
+from . import clip, cnn, conditional, gan, presets, vae
 from .base import Training, describe, override
 
 RECIPES: dict[str, Callable[[], Training]] = {
@@ -28,6 +28,7 @@ RECIPES: dict[str, Callable[[], Training]] = {
     "cnn": cnn.cnn,
     "clip": clip.clip,
     "lit": clip.lit,
+    "vae": vae.vae,
 }
 
 BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
@@ -35,12 +36,14 @@ BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
     conditional.Conditional: conditional.build,
     cnn.CNN: cnn.build,
     clip.Clip: clip.build,
+    vae.VAE: vae.build,
 }
 RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] = {
     gan.GAN: gan.resolve,
     conditional.Conditional: conditional.resolve,
     cnn.CNN: cnn.resolve,
     clip.Clip: clip.resolve,
+    vae.VAE: vae.resolve,
 }
 
 __all__ = ["RECIPES", "Training", "build", "describe", "from_json", "override", "recipe", "resolve", "to_json"]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from .. import media, recipes
+from .. import frozen, media, recipes
 from ..errors import RequestError, WorkError
 from ..monitor import judge
 from . import page
@@ -129,7 +129,8 @@ def pictures(run: Path, record: dict[str, Any]) -> dict[str, Any]:
     files = sorted((run / "samples").glob("step-*.png"), key=step_of)
     if not files:
         return {"last": None, "strip": [], "film": None}
-    paired = len(record["data"]["shape"]) == 3 and (run / GENERATOR).exists()
+    shown = any((run / name).exists() for name in frozen.NAMES if name != GENERATOR)  # by the family's own picture
+    paired = len(record["data"]["shape"]) == 3 and (run / GENERATOR).exists() and not shown
 
     def generated(path: Path) -> Image.Image:
         with Image.open(path) as image:

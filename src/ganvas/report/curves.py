@@ -53,6 +53,17 @@ GROUPS = (
     ),
     Group("The inverse temperature", "clip/scale", "What cosines are multiplied by; it is kept at 100 at most."),
     Group(
+        "The bound in nats",
+        "(test|held_out)/(reconstruction|kl|bound|importance_bound)",
+        "Of held-out images: bound = reconstruction + kl, no less than -log p(x). The importance-weighted is tighter.",
+    ),
+    Group("Reconstruction and KL while training", "vae/(nll|kl)", "In nats an image."),
+    Group(
+        "Active units",
+        ".*/active_units",
+        "Units of the latent whose mean varies from image to image. None: the posterior has collapsed.",
+    ),
+    Group(
         "Gradient norms",
         ".*/grad_norm",
         "Of all weights of a network together. Falling to nothing: it has stopped learning; rising without end: it "

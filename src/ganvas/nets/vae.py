@@ -1,0 +1,84 @@
+"""The variational autoencoder (Kingma and Welling 2014): a critic's network as encoder, a generator's as decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import unknown
+from .blocks import Autoencoder
+from .dcgan import DCGANCritic, DCGANGenerator
+from .mlp import MLPCritic, MLPGenerator
+
+
+class VAE(Autoencoder):
+    """Images (N, *shape) -> q(z|x), a Gaussian of (N, latent) -> images.
+
+    `net` names the pair of PAIRS, which `hidden` or `width` and `max_width` size. `out` is the decoder's last function,
+    from -1 to 1. `log_scale` is the logarithm of what a likelihood takes for the noise of every pixel: where it starts,
+    if it is `learned`. The decoder alone is a `Generator`, and generates.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        net: str = "dcgan",
+        latent: int = 64,
+        hidden: tuple[int, ...] = (512, 512),
+        width: int = 32,
+        max_width: int = 512,
+        activate: str = "relu",
+        norm: bool = True,
+        out: str = "tanh",
+        log_scale: float = 0.0,
+        learned: bool = False,
+    ) -> None:
+        options: dict[str, Any] = {
+            **{"net": net, "latent": latent, "hidden": list(hidden), "width": width, "max_width": max_width},
+            **{"activate": activate, "norm": norm, "out": out, "log_scale": log_scale, "learned": learned},
+        }
+        super().__init__(shape, options)
+        if net not in PAIRS:
+            raise unknown("network", net, PAIRS)
+        self.encoder, self.decoder = PAIRS[net](self.options)
+        self.log_scale = nn.Parameter(torch.tensor(log_scale), requires_grad=learned)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """q(z|x): its mean μ and log σ², (N, latent) each."""
+        mu, log_var = self.encoder(x).chunk(2, 1)
+        return mu, log_var
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (N, *shape) in [-1, 1] -> the mean of q(z|x), (N, latent)."""
+        return self.posterior(x)[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents (N, latent) -> the images (N, *shape) that they are most likely of."""
+        return self.decoder(z)
+
+    def raw(self, z: Tensor) -> Tensor:
+        """Latents (N, latent) -> the same before the decoder's last function: of a sigmoid the logits."""
+        return self.decoder.raw(z)
+
+
+def dcgan(o: dict[str, Any]) -> tuple[nn.Module, DCGANGenerator]:
+    """Convolutions, of square images from 8 to 256 pixels."""
+    sizes = (o["width"], o["max_width"], o["activate"])
+    encoder = DCGANCritic(o["shape"], *sizes, norm="batch" if o["norm"] else "none", outputs=2 * o["latent"])
+    return encoder, DCGANGenerator(o["shape"], o["latent"], *sizes, o["norm"], o["out"])
+
+
+def mlp(o: dict[str, Any]) -> tuple[nn.Module, MLPGenerator]:
+    """Perceptrons, of images of any shape; `hidden` is the encoder's, and from its end the decoder's."""
+    hidden = tuple(o["hidden"])
+    encoder = MLPCritic(o["shape"], hidden, o["activate"], outputs=2 * o["latent"])
+    return encoder, MLPGenerator(o["shape"], o["latent"], hidden[::-1], o["activate"], o["norm"], o["out"])
+
+
+PAIRS: dict[str, Callable[[dict[str, Any]], tuple[nn.Module, DCGANGenerator | MLPGenerator]]] = {
+    "dcgan": dcgan,
+    "mlp": mlp,
+}

@@ -1,0 +1,237 @@
+"""The variational autoencoder: an encoder to a Gaussian of latents, and a decoder that alone generates."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from torch.optim import Adam
+
+from .. import frozen, likelihoods, media
+from ..data import Dataset
+from ..errors import RequestError
+from ..likelihoods import LIKELIHOODS
+from ..loop import EMA
+from ..nets import VAE as Network
+from ..plan import Plan
+from ..types import Batch, Examination, Phase, Stats, System
+from .base import Training, opt, rate
+
+SCALE = 0.2  # where a learned scale of the pixels' noise starts: a tenth of their range
+FASTER = 10  # the learning rate of that one number, over that of the weights
+BATCH = 100  # held-out images at a time
+COLUMNS, TRAVERSED, REACH = 10, 6, 3.0  # of the picture; units that it shows; how far from 0 they are taken
+
+
+@dataclass(frozen=True)
+class VAE(Training):
+    """Options of the variational autoencoder."""
+
+    held_out: float = opt(
+        0.1, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
+    )
+    net: Literal["auto", "mlp", "dcgan"] = opt("auto", "architecture; auto: dcgan for squares of 28, 16, 32, … pixels")
+    latent: int = opt(16, "units of the latent z ~ N(0, I)", low=1)
+    hidden: tuple[int, ...] = opt((512, 512), "mlp: the encoder's hidden layers; the decoder's are these from the end")
+    width: int = opt(32, "dcgan: channels at the largest resolution, doubling inward", low=1)
+    max_width: int = opt(512, "dcgan: most channels of a layer", low=1)
+    activation: str = opt("relu", "after every layer but the last, of both")
+    norm: bool = opt(True, "batch normalisation; mlp: in the decoder alone")
+    likelihood: Literal["bernoulli", "gaussian", "logistic"] = opt(
+        "logistic", "what p(x|z) is for a pixel; logistic: discretised, of 8-bit images"
+    )
+    scale: float = opt(0.0, "gaussian: σ, logistic: s, of pixels from -1 to 1; 0: learned, one number for all pixels")
+    beta: float = opt(1.0, "weight of the KL divergence (β-VAE); 1: the bound itself")
+    beta_warmup: int = opt(0, "steps over which β rises from 0")
+    free_bits: float = opt(0.0, "nats of KL that each unit has for nothing")
+    lr: float = opt(1e-3, "Adam's learning rate")
+    beta1: float = opt(0.9, "Adam's β₁", high=0.9999)
+    beta2: float = opt(0.999, "Adam's β₂", high=0.99999)
+    warmup: int = opt(0, "steps over which the learning rate rises from 0")
+    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
+    ema: float = opt(0.999, "decay of the weights' moving average, which is what is kept; 0: none", high=0.99999)
+    measured: int = opt(500, "held-out images on which the bound is measured at every sampling step; 0: all")
+    importance: int = opt(10, "samples of z an image of the importance-weighted bound", low=1)
+
+
+def vae() -> VAE:
+    """A variational autoencoder (Kingma and Welling 2014; source 001, section 1.1), or β-VAE (Higgins et al. 2017).
+
+    DCGAN's pair with the encoder in the critic's place, discretised logistic pixels of a learned scale (Kingma et al.
+    2016), a moving average.
+    """
+    return VAE(data="fashion-mnist", steps=5000, sample_every=500)
+
+
+class Bounds(NamedTuple):
+    """What is measured on items: nats an item, and the KL of each unit."""
+
+    reconstruction: float  # -E_q log p(x|z)
+    kl: Tensor  # (latent,)
+    importance: float  # the importance-weighted bound
+    active: float  # units, see likelihoods.active_units
+
+    @property
+    def bound(self) -> float:
+        """-ELBO: no less than -log p(x) in the mean."""
+        return self.reconstruction + self.kl.sum().item()
+
+
+@torch.inference_mode()
+def bounds(network: Network, likelihood: str, items: Dataset, samples: int) -> Bounds:
+    """The bounds of -log p(x) on `items`, from `samples` of z each that are always the same."""
+    nll = LIKELIHOODS[likelihood].nll
+    chance = torch.Generator().manual_seed(0)
+    means, units, errors, weighted = [], [], [], []
+    for rows in torch.arange(len(items)).split(BATCH):
+        x = items.at(rows).x
+        mu, log_var = network.posterior(x)
+        epsilon = torch.randn(samples, *mu.shape, generator=chance).to(mu)
+        z = likelihoods.reparameterised(mu, log_var, epsilon)  # (K, N, L)
+        error = torch.stack([nll(network.raw(one), x, network.log_scale) for one in z])  # (K, N)
+        prior = likelihoods.log_normal(z, torch.zeros_like(mu), torch.zeros_like(mu))
+        weighted.append(likelihoods.importance_bound(prior - likelihoods.log_normal(z, mu, log_var) - error).cpu())
+        means.append(mu.cpu())
+        units.append(likelihoods.kl_to_standard_normal(mu, log_var).cpu())
+        errors.append(error.mean(0).cpu())
+    error, kl, importance = (torch.cat(parts).mean(0) for parts in (errors, units, weighted))
+    return Bounds(error.item(), kl, importance.item(), likelihoods.active_units(torch.cat(means)).item())
+
+
+class Variational:
+    """The loss of a variational autoencoder, and what it shows and leaves behind."""
+
+    def __init__(self, options: VAE, network: Network, kept: Network, images: Dataset, held_out: Dataset) -> None:
+        """`options` as `resolve` leaves them; `network` trains, and `kept` is what is shown and left."""
+        self.options, self.network, self.kept = options, network, kept
+        self.row = LIKELIHOODS[options.likelihood]
+        count = min(options.measured or len(held_out), len(held_out))
+        self.held_out = held_out.rows(torch.arange(count)).to(held_out.device)
+        self.facts = {"data": images.name, "images": len(images), "likelihood": options.likelihood}
+
+    def beta(self, step: int) -> float:
+        """β at a step: a straight line to its value."""
+        return self.options.beta * min(1.0, (step + 1) / max(1, self.options.beta_warmup))
+
+    def loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
+        network = self.network
+        mu, log_var = network.posterior(batch.x)
+        z = likelihoods.reparameterised(mu, log_var, torch.randn_like(mu))
+        nll = self.row.nll(network.raw(z), batch.x, network.log_scale).mean()
+        kl = likelihoods.kl_to_standard_normal(mu, log_var)
+        loss = nll + self.beta(step) * likelihoods.free_bits(kl, self.options.free_bits)
+        return loss, {
+            "vae/nll": nll.detach(),
+            "vae/kl": kl.detach().mean(0).sum(),
+            "vae/active_units": likelihoods.active_units(mu.detach()).float(),
+        }
+
+    def freeze(self) -> frozen.Autoencoder:
+        return frozen.take_autoencoder(self.kept, "vae", self.facts)
+
+    def examine(self) -> Examination:
+        """Held-out images and what is left of them, samples and traversals; the bounds on held-out images."""
+        made, held = self.freeze(), self.held_out
+        assert isinstance(made.network, Network)
+        found = bounds(made.network, self.options.likelihood, held, self.options.importance)
+        figures = {
+            "reconstruction": found.reconstruction,
+            "kl": found.kl.sum().item(),
+            "bound": found.bound,
+            "bits_per_dim": likelihoods.bits_per_dim(found.bound, held.items[0].numel(), self.row),
+            "importance_bound": found.importance,
+            "active_units": found.active,
+        }
+        split = held.split.replace(" ", "_")
+        return Examination(drawn(made, held, found), {f"{split}/{name}": value for name, value in figures.items()})
+
+    def write(self, path: Path) -> None:
+        self.freeze().write(path)
+
+
+def drawn(made: frozen.Autoencoder, held: Dataset, found: Bounds) -> Image:
+    """Held-out originals above their reconstructions, samples of the prior, traversals of the units of most KL."""
+    x = held.at(torch.arange(min(COLUMNS, len(held)))).x.cpu()
+    z = made.encode(x)
+    prior = torch.randn(3 * COLUMNS, z.shape[1], generator=torch.Generator().manual_seed(0))
+    kl, units = found.kl.topk(min(TRAVERSED, len(found.kl)))
+    way = z[0].repeat(len(units), COLUMNS, 1)
+    for row, unit in zip(way, units.tolist(), strict=True):
+        row[:, unit] = torch.linspace(-REACH, REACH, COLUMNS)
+    told = f"the first of them, along the units of most KL ({', '.join(f'{nats:.1f}' for nats in kl.tolist())} nats)"
+    if found.active < 1:
+        told = f"posterior collapse: no unit holds anything of the image (KL {found.kl.sum():.2f} nats)"
+    return media.sections(
+        {
+            "held-out images, and below them their reconstructions": media.grid(torch.cat([x, made.decode(z)]), len(x)),
+            "samples of the prior": media.grid(made.decode(prior), COLUMNS),
+            told: media.grid(made.decode(way.flatten(0, 1)), COLUMNS),
+        }
+    )
+
+
+def convolvable(shape: tuple[int, ...]) -> bool:
+    """Whether dcgan draws it and sees enough of it: a square of 16 pixels or more that is a power of two, or 28's."""
+    size = shape[-1]
+    return shape[1] == size and 16 <= size <= 256 and (size & (size - 1) == 0 or size in (28, 56, 112, 224))
+
+
+def resolve(o: VAE, shape: tuple[int, ...], device: str = "cpu") -> VAE:
+    """Puts the choice of the shape where the options leave it open; refuses points."""
+    if len(shape) != 3:
+        raise RequestError(f"a vae learns from images, not from items of shape {tuple(shape)}; choose other data")
+    net = o.net if o.net != "auto" else "dcgan" if convolvable(shape) else "mlp"
+    return replace(o, net=net, decay=o.steps if o.decay < 0 else o.decay)
+
+
+def check(o: VAE, images: Dataset) -> Dataset:
+    """The held-out items; a RequestError where a VAE cannot learn from the data."""
+    if images.held_out is None:
+        raise RequestError(f"{images.name} has nothing held out to measure on; use --set held_out=0.1")
+    if o.batch < 2:
+        raise RequestError(f"batch={o.batch} has no statistics for batch normalisation; use --batch 2 or more")
+    return images.held_out
+
+
+def build(options: VAE, images: Dataset, plan: Plan) -> System:
+    """The networks, optimiser and loss of `options` for the images, whose `held_out` they are measured on."""
+    o = resolve(options, images.shape, plan.device)
+    held_out = check(o, images)
+    row = LIKELIHOODS[o.likelihood]
+    network = Network(
+        images.shape,
+        o.net,
+        o.latent,
+        o.hidden,
+        o.width,
+        o.max_width,
+        o.activation,
+        o.norm,
+        row.out,
+        log_scale=torch.tensor(o.scale or SCALE).log().item(),
+        learned=row.scaled and not o.scale,
+    )
+    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
+    network.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
+    kept = copy.deepcopy(network) if o.ema else network
+    average = EMA(network, kept, o.ema) if o.ema else None
+    task = Variational(o, network, kept, images, held_out.to(plan.device))
+    params = [p for p in network.parameters() if p.requires_grad]
+    weights, noise = [], []
+    for p in params:
+        (noise if p is network.log_scale else weights).append(p)
+    groups = [{"params": weights}, {"params": noise, "lr": FASTER * o.lr}]
+    optimizer = Adam(groups, lr=o.lr, betas=(o.beta1, o.beta2), fused=True)
+    return System(
+        {"vae": network, **({} if average is None else {"average": average})},
+        [Phase("vae", params, optimizer, task.loss, average=average, rate=rate(o.warmup, o.decay))],
+        kept.decoder,
+        plan.dtype,
+        examine=task.examine,
+        products={"autoencoder.safetensors": task.write},
+    )
