@@ -143,6 +143,16 @@ def test_opened_shapes_carry_their_words(few: None) -> None:
     assert torch.equal(again.attributes["relation"], data.attributes["relation"])  # pyright: ignore
 
 
+def test_one_shape_is_a_single_shape_of_every_look(few: None) -> None:
+    data = open_data("one-shape")
+    assert data.captions is not None
+    assert data.attributes is not None
+    assert (len(data), data.name, set(data.attributes["count"].tolist())) == (60, "one-shape", {1})
+    assert not any(word in caption for caption in data.captions for word in shapes.RELATIONS)
+    assert {len(data.attributes[key][:, 0].unique()) for key in ("shape", "color", "size")} == {6, 7, 3}
+    assert open_data("shapes").captions != data.captions  # nor does the cache mix the two up
+
+
 def test_the_report_tells_what_is_drawn(few: None) -> None:
     text = "\n".join(inspect("shapes").lines())
     for fact in ("60 images 3x32x32", "classes: 6 (circle", "and 1 more)", "captions: 60, such as 'a", "relation, x"):

@@ -104,6 +104,19 @@ def sections(pictures: Mapping[str, Image.Image]) -> Image.Image:
     return sheet
 
 
+def labelled_rows(rows: Mapping[str, Tensor]) -> Image.Image:
+    """Images (N, C, H, W) in [-1, 1] of equal N, one row each behind its name."""
+    sheet = grid(torch.cat(list(rows.values())), columns=len(next(iter(rows.values()))))
+    font, height = ImageFont.load_default(size=12), sheet.height / len(rows)
+    words = math.ceil(max(font.getlength(name) for name in rows)) + GAP
+    labelled = Image.new("RGB", (words + sheet.width, sheet.height), PAPER)
+    labelled.paste(sheet, (words, 0))
+    draw = ImageDraw.Draw(labelled)
+    for i, name in enumerate(rows):
+        draw.text((words - GAP / 4, (i + 0.5) * height), name, INK, font, anchor="rm")
+    return labelled
+
+
 def left_side(sheet: Image.Image) -> Image.Image:
     """The left one of two equal grids that `side_by_side` put together, without its caption."""
     return sheet.crop((0, CAPTION, (sheet.width - GAP) // 2, sheet.height))

@@ -93,9 +93,9 @@ def relation(a: Shape, b: Shape) -> str:
     return "above" if dy < 0 else "below"
 
 
-def scene(rng: np.random.Generator) -> tuple[Shape, ...]:
-    """One to three shapes, no two of one kind and colour, apart from one another, their relations clear."""
-    count = int(rng.integers(1, MAX_OBJECTS + 1))
+def scene(rng: np.random.Generator, most: int = MAX_OBJECTS) -> tuple[Shape, ...]:
+    """One shape to `most`, no two of one kind and colour, apart from one another, their relations clear."""
+    count = int(rng.integers(1, most + 1))
     looks = rng.choice(len(KINDS) * len(COLORS), size=count, replace=False)
     sizes, radii, xy = _place(rng, count)
     return tuple(
@@ -175,19 +175,29 @@ def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
 
 
 def read_shapes(wanted: Wanted) -> Dataset:
-    """SCENES scenes, a function of seed, split and size alone; drawn once, then cached."""
+    """SCENES scenes of up to MAX_OBJECTS shapes, a function of seed, split and size alone; drawn once, then cached."""
+    return read_scenes("shapes", MAX_OBJECTS, wanted)
+
+
+def read_one_shape(wanted: Wanted) -> Dataset:
+    """SCENES scenes of a single shape, else as `read_shapes`: every word is then said of the same thing."""
+    return read_scenes("one-shape", 1, wanted)
+
+
+def read_scenes(name: str, most: int, wanted: Wanted) -> Dataset:
+    """SCENES scenes of up to `most` shapes."""
     size = wanted.size or SIZE
 
     def build() -> Dataset:
         rng = np.random.default_rng((wanted.seed, wanted.split == "test"))
         with Rows((3, size, size)) as rows:
-            scenes = [scene(rng) for _ in range(SCENES)]
+            scenes = [scene(rng, most) for _ in range(SCENES)]
             captions = tuple(describe(shapes) for shapes in scenes)
             for _, shapes in zip(wanted.track(captions), scenes, strict=True):
                 rows.append(draw(shapes, size)[None])
             pixels = rows.array()
         return Dataset(
-            name="shapes",
+            name=name,
             items=torch.from_numpy(pixels),
             labels=torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes]),
             class_names=KINDS,
@@ -196,4 +206,4 @@ def read_shapes(wanted: Wanted) -> Dataset:
             origin=Origin("drawn"),
         )
 
-    return cached(f"shapes-{VERSION}-{wanted.split}-{wanted.seed}-{size}", build)
+    return cached(f"{name}-{VERSION}-{wanted.split}-{wanted.seed}-{size}", build)

@@ -7,6 +7,7 @@ nothing of what they decode to.
 from __future__ import annotations
 
 from .breeding import CROSSOVERS, Birth, Child, breed, regrow
+from .directions import Boundary, Components, condition, entering, logistic, principal, ridge, sefa
 from .interpolation import EASINGS, INTERPOLATIONS, lerp, slerp
 from .saved import Directions, read_directions, read_latents, strip, write_latents
 from .seeds import from_seeds, reject, truncate
@@ -17,17 +18,25 @@ __all__ = [
     "EASINGS",
     "INTERPOLATIONS",
     "Birth",
+    "Boundary",
     "Child",
+    "Components",
     "Directions",
     "breed",
+    "condition",
+    "entering",
     "frame_counts",
     "from_seeds",
     "lerp",
+    "logistic",
     "path",
+    "principal",
     "read_directions",
     "read_latents",
     "regrow",
     "reject",
+    "ridge",
+    "sefa",
     "slerp",
     "strip",
     "tour",

@@ -1,0 +1,194 @@
+"""Directions with a meaning: from a network's own weights, from what its latents look like, and from labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import RequestError
+
+Affine = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
+NEWTON = 30  # steps at most; a dozen is usual
+TINY = 1e-12
+
+
+class Components(NamedTuple):
+    """Directions that were found without labels, the strongest first."""
+
+    vectors: Tensor  # (K, ...) float32 on the CPU, each of length 1 over all its numbers
+    shares: Tensor  # (K,) of all variance, which each explains
+
+
+class Boundary(NamedTuple):
+    """A linear function of latents, z ↦ ⟨normal, z⟩ + offset."""
+
+    normal: Tensor  # (...) float32 on the CPU, of length 1
+    offset: float
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """How far latents (N, ...) lie beyond it, (N,)."""
+        return z.flatten(1) @ self.normal.flatten() + self.offset
+
+
+class _Reached(Exception):
+    """Ends a decoder's forward pass at the layer that was wanted."""
+
+    def __init__(self, seen: Tensor) -> None:
+        self.seen = seen
+
+
+def affine_layers(decoder: nn.Module) -> Iterator[Affine]:
+    """The affine layers in the order in which the module holds them."""
+    return (layer for layer in decoder.modules() if isinstance(layer, Affine))
+
+
+def entering(decoder: nn.Module, z: Tensor, label: Tensor | None = None, layer: int = 1) -> Tensor:
+    """What enters the affine layer number `layer`, in the order of use and counted from 0, (N, D) on the CPU.
+
+    Layer 0 is entered by latents, layer 1 by the first features that are not linear in them. Nothing behind the layer
+    is computed. z: latents (N, ...) on any device. Raises RequestError where there are not so many layers.
+    """
+    device, count = next(decoder.parameters()).device, 0
+
+    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal count
+        if count == layer:
+            raise _Reached(inputs[0])
+        count += 1
+
+    hooks = [module.register_forward_pre_hook(look) for module in affine_layers(decoder)]
+    try:
+        with torch.inference_mode():
+            decoder(z.to(device), None if label is None else label.to(device))
+    except _Reached as reached:
+        return reached.seen.flatten(1).float().cpu()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    raise RequestError(f"this network has {count} affine layers, and none of the number {layer}; name a smaller one")
+
+
+def first_affine(decoder: nn.Module, size: int) -> Tensor:
+    """A of the first affine layer, (outputs, size): what each of the `size` numbers of a latent sends into the network.
+
+    Raises RequestError where the network does not begin with an affine layer of the whole latent.
+    """
+    layer = next(affine_layers(decoder), None)
+    if layer is None:
+        _no_sefa("has no affine layer")
+    weight = layer.weight.detach().cpu().double()
+    a = weight.flatten(1) if isinstance(layer, nn.ConvTranspose2d) else weight.transpose(0, 1).flatten(1)  # (in, out)
+    if len(a) < size:  # with labels or times beside it, the latent's numbers come first
+        _no_sefa(f"begins with a layer of {len(a)} inputs, not of the latent's {size} numbers")
+    return a[:size].T
+
+
+def _no_sefa(why: str) -> NoReturn:
+    raise RequestError(f"SeFa reads the layer that takes the latent, and this network {why}; use --method pca")
+
+
+def sefa(decoder: nn.Module, shape: tuple[int, ...], count: int) -> Components:
+    """The unit n that maximise ‖An‖², A the weight of the first affine layer: the eigenvectors of AᵀA.
+
+    Closed-form factorisation of latent semantics (Shen & Zhou 2021, eq. 5). shape: of one latent, a vector.
+    """
+    if len(shape) != 1:
+        _no_sefa(f"takes grids of {'×'.join(map(str, shape))}")
+    a = first_affine(decoder, shape[0])
+    return _strongest(a.T @ a, count)
+
+
+def principal(features: Tensor, z: Tensor, count: int) -> Components:
+    """The directions of z along which `features` (N, D) of latents z (N, ...) vary most: GANSpace.
+
+    With V the principal components of the features and x = (y - ȳ)V their coordinates, the directions are the rows of
+    U = argmin Σ ‖xU - (z - z̄)‖² (Härkönen et al. 2020, section 2.2). N should be several times D.
+    """
+    y, latents = features.double(), z.flatten(1).double().cpu()
+    y, latents = y - y.mean(0), latents - latents.mean(0)
+    few = len(y) < y.shape[1]  # then the coordinates are found without the components
+    values, vectors = _eigen(y @ y.T if few else y.T @ y)
+    count = min(count, int((values > TINY * values[0]).sum()))
+    x = vectors[:, :count] * values[:count].sqrt() if few else y @ vectors[:, :count]
+    rows = torch.linalg.lstsq(x, latents).solution
+    return Components(_unit(rows).reshape(-1, *z.shape[1:]), (values[:count] / values.sum()).float())
+
+
+def _strongest(matrix: Tensor, count: int) -> Components:
+    values, vectors = _eigen(matrix)
+    return Components(_unit(vectors[:, :count].T), (values[:count] / values.sum()).float())
+
+
+def _eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors (in columns) of a symmetric matrix, the largest first."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return values.flip(0).clamp(min=0), vectors.flip(1)
+
+
+def _unit(rows: Tensor) -> Tensor:
+    """Rows of length 1 whose largest number is positive, since a direction has no sign of its own; float32."""
+    largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+    return (rows * largest.sign() / rows.norm(dim=1, keepdim=True).clamp(min=TINY)).float()
+
+
+def logistic(z: Tensor, positive: Tensor, strength: float = 1.0) -> Boundary:
+    """The boundary between latents (N, ...) that are `positive`, (N,) of shares in [0, 1], and those that are not.
+
+    L2-regularised logistic regression, by Newton's method in float64: as InterFaceGAN's hyperplanes (Shen et al. 2020),
+    whose support vector machine it replaces by what has a probability. strength: the weight of ½‖w‖².
+    Raises RequestError where all latents lie on one side.
+    """
+    x, y = z.flatten(1).double().cpu(), positive.double().cpu()
+    if not 0 < float(y.mean()) < 1 or len(y.unique()) < 2:
+        raise RequestError("a boundary needs samples on both sides; label more samples, or other ones")
+    x = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)
+    penalty = torch.full((x.shape[1],), strength, dtype=x.dtype)
+    penalty[-1] = 0  # the offset is free
+    w = torch.zeros(x.shape[1], dtype=x.dtype)
+    for _ in range(NEWTON):
+        p = torch.sigmoid(x @ w)
+        gradient = x.T @ (p - y) + penalty * w
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + penalty.diag()
+        hessian.diagonal().add_(TINY)
+        step = torch.linalg.solve(hessian, gradient)
+        w = w - step * min(1.0, 10 / float(step.norm()))  # far from the minimum a full step can overshoot
+        if float(step.norm()) < 1e-8 * (1 + float(w.norm())):
+            break
+    return _boundary(w, z)
+
+
+def ridge(z: Tensor, score: Tensor, strength: float = 1.0) -> Boundary:
+    """The direction of z (N, ...) along which `score` (N,) rises most, in closed form: (ZᵀZ + λ)⁻¹ Zᵀ(s - s̄).
+
+    For what comes in degrees, such as a size or how well words suit. Its offset is 0 at the mean score.
+    Raises RequestError where all scores are equal.
+    """
+    x, y = z.flatten(1).double().cpu(), score.double().cpu()
+    if float(y.std()) < TINY:
+        raise RequestError("all samples have the same score, and a direction needs some that differ")
+    centre = x.mean(0)
+    x, y = x - centre, y - y.mean()
+    w = torch.linalg.solve(x.T @ x + strength * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
+    return _boundary(torch.cat([w, -(w @ centre)[None]]), z)
+
+
+def _boundary(w: Tensor, z: Tensor) -> Boundary:
+    length = w[:-1].norm().clamp(min=TINY)
+    return Boundary((w[:-1] / length).float().reshape(z.shape[1:]), float(w[-1] / length))
+
+
+def condition(direction: Tensor, others: Tensor) -> Tensor:
+    """The direction (...) without its part in the span of `others` (M, ...), of length 1: what it does not share.
+
+    InterFaceGAN's conditional manipulation (Shen et al. 2020, eq. 6 and its generalisation to many attributes).
+    Raises RequestError where nothing is left of it.
+    """
+    v, basis = direction.flatten().double(), others.flatten(1).double().T
+    if basis.shape[1]:
+        v = v - basis @ torch.linalg.lstsq(basis, v[:, None], driver="gelsd").solution[:, 0]
+    if float(v.norm()) < 1e-6 * float(direction.norm()):
+        raise RequestError("nothing is left of a direction that others determine wholly; condition on fewer of them")
+    return (v / v.norm()).float().reshape(direction.shape)
