@@ -268,3 +268,12 @@ def test_words_of_a_batch_are_those_of_its_items() -> None:
     whole = keywords.mark(images.captions or (), ("bright", "dark", "square"))[batch.index]
     assert (words <= whole).all()
     assert 0.3 < words.sum() / whole.sum() < 0.7
+
+
+@pytest.mark.parametrize("method", ["sefa", "pca"])
+def test_directions_of_a_prompted_generator(method: str, tmp_path: Path) -> None:
+    file, out = tmp_path / "generator.safetensors", tmp_path / "directions.npz"
+    ganvas.Frozen(conditional(keywords=("blue", "red"), prompts=3), "prompt-gan").write(file)
+    words = ["directions", str(file), "--method", method, "--count", "2", "--samples", "20", "--out", str(out)]
+    assert cli.main([*words, "--label", "red"]) == 0
+    assert np.load(out)["directions"].shape == (2, 4)

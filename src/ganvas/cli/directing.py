@@ -78,7 +78,7 @@ def changes(generator: Frozen, vectors: Tensor, label: str | None) -> Tensor:
     z = generator.latents(range(PROBES))
     moved = torch.cat([z, *(z + v for v in vectors)])
     labels = generator.labels(range(PROBES), label)
-    x = generator.decode(moved, None if labels is None else labels.repeat(1 + len(vectors)))
+    x = generator.decode(moved, None if labels is None else labels.repeat(1 + len(vectors), *[1] * (labels.ndim - 1)))
     before, *after = x.split(PROBES)
     return torch.stack([(one - before).square().mean().sqrt() / 2 for one in after])
 
@@ -91,7 +91,7 @@ def keep(generator: Frozen, directions: latent.Directions, asked: Asked, out: Pa
     rows = {}
     for name, v in zip(directions.names[:ROWS], directions.vectors, strict=False):
         path = latent.strip(z, v, strengths)
-        rows[name] = generator.decode(path, None if shown is None else torch.full((COLUMNS,), shown))
+        rows[name] = generator.decode(path, None if shown is None else shown.expand(COLUMNS, *shown.shape))
     with writing(out):
         directions.write(out)
         media.save_png(media.labelled_rows(rows), out.with_suffix(".png"))

@@ -50,15 +50,14 @@ class ConditionalGenerator(Generator):
         options = {"net": net, "inner": inner, "classes": classes, "keywords": list(keywords), "embedding": embedding}
         super().__init__(latent, shape, {**options, "prompts": prompts})
         self.words = classes or len(keywords)
-        self.embed = nn.Linear(self.words, embedding, bias=False)
-        nn.init.normal_(self.embed.weight)  # as large as z
+        self.embed = nn.Parameter(torch.randn(self.words, embedding))  # as large as z
         self.generator = INNER[net](**inner)
         self.register_buffer("prompts", torch.zeros(prompts, len(keywords), dtype=torch.uint8))
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         if label is None:
             label = torch.zeros((len(z), self.words) if self.options["keywords"] else len(z), dtype=torch.int64)
-        told = self.embed(as_weights(label.to(z.device), self.words))
+        told = as_weights(label.to(z.device), self.words) @ self.embed
         return self.generator(torch.cat([z, told.to(z.dtype)], 1))
 
 
