@@ -13,11 +13,12 @@ from torch.nn import functional
 from .. import latent, nets, tokens
 from ..errors import RequestError, unknown
 from ..types import Decoder
+from .diffusion import Diffusion
 from .file import Header, write
 
 COARSE = 8  # pixels of a side of what tells typical items from others
 
-DECODERS: dict[str, type[nets.Generator]] = nets.GENERATORS
+DECODERS: dict[str, type[nets.Generator]] = nets.GENERATORS | {"diffusion": Diffusion}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ..data import Dataset
 from ..errors import unknown
 from ..plan import Plan
 from ..types import Images, System
-from . import clip, cnn, conditional, gan, presets, vae
+from . import clip, cnn, conditional, diffusion, gan, presets, vae
 from .base import Training, describe, override
 
 RECIPES: dict[str, Callable[[], Training]] = {
@@ -29,6 +29,8 @@ RECIPES: dict[str, Callable[[], Training]] = {
     "clip": clip.clip,
     "lit": clip.lit,
     "vae": vae.vae,
+    "diffusion": diffusion.diffusion,
+    "flow": diffusion.flow,
 }
 
 BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
@@ -37,6 +39,7 @@ BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
     cnn.CNN: cnn.build,
     clip.Clip: clip.build,
     vae.VAE: vae.build,
+    diffusion.Diffusion: diffusion.build,
 }
 RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] = {
     gan.GAN: gan.resolve,
@@ -44,6 +47,7 @@ RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] =
     cnn.CNN: cnn.resolve,
     clip.Clip: clip.resolve,
     vae.VAE: vae.resolve,
+    diffusion.Diffusion: diffusion.resolve,
 }
 
 __all__ = ["RECIPES", "Training", "build", "describe", "from_json", "override", "recipe", "resolve", "to_json"]

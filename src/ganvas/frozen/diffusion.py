@@ -1,0 +1,99 @@
+"""A denoiser and its sampler as one generator: the way from noise to an image is a function of the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import sample
+from ..errors import RequestError
+from ..nets import Generator
+from ..nets.denoiser import Denoiser
+from ..nets.unet import UNet
+
+SCHEDULE = {"edm": "karras", "flow": "straight"}  # the steps of σ that a preconditioning's paper takes
+
+
+class Diffusion(Generator):
+    """z (N, C, H, W), unit noise -> images (N, C, H, W) in [-1, 1], by a sampler over a denoiser.
+
+    The stochastic sampler takes its noise from z as well, so that a seed gives one image; its images do not change
+    smoothly with z, and those of the others do.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        classes: int = 0,
+        network: dict[str, Any] | None = None,
+        preconditioning: str = "edm",
+        sigma_data: float = 0.5,
+        sampler: str = "dpm++",
+        steps: int = 12,
+        guidance: float = 1.0,
+        sigma_min: float = 0.002,
+        sigma_max: float = 80.0,
+    ) -> None:
+        """`network` are the options of its UNet; the others are documented where they are used.
+
+        Raises RequestError for a sampler or preconditioning that there is not, and for guidance without classes.
+        """
+        super().__init__(torch.Size(shape).numel(), shape, {})
+        if guidance != 1 and not classes:
+            raise RequestError(f"guidance={guidance:g} needs labels to guide to, and there are none; use guidance=1")
+        self.options = {
+            "shape": list(shape),
+            "classes": classes,
+            "network": network or {},
+            "preconditioning": preconditioning,
+            "sigma_data": sigma_data,
+            "sampler": sampler,
+            "steps": steps,
+            "guidance": guidance,
+            "sigma_min": sigma_min,
+            "sigma_max": sigma_max,
+        }
+        self.denoiser = Denoiser(UNet(shape, classes, **(network or {})), preconditioning, sigma_data)
+        self.sampler, self.guidance = sample.sampler(sampler), guidance
+        self.sigmas = sample.SCHEDULES[SCHEDULE[preconditioning]](steps, sigma_min, sigma_max)
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """z ~ N(0, I), (n, C, H, W), on the CPU with a generator and on the weights' device without."""
+        device = next(self.parameters()).device if generator is None else "cpu"
+        return torch.randn(n, *self.shape, generator=generator, device=device)
+
+    def denoise(self, x: Tensor, sigma: float, label: Tensor | None = None) -> Tensor:
+        """D(x; σ, label), (N, C, H, W)."""
+        return self.denoiser(x, torch.full((len(x),), sigma, device=x.device), label)
+
+    def trajectory(self, z: Tensor, label: Tensor | None = None) -> Iterator[Tensor]:
+        """x after each step of the sampler, (N, C, H, W); the last is the image, before it is clipped."""
+        denoise = sample.guided(partial(self.denoise, label=label), self.denoise, self.guidance)
+        return self.sampler(denoise, self.sigmas[0] * z, self.sigmas, Fresh(z))
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        x = z
+        for x in self.trajectory(z, label):  # noqa: B007 - the last
+            pass
+        return x.clamp(-1, 1)
+
+
+class Fresh:
+    """Noise for a stochastic sampler: each item's is a function of its own latent, whatever lies beside it."""
+
+    def __init__(self, z: Tensor) -> None:
+        """z: (N, ...)"""
+        self.z = z
+
+    @cached_property
+    def generators(self) -> list[torch.Generator]:
+        """One an item, seeded with the bits of its first two numbers."""
+        bits = self.z.detach().float().cpu().flatten(1)[:, :2].contiguous().view(torch.int64)
+        return [torch.Generator().manual_seed(seed) for seed in bits.flatten().tolist()]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.stack([torch.randn(x.shape[1:], generator=g) for g in self.generators]).to(x.device)
