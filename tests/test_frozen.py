@@ -78,7 +78,7 @@ class Conditional(nets.MLPGenerator):
 
 
 def test_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(nets.GENERATORS, "conditional", Conditional)
+    monkeypatch.setitem(frozen.generator.DECODERS, "conditional", Conditional)
     frozen.take(Conditional(3), "cgan", ("cat", "dog", "7"), "cpu").write(tmp_path / "g.safetensors")
     generator = ganvas.load(tmp_path / "g.safetensors")
 
@@ -106,6 +106,7 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
         "ganvas.frozen",
         "ganvas.latent",
         "ganvas.nets",
+        "ganvas.sample",
         "ganvas.tokens",
         "ganvas.types",
     }
