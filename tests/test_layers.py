@@ -17,7 +17,7 @@ LAYERS = (
     ("types", "errors", "files", "unpickle"),
     ("objectives", "likelihoods", "nets", "data", "augment", "sample", "latent", "metrics", "tokens"),
     ("loop", "plan", "monitor", "frozen", "features", "media", "film"),
-    ("paint", "evaluation", "project", "attributes"),
+    ("paint", "evaluation", "project", "attributes", "export"),
     ("recipes",),
     ("run", "report"),
     ("compare",),

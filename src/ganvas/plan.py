@@ -16,7 +16,8 @@ from .errors import RequestError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 HOPELESS = 0.8  # the gain below which bf16 is not worth a try
-EXTRAS = {"hub": "huggingface_hub", "video": "imageio_ffmpeg"}  # extra -> the module that shows it is installed
+# Extra -> the module that shows it is installed.
+EXTRAS = {"hub": "huggingface_hub", "video": "imageio_ffmpeg", "onnx": "onnxscript"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,58 @@
+"""A generator as ONNX, which onnxruntime and many others run: inputs `z` and, where it takes labels, `label`; output `items`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from ..errors import RequestError
+from ..frozen import Frozen
+from .about import about
+from .program import quiet, trace
+
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+
+
+def need_onnx() -> None:
+    """Raise RequestError where the extra [onnx] is missing."""
+    missing = [module for module in NEEDED if not find_spec(module)]
+    if missing:
+        raise RequestError(f"ONNX needs {' and '.join(missing)}; pip install 'ganvas[onnx]', or write a .pt2")
+
+
+def encode(generator: Frozen) -> bytes:
+    """The content of an .onnx file, float32, with `about` as JSON under the key `ganvas` of its metadata."""
+    need_onnx()
+    program = trace(generator)
+    with quiet():
+        graph = torch.onnx.export(
+            program,
+            dynamo=True,
+            output_names=["items"],
+            dynamic_shapes={str(name): {0: "batch"} for name in program.graph_signature.user_inputs},
+            verbose=False,
+        )
+        assert graph is not None
+        graph.model.metadata_props["ganvas"] = json.dumps(about(generator))
+        return graph.model_proto.SerializeToString()
+
+
+def reopen(data: bytes) -> Callable[..., Tensor]:
+    """What draws from the content of an .onnx file in onnxruntime on the CPU: (z,) or (z, label) -> items."""
+    need_onnx()
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    names = [found.name for found in session.get_inputs()]
+
+    def draw(*given: Tensor) -> Tensor:
+        (items,) = session.run(None, {name: x.numpy() for name, x in zip(names, given, strict=True)})
+        return torch.from_numpy(items)
+
+    return draw

@@ -1,0 +1,105 @@
+"""A page that draws: the generator, its runtime and its sliders in one HTML file, which opens without a network."""
+
+from __future__ import annotations
+
+import gzip
+from base64 import b64encode
+
+import torch
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from torch import Tensor
+
+from .. import latent
+from ..errors import RequestError
+from ..frozen import Frozen
+from ..latent import Directions
+from .about import about
+from .runtime import VERSION, open_runtime
+
+SLIDERS = 8  # at most
+SAMPLES = 512  # latents that principal directions are found from
+FIRST = 10**6  # seed of them
+SAVED = 256  # seeds whose latents the page holds where it cannot draw them itself
+CRISP = 128  # pixels: smaller pictures are enlarged without smoothing
+TEMPLATES = Environment(
+    loader=PackageLoader("ganvas.export"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+
+
+def check(generator: Frozen) -> None:
+    """Raise RequestError where a page cannot show what the generator draws."""
+    if len(generator.decoder.shape) != 3:
+        raise RequestError("points have no picture each, and so no page; write an .onnx or a .pt2")
+
+
+def encode(generator: Frozen, model: bytes, title: str, directions: Directions | None = None) -> bytes:
+    """The page of a generator whose ONNX file holds `model`, with a slider for each of the first SLIDERS directions.
+
+    directions: by default what changes the pictures most (`strongest`). Raises RequestError for what `check` refuses,
+    and where the runtime can be had neither from the cache nor from the network.
+    """
+    check(generator)
+    script, wasm = open_runtime()
+    directions = (directions or strongest(generator)).first(SLIDERS)
+    size = generator.decoder.shape[1:]
+    told = about(generator) | {
+        "names": list(directions.names),
+        "reach": reach(directions),
+        "normal": draws_normals(generator),
+        "truncates": truncates(generator),
+    }
+    parts = {"script": script, "wasm": wasm, "model": model, "directions": floats(directions.vectors)}
+    if generator.keywords:
+        sets = generator.decoder.get_buffer("prompts")  # of keywords, which seeds take in turn
+        parts["prompts"] = sets.cpu().numpy().tobytes()
+    if not told["normal"]:
+        parts["latents"] = floats(generator.latents(range(SAVED)))
+    page = TEMPLATES.get_template("page.html").render(
+        title=title,
+        told=told,
+        seeds=2**32 if told["normal"] else SAVED,
+        crisp=max(size) < CRISP,
+        version=VERSION,
+        parts={name: pack(content) for name, content in parts.items()},
+    )
+    return page.encode()
+
+
+def strongest(generator: Frozen, count: int = SLIDERS) -> Directions:
+    """The directions that change most: by the first layer's weights (SeFa) where it takes a vector, else GANSpace's."""
+    decoder = generator.decoder
+    shape = tuple(generator.latents([0]).shape[1:])
+    try:
+        found = latent.sefa(decoder, shape, count)
+    except RequestError:
+        z, labels = generator.latents(range(FIRST, FIRST + SAMPLES)), generator.labels(range(FIRST, FIRST + SAMPLES))
+        found = latent.principal(latent.entering(decoder, z, labels), z, count)
+    return Directions(found.vectors, tuple(f"direction {i}" for i in range(1, len(found.vectors) + 1)))
+
+
+def reach(directions: Directions) -> float:
+    """How far a slider goes: three deviations of a latent, and in many dimensions a third of its usual length, √D."""
+    return max(3.0, round(directions.vectors[0].numel() ** 0.5 / 3))
+
+
+def draws_normals(generator: Frozen) -> bool:
+    """Whether a seed's latent is what torch.randn draws from it, which the page does itself."""
+    z = generator.latents([7, 8])
+    drawn = [torch.randn(z[:1].shape, generator=torch.Generator().manual_seed(seed)) for seed in (7, 8)]
+    return torch.equal(z, torch.cat(drawn))
+
+
+def truncates(generator: Frozen) -> bool:
+    """Whether shorter latents are of use: not where they are grids or noise, nor where their length does not count."""
+    z, labels = generator.latents([0]), generator.labels([0])
+    return z.ndim == 2 and not torch.allclose(generator.decode(z, labels), generator.decode(z / 2, labels), atol=1e-3)
+
+
+def floats(x: Tensor) -> bytes:
+    """Its numbers as little-endian float32, row by row."""
+    return x.numpy().astype("<f4").tobytes()
+
+
+def pack(content: bytes) -> str:
+    """Bytes as text that may stand in HTML: compressed, and in base64."""
+    return b64encode(gzip.compress(content, 9, mtime=0)).decode()

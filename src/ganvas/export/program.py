@@ -1,0 +1,59 @@
+"""A generator as a program of torch.export, which torch alone loads: `torch.export.load("model.pt2").module()(z)`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from ..frozen import Frozen
+from .about import NAMES, Drawing, about, inputs
+
+EXAMPLE = range(2)  # seeds; a batch of one would be taken for a constant
+
+
+def trace(generator: Frozen) -> ExportedProgram:
+    """The graph of a generator on the CPU, for any number of latents: inputs `z` and, where it takes labels, `label`."""
+    example = inputs(generator, EXAMPLE)
+    any_number = {name: {0: Dim("batch", min=1)} for name in NAMES[: len(example)]}
+    with quiet():
+        # strict: len(z) stays as free as z.shape[0] is
+        program = torch.export.export(Drawing(generator.decoder), example, dynamic_shapes=any_number, strict=True)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # names this machine's folders
+    return program
+
+
+def encode(generator: Frozen) -> bytes:
+    """The content of a .pt2 file, with `about` as its extra file ganvas.json."""
+    buffer = BytesIO()
+    with quiet():
+        torch.export.save(trace(generator), buffer, extra_files={"ganvas.json": json.dumps(about(generator))})
+    return buffer.getvalue()
+
+
+def reopen(data: bytes) -> Callable[..., Tensor]:
+    """What draws from the content of a .pt2 file: (z,) or (z, label) -> items."""
+    with quiet():
+        return torch.export.load(BytesIO(data)).module()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what torch says of its own insides: deprecations, and extensions that nothing here uses."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

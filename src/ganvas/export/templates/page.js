@@ -1,0 +1,114 @@
+const at = (id) => document.getElementById(id);
+const told = JSON.parse(at("told").textContent);
+const [channels, height, width] = told.shape;
+const size = told.latent.reduce((a, b) => a * b, 1);
+const sliders = [...document.querySelectorAll("input[type=range]")];
+const directions = [...document.querySelectorAll(".direction")];
+const keywords = [...document.querySelectorAll(".keyword")];
+const fresh = {}; // what has been unpacked
+let worker, waiting = false, stale = false;
+
+// A part of the page as bytes; its text is then no longer needed.
+async function unpack(name) {
+  const part = at(`part-${name}`), text = part.textContent;
+  part.remove();
+  const packed = Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
+// z = ψ·z(seed) + Σ i·v: seed and truncation as of `ganvas sample`, strengths as of `ganvas edit`.
+function latent(seed) {
+  const z = fresh.latents ? fresh.latents.slice(seed * size, (seed + 1) * size) : normals(size, seed);
+  const psi = at("truncation") ? Number(at("truncation").value) : 1;
+  return z.map((value, j) => directions.reduce((sum, d, k) => sum + d.value * fresh.directions[k * size + j], psi * value));
+}
+
+// The class's number, or a row of 0 and 1 for each keyword; what is not chosen goes by the seed, as in `ganvas sample`.
+function label(seed) {
+  if (told.classes) return at("label").value ? Number(at("label").value) : seed % told.classes;
+  if (!keywords.length) return undefined;
+  if (at("as-seed").checked) {
+    const from = (seed % (fresh.prompts.length / keywords.length)) * keywords.length;
+    keywords.forEach((box, k) => (box.checked = fresh.prompts[from + k] > 0));
+  }
+  for (const box of keywords) box.disabled = at("as-seed").checked;
+  return Uint8Array.from(keywords, (box) => box.checked);
+}
+
+function draw() {
+  if (!at("seed").validity.valid) return;
+  if (waiting) return void (stale = true); // the newest wish is the one that counts
+  const seed = Number(at("seed").value);
+  [waiting, stale] = [true, false];
+  worker.postMessage({ z: latent(seed), y: label(seed) });
+}
+
+function show({ items, ms }) {
+  const image = new ImageData(width, height), plane = width * height;
+  for (let i = 0; i < plane; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round((items[(channels > 1 ? c : 0) * plane + i] + 1) * 127.5);
+    image.data[4 * i + 3] = 255;
+  }
+  at("picture").getContext("2d").putImageData(image, 0, 0);
+  at("picture").dataset.drawn = Number(at("picture").dataset.drawn ?? 0) + 1;
+  at("status").textContent = `Drawn in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+function answer({ data }) {
+  waiting = false;
+  if (data.error) return fail(data.error);
+  if (data.items) show(data);
+  if (data.ready || stale) draw();
+}
+
+function fail(reason) {
+  at("status").textContent = `This browser cannot draw: ${reason}`;
+  at("status").className = "failed";
+}
+
+function values() {
+  for (const slider of sliders) at(`${slider.id}-value`).textContent = Number(slider.value).toFixed(2);
+}
+
+function home(moved) {
+  for (const slider of moved) slider.value = slider.dataset.home;
+  values();
+  draw();
+}
+
+function choose(seed) {
+  const count = Number(at("seed").max) + 1;
+  at("seed").value = (seed + count) % count;
+  draw();
+}
+
+function save() {
+  at("picture").toBlob((blob) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = `${document.title}-seed${at("seed").value}.png`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
+
+async function start() {
+  for (const name of ["directions", "latents"]) if (at(`part-${name}`)) fresh[name] = new Float32Array(await unpack(name));
+  if (keywords.length) fresh.prompts = new Uint8Array(await unpack("prompts"));
+  const script = await unpack("script"), wasm = await unpack("wasm"), model = await unpack("model");
+  worker = new Worker(URL.createObjectURL(new Blob([at("worker").textContent], { type: "text/javascript" })));
+  worker.onmessage = answer;
+  worker.onerror = (event) => fail(event.message);
+  waiting = true;
+  worker.postMessage({ script, wasm, model, told }, [script, wasm, model]);
+  at("controls").addEventListener("input", () => (values(), draw()));
+  at("controls").addEventListener("submit", (event) => event.preventDefault());
+  at("previous").onclick = () => choose(Number(at("seed").value) - 1);
+  at("next").onclick = () => choose(Number(at("seed").value) + 1);
+  at("random").onclick = () => choose(Math.floor(Math.random() * Math.min(1e6, Number(at("seed").max) + 1)));
+  at("reset").onclick = () => home(sliders);
+  at("download").onclick = save;
+  for (const slider of sliders) slider.ondblclick = () => home([slider]);
+}
+
+start().catch(fail);
