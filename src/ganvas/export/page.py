@@ -8,6 +8,7 @@ from base64 import b64encode
 import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from torch import Tensor
+from torch.nn import functional
 
 from .. import latent
 from ..errors import RequestError
@@ -17,8 +18,9 @@ from .about import about
 from .runtime import VERSION, open_runtime
 
 SLIDERS = 8  # at most
-SAMPLES = 512  # latents that principal directions are found from
+SAMPLES = 256  # pictures that principal directions are found from
 FIRST = 10**6  # seed of them
+COARSE = 8  # pixels of a side of them
 SAVED = 256  # seeds whose latents the page holds where it cannot draw them itself
 CRISP = 128  # pixels: smaller pictures are enlarged without smoothing
 TEMPLATES = Environment(
@@ -66,14 +68,17 @@ def encode(generator: Frozen, model: bytes, title: str, directions: Directions |
 
 
 def strongest(generator: Frozen, count: int = SLIDERS) -> Directions:
-    """The directions that change most: by the first layer's weights (SeFa) where it takes a vector, else GANSpace's."""
-    decoder = generator.decoder
-    shape = tuple(generator.latents([0]).shape[1:])
+    """The directions that change most: by the first layer's weights (SeFa) where that takes a latent, a vector.
+
+    Elsewhere they are those along which coarse pictures vary most: GANSpace with the pictures themselves as features.
+    """
     try:
-        found = latent.sefa(decoder, shape, count)
+        found = latent.sefa(generator.decoder, tuple(generator.latents([0]).shape[1:]), count)
     except RequestError:
-        z, labels = generator.latents(range(FIRST, FIRST + SAMPLES)), generator.labels(range(FIRST, FIRST + SAMPLES))
-        found = latent.principal(latent.entering(decoder, z, labels), z, count)
+        seeds = range(FIRST, FIRST + SAMPLES)
+        z = generator.latents(seeds)
+        seen = functional.adaptive_avg_pool2d(generator.decode(z, generator.labels(seeds)), COARSE)
+        found = latent.principal(seen.flatten(1), z, count)
     return Directions(found.vectors, tuple(f"direction {i}" for i in range(1, len(found.vectors) + 1)))
 
 
