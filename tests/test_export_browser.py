@@ -42,7 +42,10 @@ def browser() -> Iterator[Browser]:
 def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("run") / "generator.safetensors"
-    Frozen(nets.DCGANGenerator((3, 16, 16), latent=24, width=8).eval(), "dcgan").write(path)
+    decoder = nets.DCGANGenerator((3, 16, 16), latent=24, width=8).eval()
+    for weight in decoder.parameters():
+        torch.nn.init.normal_(weight, std=0.3)  # what is untrained draws grey
+    Frozen(decoder, "dcgan").write(path)
     return path
 
 
