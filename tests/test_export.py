@@ -26,6 +26,9 @@ SMALL: dict[str, Callable[[], Generator]] = {
     "dcgan": lambda: nets.DCGANGenerator((3, 16, 16), latent=8, width=8),
     "residual": lambda: nets.ResidualGenerator((1, 14, 14), latent=8, width=8),
     "progan": lambda: nets.ProGANGenerator((3, 8, 8), 16, (6, 4)),
+    "conditional": lambda: nets.ConditionalGenerator(
+        (1, 8, 8), 4, "mlp", {"shape": (1, 8, 8), "latent": 7, "hidden": (16,)}, classes=3, embedding=3
+    ),
 }
 
 
@@ -76,8 +79,8 @@ def test_every_network_is_the_same_in_onnxruntime(net: str, tmp_path: Path) -> N
     found = export.export(generator, tmp_path / "g.onnx")
     assert found <= 1e-5
     draw = graph.reopen((tmp_path / "g.onnx").read_bytes())
-    z = generator.latents(range(9))  # a batch of a size that has not been seen
-    torch.testing.assert_close(draw(z), generator.decode(z), atol=1e-5, rtol=0)
+    given = export.inputs(generator, range(9))  # a batch of a size that has not been seen
+    torch.testing.assert_close(draw(*given), generator.sample(range(9)), atol=1e-5, rtol=0)
 
 
 def test_classes_are_an_input(tmp_path: Path) -> None:
@@ -87,6 +90,16 @@ def test_classes_are_an_input(tmp_path: Path) -> None:
         export.export(generator, tmp_path / f"g{suffix}")
         drawn = form.reopen((tmp_path / f"g{suffix}").read_bytes())(z, label)
         torch.testing.assert_close(drawn, generator.decode(z, label), atol=1e-5, rtol=0)
+
+
+def test_keywords_are_an_input() -> None:
+    inner = {"shape": (1, 8, 8), "latent": 7, "hidden": (16,)}
+    generator = frozen(nets.ConditionalGenerator((1, 8, 8), 4, "mlp", inner, keywords="abcde", embedding=3, prompts=4))
+    draw = graph.reopen(graph.encode(generator))
+    label = torch.eye(5, dtype=torch.uint8)
+    z = generator.latents([7]).expand(5, -1).contiguous()
+    torch.testing.assert_close(draw(z, label), generator.decode(z, label), atol=1e-5, rtol=0)
+    assert (draw(z, label).diff(dim=0).abs().amax((1, 2, 3)) > 0.01).all()
 
 
 def test_points_and_noise_are_exported(tmp_path: Path) -> None:
@@ -104,7 +117,7 @@ def test_the_files_tell_what_they_hold_and_not_where_they_were_made() -> None:
     onnx.checker.check_model(model)
     told = json.loads({entry.key: entry.value for entry in model.metadata_props}["ganvas"])
     assert told == {
-        **{"recipe": "some", "class_names": ["ant", "bee", "cow"], "classes": 3},
+        **{"recipe": "some", "class_names": ["ant", "bee", "cow"], "classes": 3, "keywords": []},
         **{"shape": [1, 8, 8], "latent": [4]},
     }
     names = [value.name for value in (*model.graph.input, *model.graph.output)]

@@ -49,6 +49,19 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of keywords, without latents that are worth truncating."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("run") / "generator.safetensors"
+    inner = {"shape": (3, 16, 16), "latent": 7, "hidden": (16,)}
+    words = ("blue", "circle", "red", "square")
+    decoder = nets.ConditionalGenerator((3, 16, 16), 4, "mlp", inner, keywords=words, embedding=3, prompts=2).eval()
+    decoder.prompts.copy_(torch.tensor([[0, 1, 1, 0], [1, 0, 0, 1]]))
+    Frozen(decoder, "prompt-gan").write(path)
+    return path
+
+
 def drawn(page: Page, times: int) -> np.ndarray:
     """The picture, (H, W, 3), once it has been drawn so many times."""
     page.wait_for_selector(f'#picture[data-drawn="{times}"], #status.failed', timeout=60_000)
@@ -97,3 +110,17 @@ def test_a_page_draws_what_torch_draws(browser: Browser, generator: Path, tmp_pa
     assert {url.split(":")[0] for url in asked} == {"file", "blob"}
     assert [url for url in asked if url.startswith("file")] == [f"file://{tmp_path}/page.html"]
     assert not errors
+
+
+def test_keywords_are_boxes(browser: Browser, prompted: Path, tmp_path: Path) -> None:
+    assert cli.main(["export", str(prompted), "--out", str(tmp_path / "page.html")]) == 0
+    here, page = load_generator(prompted), browser.new_page()
+    page.goto(f"file://{tmp_path}/page.html")
+    assert far(drawn(page, 1), media.to_uint8(here.sample([0]))[0]) <= 1
+    assert page.is_checked("text=red") and page.is_disabled("text=red")
+    page.uncheck("text=as the seed has them")
+    drawn(page, 2)
+    page.uncheck("text=red")
+    drawn(page, 3)
+    page.check("text=blue")
+    assert far(drawn(page, 4), media.to_uint8(here.sample([0], label="blue circle"))[0]) <= 1

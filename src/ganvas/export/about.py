@@ -31,7 +31,7 @@ def about(generator: Frozen) -> dict[str, Any]:
 
 
 def inputs(generator: Frozen, seeds: Iterable[int]) -> tuple[Tensor, ...]:
-    """(z,) of these seeds, or (z, label) where the generator takes labels: z (N, ...) float32, label as `Frozen.labels`."""
+    """(z,) of these seeds, (N, ...) float32, or (z, label) where the generator takes labels; see `Frozen.labels`."""
     seeds = list(seeds)
     z, label = generator.latents(seeds), generator.labels(seeds)
     return (z,) if label is None else (z, label)

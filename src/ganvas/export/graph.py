@@ -1,4 +1,4 @@
-"""A generator as ONNX, which onnxruntime and many others run: inputs `z` and, where it takes labels, `label`; output `items`."""
+"""A generator as ONNX, which many programs run: inputs `z` and, where it takes labels, `label`; output `items`."""
 
 from __future__ import annotations
 

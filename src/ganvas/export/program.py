@@ -20,7 +20,7 @@ EXAMPLE = range(2)  # seeds; a batch of one would be taken for a constant
 
 
 def trace(generator: Frozen) -> ExportedProgram:
-    """The graph of a generator on the CPU, for any number of latents: inputs `z` and, where it takes labels, `label`."""
+    """The graph of a generator on the CPU, for any number of latents: inputs `z` and, with labels, `label`."""
     example = inputs(generator, EXAMPLE)
     any_number = {name: {0: Dim("batch", min=1)} for name in NAMES[: len(example)]}
     with quiet():
