@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import ganvas
-from ganvas import latent, recipes
+from benchmarks import samplers
+from ganvas import latent, nets, recipes
 from ganvas.cli import main
 from ganvas.data import open_data
 from ganvas.errors import RequestError
@@ -196,6 +197,30 @@ def test_a_frozen_file_goes_round(tmp_path: Path) -> None:
     assert torch.equal(loaded.sample(range(3)), frozen.sample(range(3)))
 
 
+def test_what_the_weights_do_not_depend_on_can_be_changed() -> None:
+    made = decoder(steps=3, sampler="euler")
+    frozen = ganvas.frozen.take(made, "diffusion", "abc", "cpu")
+    other = frozen.adjusted({"sampler": "heun", "steps": "7", "guidance": 2})
+    assert isinstance(other.decoder, Diffusion)
+    assert other.decoder.options == {**made.options, "sampler": "heun", "steps": 7, "guidance": 2.0}
+    same = Diffusion((1, 8, 8), 3, {"width": 8}, sampler="heun", steps=7, guidance=2.0)
+    same.load_state_dict(made.state_dict())
+    expected = ganvas.frozen.take(same, "diffusion", "abc", "cpu").sample(range(2))
+    assert torch.equal(other.sample(range(2)), expected)
+    for settings, message in (
+        ({"width": 3}, "unknown option 'width'; choose from: guidance, sampler, sigma_max, sigma_min, steps"),
+        ({"steps": "many"}, "--set steps=many: it is of type int"),
+        ({"steps": 0}, "steps=0, sigma_min=0.002, sigma_max=80: give at least one step"),
+        ({"sampler": "hoin"}, "unknown sampler 'hoin'"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            frozen.adjusted(settings)
+    plain = ganvas.frozen.take(nets.MLPGenerator((1, 8, 8), 4, (8,)), "mlp", (), "cpu")
+    with pytest.raises(RequestError, match="--set steps: nothing of this 'mlp' generator can be set; leave it out"):
+        plain.adjusted({"steps": 3})
+    assert plain.adjusted({}) is plain
+
+
 # -- training ----------------------------------------------------------------------------------------------------------
 
 
@@ -267,12 +292,13 @@ def test_the_commands_of_latents(tmp_path: Path, capsys: pytest.CaptureFixture[s
     run = train(tmp_path / "run", 2).path
     for words in (
         ["sample", run, "--label", "3", "--seeds", "0-3", "--out", tmp_path / "grid.png"],
+        ["sample", run, "--set", "sampler=heun", "--set", "guidance=2", "--out", tmp_path / "guided.png"],
         ["sample", run, "--truncation", "0.5", "--seeds", "0-1", "--out", tmp_path / "typical.png"],
         ["walk", run, "--seeds", "0,1", "--seconds", "0.2", "--out", tmp_path / "walk.gif"],
         ["breed", run, "--parents", "3,17", "--children", "2", "--out", tmp_path / "litter"],
     ):
         assert main([str(word) for word in words]) in (None, 0)
-    for name in ("grid.png", "typical.png", "walk.gif", "litter"):
+    for name in ("grid.png", "guided.png", "typical.png", "walk.gif", "litter"):
         assert (tmp_path / name).exists()
 
 
@@ -290,3 +316,22 @@ def test_what_cannot_be_trained() -> None:
 def test_patches_are_chosen_to_divide_the_image() -> None:
     found = {size: resolve(recipes.recipe("diffusion"), (1, size, size)).patch for size in (8, 23, 28, 32, 33, 50, 64)}
     assert found == {8: 1, 23: 1, 28: 2, 32: 2, 33: 1, 50: 2, 64: 4}
+
+
+# -- the benchmark -----------------------------------------------------------------------------------------------------
+
+
+def test_samplers_are_measured_alike(tmp_path: Path) -> None:
+    run = train(tmp_path / "run", 2).path
+    chosen = samplers.cases("euler:2 heun:2 dpm++:2:1.5")
+    found = samplers.measure(run, chosen, "digits", 60, ("fid",))
+    assert [(record["sampler"], record["steps"], record["passes"]) for record in found] == [
+        ("euler", 2, 2),
+        ("heun", 2, 3),
+        ("dpm++", 2, 4),
+    ]
+    expected = ganvas.evaluate(run, "digits", metrics=["fid"], samples=60, device="cpu")  # dpm++:3, guidance 1
+    (again,) = samplers.measure(run, samplers.cases("dpm++:3"), "digits", 60, ("fid",))
+    assert again["fid"][0] == pytest.approx(expected.figures["fid"].value, rel=1e-4)
+    assert samplers.row(again).startswith("| `dpm++` | 3 | 3 | ")
+    assert samplers.way(run, {"sampler": "euler", "steps": 4}, range(2), 3).size[0] > 3 * 8

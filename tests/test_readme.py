@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ganvas import recipes
-from ganvas.cli import app, parse_settings
+from ganvas.cli import app
+from ganvas.cli.root import parse_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from cyclopts import CycloptsError, Parameter
 
 from ..errors import RequestError, WorkError
 from . import exploring, exporting, steering  # noqa: F401 - whose commands register themselves
-from .root import app
+from .root import app, parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -228,14 +228,6 @@ def doctor() -> None:
         return str(value)
 
     show([(name, text(value)) for name, value in facts().items()])
-
-
-def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """['lr=1e-4'] -> {'lr': '1e-4'}."""
-    for setting in settings:
-        if "=" not in setting:
-            raise RequestError(f"--set {setting}: write KEY=VALUE, such as --set lr=1e-4")
-    return {key.strip(): value.strip() for key, value in (setting.split("=", 1) for setting in settings)}
 
 
 def follow(run: Run, steps: Generator[Progress, None, None]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import RequestError
-from .root import app
+from .root import app, parse_settings
 
 RunOrFile = Annotated[Path, Parameter(help="A run directory, or its generator.safetensors.")]
 Label = Annotated[str | None, Parameter(help="Class, by name or number, where the generator knows classes.")]
@@ -37,6 +37,10 @@ def sample(
     label: Label = None,
     prompt: Prompt = None,
     truncation: Truncation = 1.0,
+    settings: Annotated[
+        list[str] | None,
+        Parameter("--set", negative="", help="KEY=VALUE, of diffusion: sampler, steps, guidance, …"),
+    ] = None,
 ) -> None:
     """Draw from a trained generator."""
     from .sampling import parse_seeds, write_samples, write_saved
@@ -45,7 +49,7 @@ def sample(
 
     from .latents import open_generator
 
-    generator = open_generator(run)
+    generator = open_generator(run).adjusted(parse_settings(settings or []))
     if latents is None:
         write_samples(generator, chosen, told(label, prompt), truncation, out)
     else:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cyclopts import App
+
+from ..errors import RequestError
 
 
 def installed_version() -> str:
@@ -21,3 +25,11 @@ app = App(
     suppress_keyboard_interrupt=False,
     result_action="return_value",  # or it would end the process itself
 )
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """['lr=1e-4'] -> {'lr': '1e-4'}."""
+    for setting in settings:
+        if "=" not in setting:
+            raise RequestError(f"--set {setting}: write KEY=VALUE, such as --set lr=1e-4")
+    return {key.strip(): value.strip() for key, value in (setting.split("=", 1) for setting in settings)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Any
@@ -25,6 +26,8 @@ class Diffusion(Generator):
     smoothly with z, and those of the others do.
     """
 
+    adjustable = ("sampler", "steps", "guidance", "sigma_min", "sigma_max")
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -38,11 +41,17 @@ class Diffusion(Generator):
         sigma_min: float = 0.002,
         sigma_max: float = 80.0,
     ) -> None:
-        """`network` are the options of its UNet; the others are documented where they are used.
+        """`network` are the options of its UNet; the noise falls from `sigma_max` to `sigma_min`, and then to 0.
 
-        Raises RequestError for a sampler or preconditioning that there is not, and for guidance without classes.
+        Raises RequestError for a sampler or preconditioning that there is not, for guidance without classes, and for
+        less than one step.
         """
         super().__init__(torch.Size(shape).numel(), shape, {})
+        if steps < 1 or not 0 < sigma_min < sigma_max < math.inf:
+            raise RequestError(
+                f"steps={steps}, sigma_min={sigma_min:g}, sigma_max={sigma_max:g}: give at least one step, and levels "
+                "that rise from above 0, such as 0.002 and 80"
+            )
         if guidance != 1 and not classes:
             raise RequestError(f"guidance={guidance:g} needs labels to guide to, and there are none; use guidance=1")
         self.options = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -73,6 +73,28 @@ class Frozen:
             y = None if labels is None else labels[part].to(self.device)
             items.append(self.decoder(z[part].to(self.device), y).float().cpu())
         return torch.cat(items)
+
+    def adjusted(self, settings: Mapping[str, object]) -> Frozen:
+        """The same weights with other options of those that they do not depend on, as text or typed.
+
+        Raises RequestError for any other option, and for a value that it cannot have.
+        """
+        if not settings:
+            return self
+        weights, spec = nets.freeze(self.decoder, DECODERS)
+        options = dict(spec["options"])
+        for key, value in settings.items():
+            if not self.decoder.adjustable:
+                raise RequestError(f"--set {key}: nothing of this {self.recipe!r} generator can be set; leave it out")
+            if key not in self.decoder.adjustable:
+                raise unknown("option", key, self.decoder.adjustable)
+            wanted = type(options[key])
+            try:
+                options[key] = wanted(value)
+            except ValueError:
+                raise RequestError(f"--set {key}={value}: it is of type {wanted.__name__}") from None
+        decoder = nets.thaw({**spec, "options": options}, weights, DECODERS).to(self.device)
+        return replace(self, decoder=decoder)
 
     @property
     def device(self) -> torch.device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +52,12 @@ def output(name: str) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """A `Decoder` with a standard normal prior. `options` rebuild it: they go into the frozen file's header."""
+    """A `Decoder` with a standard normal prior. `options` rebuild it: they go into the frozen file's header.
+
+    `adjustable` are those that the weights do not depend on, such as a sampler's steps.
+    """
+
+    adjustable: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, latent: int, shape: tuple[int, ...], options: dict[str, Any]) -> None:
         super().__init__()

@@ -1,0 +1,102 @@
+"""What a sampler's steps are worth: `python -m benchmarks.samplers RUN --samples 2000 --out samplers.json`.
+
+The generator of a diffusion run draws the same seeds with every sampler and number of steps, and each is measured as
+`ganvas evaluate` would. One sampler's many steps on the way are drawn as a picture with --picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+import ganvas
+from ganvas import frozen, media
+from ganvas.frozen.diffusion import Diffusion
+
+CASES = "euler:8 euler:16 euler:32 heun:4 heun:8 heun:16 dpm++:8 dpm++:12 dpm++:16 dpm++:32 ancestral:16 ancestral:32"
+METRICS = ("fid", "pr")
+
+
+def looks(sampler: str, steps: int) -> int:
+    """Passes through the network for an image, without guidance."""
+    return 2 * steps - 1 if sampler == "heun" else steps
+
+
+def cases(text: str) -> list[dict[str, Any]]:
+    """'heun:8 dpm++:12:1.5' -> the settings of each: sampler, steps, and guidance where it is given."""
+    found = []
+    for case in text.split():
+        sampler, steps, *guidance = case.split(":")
+        found.append({"sampler": sampler, "steps": int(steps), "guidance": float(guidance[0]) if guidance else 1.0})
+    return found
+
+
+def measure(
+    run: Path, chosen: Iterable[dict[str, Any]], data: str, samples: int, metrics: tuple[str, ...] = METRICS
+) -> list[dict[str, Any]]:
+    """A record of each case: its settings, passes and seconds an image, and the figures with their intervals."""
+    generator = frozen.load_generator(run)
+    records = []
+    for settings in chosen:
+        adjusted = generator.adjusted(settings)
+        begin = time.process_time()
+        adjusted.sample(range(64))
+        seconds = (time.process_time() - begin) / 64
+        judged = ganvas.evaluate(adjusted, data, metrics=metrics, samples=samples, device="cpu")
+        figures = {name: [figure.value, figure.low, figure.high] for name, figure in judged.figures.items()}
+        passes = looks(settings["sampler"], settings["steps"]) * (1 if settings["guidance"] == 1 else 2)
+        records.append({**settings, "passes": passes, "seconds": round(seconds, 4), "samples": samples, **figures})
+        print(row(records[-1]), flush=True)
+    return records
+
+
+def row(record: dict[str, Any]) -> str:
+    """A line of a Markdown table."""
+    figures = [
+        f"{value[0]:.3g} ({value[1]:.3g} to {value[2]:.3g})" for value in record.values() if isinstance(value, list)
+    ]
+    name = f"`{record['sampler']}`" + (f", guidance {record['guidance']:g}" if record["guidance"] != 1 else "")
+    return "| " + " | ".join([name, *(str(record[key]) for key in ("steps", "passes", "seconds")), *figures]) + " |"
+
+
+@torch.inference_mode()
+def way(run: Path, settings: dict[str, Any], seeds: range, columns: int) -> Image.Image:
+    """A row a seed, each of another class: x at some of the steps, shrunk to the variance of images."""
+    generator = frozen.load_generator(run).adjusted(settings)
+    made = generator.decoder
+    assert isinstance(made, Diffusion)
+    z = generator.latents(seeds)
+    steps = [z, *made.trajectory(z, generator.labels(seeds))]
+    chosen = torch.linspace(0, len(steps) - 1, columns).round().long().tolist()
+    spread = [made.denoiser.sigma_data / (sigma**2 + made.denoiser.sigma_data**2) ** 0.5 for sigma in made.sigmas]
+    shown: list[Tensor] = [steps[i] * (1 if i == 0 else spread[i]) for i in chosen]
+    return media.grid(torch.stack(shown, 1).flatten(0, 1).clamp(-1, 1), columns)
+
+
+def main() -> None:
+    """Measure, and write the records and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--data", default="fashion-mnist")
+    parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--cases", default=CASES)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--picture", type=Path)
+    given = parser.parse_args()
+    records = measure(given.run, cases(given.cases), given.data, given.samples)
+    if given.out:
+        given.out.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    if given.picture:
+        media.save_png(way(given.run, {"sampler": "heun", "steps": 40}, range(6), 10), given.picture)
+
+
+if __name__ == "__main__":
+    main()
