@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from .exploring import Label, RunOrFile
+from .exploring import Label, Prompt, RunOrFile, told
 from .root import app
 
 
@@ -31,8 +31,9 @@ def directions(
         str, Parameter(help="FROM:TO, of the picture, in deviations of the latent.", allow_leading_hyphen=True)
     ] = "-3:3",
     label: Label = None,
+    prompt: Prompt = None,
 ) -> None:
     """Find directions of latent space with a meaning, for `edit` and `walk --through`."""
     from .directing import Asked, write_directions
 
-    write_directions(run, Asked(method, count, layer, samples, seed, strength, label), out)
+    write_directions(run, Asked(method, count, layer, samples, seed, strength, told(label, prompt)), out)
