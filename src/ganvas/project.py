@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.func import jvp, vmap  # pyright: ignore[reportPrivateImportUsage]
 
 from .errors import RequestError
-from .frozen import Frozen
+from .features import lpips
+from .frozen import Frozen, load_classifier, weights
 
 Look = Callable[[Tensor, Tensor], Tensor]  # images, images -> how unlike they look, (N,), differentiable
 
@@ -27,6 +28,9 @@ CHUNK = 32  # of its columns that are computed at a time
 FIRST = 2 * 10**6  # seed of the random starts, far from those that are usually looked at
 DONE = 1e-4  # a distance below which nothing is left to find, under half a grey level
 TRIES = 4  # dampings of one step
+FOUND = 0.02  # a distance that is a finding, whatever the model
+LIKE_DATA = 1.5  # times as far as pictures of the data are, and no farther, is near
+FLAT = 0.75  # of the distance of a flat grey picture, beyond which next to nothing of an image is shown
 
 
 class Step(NamedTuple):
@@ -46,13 +50,54 @@ class Search:
     keep: int = 4  # of them, the nearest, that are gone on with
     steps: int = 100  # of the descent
     polish: int = 15  # second-order steps at most
-    rate: float = 0.1  # Adam's at the start; it falls to 0
+    rate: float = 0.2  # Adam's at the start; it falls to 0
     weight: float = 0.1  # of the perceptual distance beside the pixels' squared error
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
     """The RMS difference of a pixel of images (N, C, H, W) in [-1, 1], as a share of the range: (N,)."""
     return (x - y).flatten(1).square().mean(1).sqrt() / 2
+
+
+class Measure(NamedTuple):
+    """What distances mean: how near the model's own samples are found, and pictures of its data where there are any."""
+
+    own: float
+    data: float | None = None
+
+    def verdict(self, away: float, contrast: float) -> str:
+        """What a distance says of an image in which pixels deviate by `contrast` (RMS, a share of the range)."""
+        if away <= max(FOUND, 2 * self.own):
+            return "found"
+        limit = FLAT * contrast if self.data is None else min(LIKE_DATA * self.data, FLAT * contrast)
+        if away <= limit:
+            return "near"
+        return f"this image is far from what the model draws: {away:.2f} where {self}"
+
+    def __str__(self) -> str:
+        data = "" if self.data is None else f", pictures of its data to {self.data:.3f}"
+        return f"its own samples are found to {self.own:.3f}{data}"
+
+
+def open_look(name: str, data: str, shape: tuple[int, ...], device: str) -> Look | None:
+    """A perceptual distance by name: "lpips", "lpips-alex", "cnn" (the shipped classifier of the data), or "none".
+
+    "auto" is the first of LPIPS and the classifier that lies on this machine and suits the shape. Raises RequestError
+    where what is asked for does not.
+    """
+    file = weights.locate(f"cnn-{data}.safetensors")
+    classifier = None if file is None else load_classifier(file, device)
+    fits = classifier is not None and classifier.shape == shape
+    if name == "auto":
+        name = "lpips" if weights.locate("lpips.safetensors") else "cnn" if fits else "none"
+    if name == "none":
+        return None
+    if name != "cnn":
+        return lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
+    if classifier is None or not fits:
+        raise RequestError(f"there is no classifier of {data or 'this data'} of this shape; use --look none, or lpips")
+    features = classifier.network.features
+    return lambda x, y: (features(x) - features(y)).square().mean(1)
 
 
 @dataclass
@@ -151,7 +196,8 @@ def begin(generator: Frozen, targets: Tensor, search: Search, guesses: Tensor | 
 
 def descend(state: State, search: Search, look: Look | None) -> Iterator[Step]:
     """Adam on the latents of all targets at once; the rate falls to 0 along half a cosine."""
-    z = state.z.detach().clone().requires_grad_()
+    z = state.z.clone().requires_grad_()
+    state.z = z.detach()  # the same numbers, which the optimiser moves
     targets = state.targets.repeat_interleave(z.shape[1], 0)
     optimizer = torch.optim.Adam([z], lr=search.rate)
     for step in range(search.steps):

@@ -107,6 +107,14 @@ def search(run: Path, generator: Frozen, targets: Tensor, wanted: Wanted) -> Ite
     yield from project(generator, targets, wanted.search, look=look, guesses=guesses, label=wanted.label)
 
 
+def nearest(run: Path, generator: Frozen, image: Path, wanted: Wanted) -> Step:
+    """What comes nearest to one picture, of which it says how near that is."""
+    target = read_pictures([image], generator.decoder.shape)
+    *_, found = watched(search(run, generator, target, wanted), wanted.search)
+    print(f"{image.name} is found but for {found.distance[0]:.4f} of the range a pixel")
+    return found
+
+
 def watched(steps: Iterator[Step], asked: Search) -> Iterator[Step]:
     """The steps, with a bar on a terminal; a polish that ends early leaves it short."""
     console = Console(stderr=True)
@@ -136,8 +144,13 @@ def frames(steps: Sequence[Step], targets: Tensor) -> Iterator[Image]:
 
 def report(images: Sequence[Path], found: Step, targets: Tensor, measure: Measure | None) -> None:
     """Print how near each picture came, and what that means."""
-    contrast = distance(targets, targets.flatten(1).mean(1)[:, None, None, None].expand_as(targets))
-    rows = []
-    for image, away, spread in zip(images, found.distance.tolist(), contrast.tolist(), strict=False):
-        rows.append((image.name, f"{away:.4f}" if measure is None else measure.verdict(away, spread)))
-    show(rows)
+    flat = targets.flatten(1).mean(1).reshape(-1, 1, 1, 1).expand_as(targets)
+    rows = [
+        (image.name, f"{away:.4f}", "" if measure is None else measure.verdict(away, contrast))
+        for image, away, contrast in zip(
+            images, found.distance.tolist(), distance(targets, flat).tolist(), strict=False
+        )
+    ]
+    show(rows, ("picture", "a pixel is off by", ""))
+    if measure is not None:
+        print(f"In shares of the range: {measure}.")
