@@ -72,6 +72,21 @@ def family(parents: Tensor, children: Tensor) -> Image.Image:
     return sheet
 
 
+def reconstructions(originals: Tensor, reconstructed: Tensor, columns: int = 8) -> Image.Image:
+    """Images (N, C, H, W) in [-1, 1] in rows of `columns`, under each row of originals what became of them."""
+    pairs = zip(originals.split(columns), reconstructed.split(columns), strict=True)
+    rows = [grid(torch.cat([blank_to(a, columns), blank_to(b, columns)]), columns) for a, b in pairs]
+    sheet = Image.new("RGB", (rows[0].width, len(rows) * (rows[0].height + GAP) - GAP), PAPER)
+    for i, row in enumerate(rows):
+        sheet.paste(row, (0, i * (row.height + GAP)))
+    return sheet
+
+
+def blank_to(x: Tensor, count: int) -> Tensor:
+    """Images, and as many white ones as make `count`."""
+    return torch.cat([x, x.new_ones(count - len(x), *x.shape[1:])])
+
+
 def side_by_side(fake: Tensor, real: Tensor) -> Image.Image:
     """Two grids: generated images on the left, real ones on the right."""
     return captioned({"generated": fake, "real": real})
