@@ -17,7 +17,6 @@ from .mlp import MLPCritic, MLPGenerator
 from .progan import ProGANGenerator
 from .residual import ResidualCritic, ResidualGenerator
 from .vae import VAE
-from .vqgan import VQGAN, VQGANDecoder
 
 GENERATORS: dict[str, type[Generator]] = {
     "mlp": MLPGenerator,
@@ -25,10 +24,9 @@ GENERATORS: dict[str, type[Generator]] = {
     "residual": ResidualGenerator,
     "progan": ProGANGenerator,
     "conditional": ConditionalGenerator,
-    "vqgan": VQGANDecoder,
 }
 CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
-AUTOENCODERS: dict[str, type[Autoencoder]] = {"vae": VAE, "vqgan": VQGAN}
+AUTOENCODERS: dict[str, type[Autoencoder]] = {"vae": VAE}
 CLIPS: dict[str, type[Clip]] = {"clip": Clip}
 
 __all__ = [
@@ -38,7 +36,6 @@ __all__ = [
     "CNN",
     "GENERATORS",
     "VAE",
-    "VQGAN",
     "Autoencoder",
     "Clip",
     "ConditionalGenerator",
@@ -53,7 +50,6 @@ __all__ = [
     "ProjectionCritic",
     "ResidualCritic",
     "ResidualGenerator",
-    "VQGANDecoder",
     "freeze",
     "thaw",
 ]
