@@ -13,7 +13,14 @@ import ganvas
 from ganvas import cli, latent
 from ganvas.errors import RequestError
 from ganvas.latent.directions import affine_layers, entering, first_affine
-from ganvas.nets import DCGANGenerator, Generator, MLPGenerator, ProGANGenerator, ResidualGenerator
+from ganvas.nets import (
+    ConditionalGenerator,
+    DCGANGenerator,
+    Generator,
+    MLPGenerator,
+    ProGANGenerator,
+    ResidualGenerator,
+)
 
 NETS: dict[str, Generator] = {
     "mlp": MLPGenerator((1, 8, 8), latent=6, hidden=(16, 12)),
@@ -24,6 +31,17 @@ NETS: dict[str, Generator] = {
 TAUGHT = pytest.mark.parametrize("strength", [0.3, 5.0])
 
 
+class Unaffine(torch.nn.Module):
+    """A network without an affine layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, z: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
+        return self.gain * z
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
@@ -31,7 +49,7 @@ def seeded() -> None:
 
 def first_response(decoder: Generator, z: torch.Tensor) -> torch.Tensor:
     """What the first affine layer makes of latents, its bias aside, (N, D)."""
-    layer = next(affine_layers(decoder))
+    layer = affine_layers(decoder, torch.randn(2, 6))[0]
     seen = []
     with layer.register_forward_hook(lambda module, inputs, output: seen.append(output.clone())):
         decoder.eval()(torch.cat([torch.zeros_like(z[:1]), z]))
@@ -41,7 +59,7 @@ def first_response(decoder: Generator, z: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("name", NETS)
 def test_sefa_finds_what_the_first_layer_answers_most_to(name: str) -> None:
     decoder = NETS[name]
-    found = latent.sefa(decoder, (6,), count=6)
+    found = latent.sefa(decoder, torch.randn(2, 6), count=6)
     torch.testing.assert_close(found.vectors @ found.vectors.T, torch.eye(6))
     answers = first_response(decoder, found.vectors).square().sum(1)
     torch.testing.assert_close(answers / answers.sum(), found.shares)
@@ -49,16 +67,21 @@ def test_sefa_finds_what_the_first_layer_answers_most_to(name: str) -> None:
     assert first_response(decoder, other).square().sum(1).max() <= answers[0] * (1 + 1e-5)
 
 
-def test_a_latent_with_labels_beside_it_comes_first() -> None:
-    layer = torch.nn.Linear(6 + 3, 20)
-    torch.testing.assert_close(first_affine(torch.nn.Sequential(layer), 6), layer.weight.detach()[:, :6].double())
+def test_the_layer_of_a_label_is_not_that_of_the_latent() -> None:
+    inner = {"shape": [1, 8, 8], "latent": 6 + 4, "hidden": [20]}
+    decoder = ConditionalGenerator((1, 8, 8), 6, "mlp", inner, classes=9, embedding=4).eval()
+    first = next(m for m in decoder.generator.modules() if isinstance(m, torch.nn.Linear))
+    torch.testing.assert_close(first_affine(decoder, torch.randn(2, 6)), first.weight.detach()[:, :6].double())
+    z, label = torch.randn(3, 6), torch.tensor([0, 3, 8])
+    seen = entering(decoder, z, label, layer=0)
+    torch.testing.assert_close(seen, torch.cat([z, decoder.embed.detach()[label]], 1))
 
 
 def test_sefa_refuses_what_it_cannot_read() -> None:
     with pytest.raises(RequestError, match="grids of 3×8×8"):
-        latent.sefa(NETS["mlp"], (3, 8, 8), 2)
-    with pytest.raises(RequestError, match="6 inputs, not of the latent's 7"):
-        latent.sefa(NETS["mlp"], (7,), 2)
+        latent.sefa(NETS["mlp"], torch.randn(2, 3, 8, 8), 2)
+    with pytest.raises(RequestError, match="no affine layer"):
+        latent.sefa(Unaffine(), torch.randn(2, 6), 2)
 
 
 def test_features_are_those_that_enter_the_layer_asked_for() -> None:
@@ -68,7 +91,7 @@ def test_features_are_those_that_enter_the_layer_asked_for() -> None:
     torch.testing.assert_close(entering(decoder, z, layer=0), z)
     torch.testing.assert_close(entering(decoder, z), layers[:2](z).detach())
     torch.testing.assert_close(entering(decoder, z, layer=2), layers[:4](z).detach())
-    with pytest.raises(RequestError, match="3 affine layers"):
+    with pytest.raises(RequestError, match="3 affine layers here, from 0; there is no layer 3"):
         entering(decoder, z, layer=3)
     assert not any(module._forward_pre_hooks for module in decoder.modules())
 

@@ -21,7 +21,7 @@ from ganvas.likelihoods import LIKELIHOODS
 from ganvas.loop import train
 from ganvas.nets.vae import PAIRS
 from ganvas.plan import Plan
-from ganvas.recipes.vae import VAE, bounds, resolve
+from ganvas.recipes.vae import VAE, beta, bounds, resolve
 from ganvas.run import Run, checkpoint
 
 SMALL = {"latent": 4, "hidden": "32", "width": 4, "batch": 32, "lr": 0.005, "measured": 50, "importance": 5, "ema": 0.9}
@@ -88,14 +88,22 @@ def test_the_bounds_are_in_order_and_always_the_same(digits: Dataset) -> None:
     assert again.importance == many.importance
 
 
-def test_beta_rises_in_a_line(digits: Dataset) -> None:
-    def task(**options: object) -> list[float]:
-        o = recipes.override(VAE(), {**SMALL, **options})
-        beta = recipes.build(o, digits, Plan()).phases[0].loss.__self__.beta  # type: ignore[attr-defined]
-        return [beta(step) for step in (0, 4, 9, 500)]
+def test_beta_rises_in_a_line() -> None:
+    assert [beta(VAE(beta=3.0), step) for step in (0, 500)] == [3, 3]
+    assert [beta(VAE(beta=3.0, beta_warmup=10), step) for step in (0, 4, 9, 500)] == pytest.approx([0.3, 1.5, 3, 3])
 
-    assert task(beta=3.0) == [3, 3, 3, 3]
-    assert task(beta=3.0, beta_warmup=10) == pytest.approx([0.3, 1.5, 3, 3])
+
+def test_beta_weighs_the_divergence(digits: Dataset) -> None:
+    def stats(**options: object) -> dict[str, float]:
+        torch.manual_seed(0)
+        system = recipes.build(recipes.override(VAE(), {**SMALL, **options}), digits, Plan())
+        return {name: value.item() for name, value in next(train(system, digits, steps=1, batch=8))[1].items()}
+
+    one, four = stats(), stats(beta=4.0)
+    assert one["vae/loss"] == pytest.approx(one["vae/nll"] + one["vae/kl"])
+    assert four["vae/loss"] == pytest.approx(one["vae/nll"] + 4 * one["vae/kl"])
+    free = stats(free_bits=2.0)  # more than any unit says yet
+    assert free["vae/loss"] == pytest.approx(one["vae/nll"] + 2 * 4)
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)

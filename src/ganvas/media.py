@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from . import files
@@ -71,6 +70,21 @@ def family(parents: Tensor, children: Tensor) -> Image.Image:
     sheet.paste(above, ((sheet.width - above.width) // 2, 0))
     sheet.paste(below, ((sheet.width - below.width) // 2, above.height + GAP))
     return sheet
+
+
+def reconstructions(originals: Tensor, reconstructed: Tensor, columns: int = 8) -> Image.Image:
+    """Images (N, C, H, W) in [-1, 1] in rows of `columns`, under each row of originals what became of them."""
+    pairs = zip(originals.split(columns), reconstructed.split(columns), strict=True)
+    rows = [grid(torch.cat([blank_to(a, columns), blank_to(b, columns)]), columns) for a, b in pairs]
+    sheet = Image.new("RGB", (rows[0].width, len(rows) * (rows[0].height + GAP) - GAP), PAPER)
+    for i, row in enumerate(rows):
+        sheet.paste(row, (0, i * (row.height + GAP)))
+    return sheet
+
+
+def blank_to(x: Tensor, count: int) -> Tensor:
+    """Images, and as many white ones as make `count`."""
+    return torch.cat([x, x.new_ones(count - len(x), *x.shape[1:])])
 
 
 def side_by_side(fake: Tensor, real: Tensor) -> Image.Image:
@@ -263,10 +277,8 @@ def encode_mp4(frames: Iterable[Image.Image], fps: float) -> bytes:
         return path.read_bytes()
 
 
-def save_png(image: Image.Image, path: Path, text: Mapping[str, str] | None = None) -> None:
-    """Write a PNG atomically, with `text` in its metadata. Raises OSError where it cannot be written."""
-    buffer, chunks = BytesIO(), PngInfo()
-    for key, value in (text or {}).items():
-        chunks.add_itxt(key, value)
-    image.save(buffer, "PNG", pnginfo=chunks)
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG atomically. Raises OSError where it cannot be written."""
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
     files.write(path, buffer.getvalue())

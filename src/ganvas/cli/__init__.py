@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import CycloptsError, Parameter
 
 from ..errors import RequestError, WorkError
-from . import exploring, exporting, paint, steering  # noqa: F401 - whose commands register themselves
+from . import exploring, exporting, reconstructing, steering  # noqa: F401 - whose commands register themselves
 from .root import app, parse_settings
 
 if TYPE_CHECKING:
@@ -253,6 +253,8 @@ def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
     if (run.path / "clip.safetensors").exists():
         print(f'  what it shows:  ganvas classify picture.png --labels "a,b,c" --clip {where}')
         print(f'  to find some:   ganvas search "words" FOLDER --clip {where} --out sheet.png')
+    if (run.path / "autoencoder.safetensors").exists():
+        print(f"  what it keeps:  ganvas reconstruct {where} {shlex.quote(run.options.data)} --out sheet.png")
     if run.best is not None:
         print(f"  the best step:  ganvas sample {shlex.quote(str(run.best))} --seeds 0-63 --out best.png")
     print(f"  train longer:   ganvas resume {where} --steps {2 * run.step}")

@@ -35,14 +35,14 @@ class Asked:
 
 def by_weights(generator: Frozen, asked: Asked) -> latent.Components:
     """SeFa's."""
-    return latent.sefa(generator.decoder, tuple(generator.latents([0]).shape[1:]), asked.count)
+    return latent.sefa(generator.decoder, generator.latents([0, 1]), asked.count)
 
 
 def by_features(generator: Frozen, asked: Asked) -> latent.Components:
     """GANSpace's, of `asked.samples` latents."""
     seeds = range(FIRST, FIRST + asked.samples)
     z, labels = generator.latents(seeds), generator.labels(seeds, asked.label)
-    parts = torch.arange(len(z)).split(64)
+    parts = torch.arange(len(z)).tensor_split(-(-len(z) // 64))  # none of a single latent
     y = [
         latent.entering(generator.decoder, z[part], None if labels is None else labels[part], asked.layer)
         for part in parts
@@ -78,7 +78,7 @@ def changes(generator: Frozen, vectors: Tensor, label: str | None) -> Tensor:
     z = generator.latents(range(PROBES))
     moved = torch.cat([z, *(z + v for v in vectors)])
     labels = generator.labels(range(PROBES), label)
-    x = generator.decode(moved, None if labels is None else labels.repeat(1 + len(vectors), *[1] * (labels.ndim - 1)))
+    x = generator.decode(moved, None if labels is None else torch.cat([labels] * (1 + len(vectors))))
     before, *after = x.split(PROBES)
     return torch.stack([(one - before).square().mean().sqrt() / 2 for one in after])
 

@@ -10,7 +10,9 @@ from torch import Tensor
 from .. import film, latent, media
 from ..errors import RequestError
 from ..frozen import Frozen
+from ..project import Search
 from .latents import one_label, open_direction, open_painter, parse_strengths, writing
+from .projecting import Wanted, nearest
 from .walking import watched
 
 STRIP, FILM = 7, 101  # pictures
@@ -20,6 +22,7 @@ def write_edit(
     run: Path,
     direction: str,
     seed: int | None,
+    image: Path | None,
     latents: Path | None,
     strength: str,
     steps: int | None,
@@ -38,9 +41,8 @@ def write_edit(
     generator = open_painter(run)
     directions, which = open_direction(direction, generator)
     row = directions.index(which or "0")
-    z = origin(generator, seed, latents, truncation)
+    z, shown = origin(run, generator, (seed, image, latents), label, truncation)
     i = torch.linspace(low, high, steps or (STRIP if still else FILM)).tolist()
-    shown = one_label(generator, label, seed or 0)
     path = latent.strip(z, directions.vectors[row], i if still else i + i[-2:0:-1])
     frames = latent.walk(generator.decoder, path, label=shown, device=generator.device)
     with writing(out):
@@ -51,10 +53,17 @@ def write_edit(
     print(f"{directions.names[row]} from {low:g} to {high:g}, {len(path)} pictures, in {out}")
 
 
-def origin(generator: Frozen, seed: int | None, latents: Path | None, truncation: float) -> Tensor:
-    """The latent (...) to edit."""
-    if (seed is None) == (latents is None):
+def origin(
+    run: Path, generator: Frozen, named: tuple[int | None, Path | None, Path | None], label: str | None, psi: float
+) -> tuple[Tensor, Tensor | None]:
+    """The latent (...) to edit, of a seed, an image or a file, and what all of its pictures show."""
+    seed, image, latents = named
+    if sum(one is not None for one in named) != 1:
         raise RequestError("name what to edit, and one thing only: --seed N, --image IMAGE or --latents FILE")
+    if image is not None:
+        found = nearest(run, generator, image, Wanted(Search(), label=label))
+        return found.latents[0], None if found.labels is None else found.labels[0]
+    shown = one_label(generator, label, seed or 0)
     if latents is not None:
-        return latent.read_latents(latents, generator.latents([0]))[0]
-    return generator.latents([seed or 0], truncation)[0]
+        return latent.read_latents(latents, generator.latents([0]))[0], shown
+    return generator.latents([seed or 0], psi)[0], shown

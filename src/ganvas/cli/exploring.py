@@ -99,6 +99,7 @@ def edit(
     direction: Annotated[str, Parameter(help="FILE[:K]: directions.npz, and which of them by number or name.")],
     out: Annotated[str, Parameter(help="strip.png, or a film: .mp4, .gif, .webp, a directory.")],
     seed: Annotated[int | None, Parameter(help="What to edit.")] = None,
+    image: Annotated[Path | None, Parameter(help="Or a picture, which is projected first.")] = None,
     latents: Annotated[
         Path | None, Parameter(help="Or the first latent of an .npz that project or breed wrote.")
     ] = None,
@@ -114,7 +115,7 @@ def edit(
     """Move a latent along a direction, and see what changes."""
     from .editing import write_edit
 
-    write_edit(run, direction, seed, latents, strength, steps, fps, told(label, prompt), truncation, out)
+    write_edit(run, direction, seed, image, latents, strength, steps, fps, told(label, prompt), truncation, out)
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""The commands that steer what a generator draws: directions."""
+"""The commands that steer what a generator draws: project, directions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from .exploring import Label, RunOrFile
+from ..errors import RequestError
+from .exploring import Label, Prompt, RunOrFile, told
 from .root import app
 
 
@@ -31,8 +32,38 @@ def directions(
         str, Parameter(help="FROM:TO, of the picture, in deviations of the latent.", allow_leading_hyphen=True)
     ] = "-3:3",
     label: Label = None,
+    prompt: Prompt = None,
 ) -> None:
     """Find directions of latent space with a meaning, for `edit` and `walk --through`."""
     from .directing import Asked, write_directions
 
-    write_directions(run, Asked(method, count, layer, samples, seed, strength, label), out)
+    write_directions(run, Asked(method, count, layer, samples, seed, strength, told(label, prompt)), out)
+
+
+@app.command
+def project(
+    run: RunOrFile,
+    /,
+    *images: Annotated[Path, Parameter(help="Pictures to find.")],
+    out: Annotated[Path, Parameter(help="z.npz, for walk, edit and sample; a picture of what was found beside it.")],
+    video: Annotated[str | None, Parameter(help="The way there: trajectory.mp4, .gif, .webp, or a directory.")] = None,
+    starts: Annotated[int, Parameter(help="Random pictures to begin from.")] = 256,
+    keep: Annotated[int, Parameter(help="Of them, the nearest, that are gone on with.")] = 4,
+    steps: Annotated[int, Parameter(help="Of Adam.")] = 100,
+    polish: Annotated[int, Parameter(help="Second-order steps at most, where the latent is small.")] = 15,
+    look: Annotated[
+        Literal["auto", "lpips", "lpips-alex", "cnn", "none"],
+        Parameter(help="A perceptual distance beside the pixels."),
+    ] = "auto",
+    compare: Annotated[int, Parameter(help="Own samples, and pictures of the data, to tell by what is near.")] = 4,
+    label: Label = None,
+    prompt: Prompt = None,
+) -> None:
+    """Find the latents of pictures, and tell how near the model comes to them."""
+    from ..project import Search
+    from .projecting import Wanted, write_projection
+
+    if min(starts, keep) < 1 or min(steps, polish, compare) < 0:
+        raise RequestError("--starts and --keep are 1 or more; --steps, --polish and --compare 0 or more")
+    search = Search(starts, keep, steps, polish)
+    write_projection(run, images, Wanted(search, look, told(label, prompt), compare), out, video)

@@ -73,7 +73,7 @@ def strongest(generator: Frozen, count: int = SLIDERS) -> Directions:
     Elsewhere they are those along which coarse pictures vary most: GANSpace with the pictures themselves as features.
     """
     try:
-        found = latent.sefa(generator.decoder, tuple(generator.latents([0]).shape[1:]), count)
+        found = latent.sefa(generator.decoder, generator.latents([0, 1]), count)
     except RequestError:
         seeds = range(FIRST, FIRST + SAMPLES)
         z = generator.latents(seeds)

@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+PUBLISHED = ("config.json", "*.ckpt", "ckpts/*.ckpt", "checkpoints/*.ckpt")  # in the folders of others
 Network = Frozen | Classifier | Autoencoder | Clip
 Kind = TypeVar("Kind", bound=Network)
 
@@ -68,18 +69,18 @@ DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
 def load(path: str | Path, device: str = "cpu") -> Network:
     """The network of a run directory, or of the file that holds it; of those in a directory the first of NAMES.
 
-    Also OpenAI's CLIP from the files that it is published in (`frozen.openai`), and a ProGAN of TensorFlow.js from its
-    folder (`frozen.tfjs`). Raises RequestError where there is none, where the file is damaged, or where it is a pickle:
-    reading a pickle runs whatever code it holds, so that none is ever opened but as weights alone.
+    Also what others published, from their files: OpenAI's CLIP (`frozen.openai`), VQGAN (`frozen.compvis`), a ProGAN of
+    TensorFlow.js (`frozen.tfjs`). Raises RequestError where there is none, where the file is damaged, or where it is
+    a pickle: reading a pickle runs whatever code it holds, so that none is ever opened but as weights alone.
     """
     path = Path(path)
     inside = [path / name for name in NAMES]
     file = next((file for file in inside if file.is_file()), inside[0]) if path.is_dir() else path
-    if path.is_dir() and not file.is_file() and (path / "config.json").is_file():
+    if path.is_dir() and not file.is_file() and any(True for pattern in PUBLISHED for _ in path.glob(pattern)):
         return _foreign(path, device)
     if path.is_dir() and not file.is_file() and (path / tfjs.GRAPH).is_file():
         return tfjs.load(path, device)
-    if file.suffix.lower() in (".pt", ".pth", ".bin") and file.is_file():
+    if file.suffix.lower() in (".pt", ".pth", ".bin", ".ckpt") and file.is_file():
         return _foreign(file, device)
     if file.suffix.lower() in PICKLES:
         raise RequestError(
@@ -101,10 +102,10 @@ def load(path: str | Path, device: str = "cpu") -> Network:
 
 def _foreign(path: Path, device: str) -> Network:
     """The network of a file that others wrote, read as weights alone."""
-    from . import foreign, openai  # which are seldom needed
+    from . import compvis, foreign, openai  # which are seldom needed
 
     try:
-        loaded = openai.load(path, device)
+        loaded = compvis.load(path, device) or openai.load(path, device)
     except foreign.Unreadable as error:
         raise RequestError(
             f"{path} is a pickle, and reading one can run code; as weights alone it cannot be read ({error}): give a "
@@ -112,14 +113,18 @@ def _foreign(path: Path, device: str) -> Network:
         ) from error
     if loaded is None:
         raise RequestError(
-            f"{path} holds weights of a network that ganvas does not know; of such files it reads CLIP's"
+            f"{path} holds weights of a network that ganvas does not know; of such files it reads CLIP's and VQGAN's"
         )
     return loaded
 
 
 def load_generator(path: str | Path, device: str = "cpu") -> Frozen:
-    """The generator of a run directory or file; a RequestError for what `load` refuses, and for other networks."""
-    return _load_kind(path, device, Frozen)
+    """The generator of a run directory or file; of a file that holds an autoencoder, its decoder.
+
+    Raises RequestError for what `load` refuses, and for other networks.
+    """
+    loaded = load(path, device)
+    return loaded.alone() if isinstance(loaded, Autoencoder) else _of_kind(path, loaded, Frozen)
 
 
 def load_classifier(path: str | Path, device: str = "cpu") -> Classifier:
@@ -140,7 +145,10 @@ def load_clip(path: str | Path, device: str = "cpu") -> Clip:
 
 
 def _load_kind(path: str | Path, device: str, wanted: type[Kind]) -> Kind:
-    loaded = load(path, device)
+    return _of_kind(path, load(path, device), wanted)
+
+
+def _of_kind(path: str | Path, loaded: Network, wanted: type[Kind]) -> Kind:
     if isinstance(loaded, wanted):
         return loaded
     asked, found = DOES[wanted][0], DOES[type(loaded)]

@@ -13,6 +13,7 @@ from torch import Tensor
 from .. import nets
 from ..errors import RequestError
 from .file import Header, write
+from .generator import Frozen
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Autoencoder:
     network: nets.Autoencoder  # in eval mode, its weights fixed
     recipe: str
     facts: dict[str, Any] = field(default_factory=dict)  # JSON-able: what it was trained on, what was measured of it
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.network.parameters()).device
 
     def encode(self, x: Tensor, batch: int = 64) -> Tensor:
         """Images (N, *shape) in [-1, 1] -> latents as its decoder's prior gives them, (N, ...) float32 on the CPU.
@@ -46,8 +52,11 @@ class Autoencoder:
 
     @torch.inference_mode()
     def _each(self, network: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
-        device = next(self.network.parameters()).device
-        return torch.cat([network(part.to(device)).float().cpu() for part in x.split(batch)])
+        return torch.cat([network(part.to(self.device)).float().cpu() for part in x.split(batch)])
+
+    def alone(self) -> Frozen:
+        """Its decoder as a generator."""
+        return Frozen(self.network.alone(), self.recipe)
 
     def write(self, path: Path) -> None:
         """Write the file atomically. Raises OSError where that fails; an older file then survives."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 import torch
@@ -40,43 +39,59 @@ class _Reached(Exception):
         self.seen = seen
 
 
-def affine_layers(decoder: nn.Module) -> Iterator[Affine]:
-    """The affine layers in the order in which the module holds them."""
-    return (layer for layer in decoder.modules() if isinstance(layer, Affine))
+def affine_layers(decoder: nn.Module, z: Tensor, label: Tensor | None = None) -> list[Affine]:
+    """The affine layers that a latent passes, in the order of use: of labels or times alone none is one of them.
+
+    z: two latents or more, (N, ...), which differ, on any device; label: what all of them show.
+    """
+    found: list[Affine] = []
+
+    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(module, Affine)
+        if module not in found and not torch.equal(inputs[0][0], inputs[0][1]):
+            found.append(module)
+
+    hooks = [m.register_forward_pre_hook(look) for m in decoder.modules() if isinstance(m, Affine)]
+    _run(decoder, z[:2], None if label is None else label[:1].expand(2, *label.shape[1:]))
+    for hook in hooks:
+        hook.remove()
+    return found
 
 
 def entering(decoder: nn.Module, z: Tensor, label: Tensor | None = None, layer: int = 1) -> Tensor:
-    """What enters the affine layer number `layer`, in the order of use and counted from 0, (N, D) on the CPU.
+    """What enters the affine layer number `layer`, of those that the latent passes, from 0: (N, D) on the CPU.
 
     Layer 0 is entered by latents, layer 1 by the first features that are not linear in them. Nothing behind the layer
-    is computed. z: latents (N, ...) on any device. Raises RequestError where there are not so many layers.
+    is computed. z: latents (N, ...), two or more. Raises RequestError where there are not so many layers.
     """
-    device, count = next(decoder.parameters()).device, 0
+    layers = affine_layers(decoder, z, label)
+    if layer >= len(layers):
+        raise RequestError(f"latents pass {len(layers)} affine layers here, from 0; there is no layer {layer}")
 
-    def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        nonlocal count
-        if count == layer:
-            raise _Reached(inputs[0])
-        count += 1
+    def stop(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        raise _Reached(inputs[0])
 
-    hooks = [module.register_forward_pre_hook(look) for module in affine_layers(decoder)]
-    try:
-        with torch.inference_mode():
-            decoder(z.to(device), None if label is None else label.to(device))
-    except _Reached as reached:
-        return reached.seen.flatten(1).float().cpu()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    raise RequestError(f"this network has {count} affine layers, and none of the number {layer}; name a smaller one")
+    with layers[layer].register_forward_pre_hook(stop):
+        try:
+            _run(decoder, z, label)
+        except _Reached as reached:
+            return reached.seen.flatten(1).float().cpu()
+    raise AssertionError("a layer that has been passed is passed again")
 
 
-def first_affine(decoder: nn.Module, size: int) -> Tensor:
-    """A of the first affine layer, (outputs, size): what each of the `size` numbers of a latent sends into the network.
+def _run(decoder: nn.Module, z: Tensor, label: Tensor | None) -> None:
+    device = next(decoder.parameters()).device
+    with torch.inference_mode():
+        decoder(z.to(device), None if label is None else label.to(device))
 
-    Raises RequestError where the network does not begin with an affine layer of the whole latent.
+
+def first_affine(decoder: nn.Module, z: Tensor) -> Tensor:
+    """A of the first affine layer, (outputs, D): what each of a latent's D numbers sends into the network.
+
+    z: as of `affine_layers`. Raises RequestError where the network does not begin with a layer of the whole latent.
     """
-    layer = next(affine_layers(decoder), None)
+    size = z[0].numel()
+    layer = next(iter(affine_layers(decoder, z)), None)
     if layer is None:
         _no_sefa("has no affine layer")
     weight = layer.weight.detach().cpu().double()
@@ -90,15 +105,17 @@ def _no_sefa(why: str) -> NoReturn:
     raise RequestError(f"SeFa reads the layer that takes the latent, and this network {why}; use --method pca")
 
 
-def sefa(decoder: nn.Module, shape: tuple[int, ...], count: int) -> Components:
+def sefa(decoder: nn.Module, z: Tensor, count: int) -> Components:
     """The unit n that maximise ‖An‖², A the weight of the first affine layer: the eigenvectors of AᵀA.
 
-    Closed-form factorisation of latent semantics (Shen & Zhou 2021, eq. 5). shape: of one latent, a vector.
+    Closed-form factorisation of latent semantics (Shen & Zhou 2021, eq. 5). z: two latents (2, D), which tell the
+    layer. Raises RequestError for grids, and where the network does not begin with an affine layer.
     """
-    if len(shape) != 1:
-        _no_sefa(f"takes grids of {'×'.join(map(str, shape))}")
-    a = first_affine(decoder, shape[0])
-    return _strongest(a.T @ a, count)
+    if z.ndim != 2:
+        _no_sefa(f"takes grids of {'×'.join(map(str, z.shape[1:]))}")
+    a = first_affine(decoder, z)
+    values, vectors = _eigen(a.T @ a)
+    return Components(_unit(vectors[:, :count].T), (values[:count] / values.sum()).float())
 
 
 def principal(features: Tensor, z: Tensor, count: int) -> Components:
@@ -115,11 +132,6 @@ def principal(features: Tensor, z: Tensor, count: int) -> Components:
     x = vectors[:, :count] * values[:count].sqrt() if few else y @ vectors[:, :count]
     rows = torch.linalg.lstsq(x, latents).solution
     return Components(_unit(rows).reshape(-1, *z.shape[1:]), (values[:count] / values.sum()).float())
-
-
-def _strongest(matrix: Tensor, count: int) -> Components:
-    values, vectors = _eigen(matrix)
-    return Components(_unit(vectors[:, :count].T), (values[:count] / values.sum()).float())
 
 
 def _eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:

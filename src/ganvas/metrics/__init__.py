@@ -12,6 +12,7 @@ from .labelled import LabelReport, inception_score, labelled_modes
 from .moments import Moments, frechet, frechet_distance
 from .neighbours import DensityCoverage, PrecisionRecall, density_coverage, nearest, precision_recall
 from .points import CurveReport, ModeReport, curve_report, mode_report
+from .reconstruction import psnr
 
 __all__ = [
     "CurveReport",
@@ -38,4 +39,5 @@ __all__ = [
     "nearest",
     "path_length",
     "precision_recall",
+    "psnr",
 ]

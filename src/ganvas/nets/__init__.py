@@ -17,6 +17,7 @@ from .mlp import MLPCritic, MLPGenerator
 from .progan import ProGANGenerator
 from .residual import ResidualCritic, ResidualGenerator
 from .vae import VAE
+from .vqgan import VQGAN, VQGANDecoder
 
 GENERATORS: dict[str, type[Generator]] = {
     "mlp": MLPGenerator,
@@ -24,9 +25,10 @@ GENERATORS: dict[str, type[Generator]] = {
     "residual": ResidualGenerator,
     "progan": ProGANGenerator,
     "conditional": ConditionalGenerator,
+    "vqgan": VQGANDecoder,
 }
 CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
-AUTOENCODERS: dict[str, type[Autoencoder]] = {"vae": VAE}
+AUTOENCODERS: dict[str, type[Autoencoder]] = {"vae": VAE, "vqgan": VQGAN}
 CLIPS: dict[str, type[Clip]] = {"clip": Clip}
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "CNN",
     "GENERATORS",
     "VAE",
+    "VQGAN",
     "Autoencoder",
     "Clip",
     "ConditionalGenerator",
@@ -50,6 +53,7 @@ __all__ = [
     "ProjectionCritic",
     "ResidualCritic",
     "ResidualGenerator",
+    "VQGANDecoder",
     "freeze",
     "thaw",
 ]

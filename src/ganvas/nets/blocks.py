@@ -86,6 +86,10 @@ class Autoencoder(nn.Module, ABC):
     def decode(self, z: Tensor) -> Tensor:
         """Latents -> images (N, *shape) in [-1, 1]."""
 
+    @abstractmethod
+    def alone(self) -> Generator:
+        """The decoder as a generator of its own, which shares the weights."""
+
 
 def log2_steps(size: int) -> tuple[int, int]:
     """(base, doublings) of a square image: 4·2ᵏ for powers of two from 8 to 256, 7·2ᵏ for 28 and its doubles."""

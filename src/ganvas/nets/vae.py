@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import unknown
-from .blocks import Autoencoder
+from .blocks import Autoencoder, Generator
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
 
@@ -58,6 +58,9 @@ class VAE(Autoencoder):
     def decode(self, z: Tensor) -> Tensor:
         """Latents (N, latent) -> the images (N, *shape) that they are most likely of."""
         return self.decoder(z)
+
+    def alone(self) -> Generator:
+        return self.decoder
 
     def raw(self, z: Tensor) -> Tensor:
         """Latents (N, latent) -> the same before the decoder's last function: of a sigmoid the logits."""

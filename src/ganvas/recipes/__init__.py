@@ -10,7 +10,7 @@ from ..data import Dataset
 from ..errors import unknown
 from ..plan import Plan
 from ..types import Images, System
-from . import clip, cnn, conditional, diffusion, gan, presets, vae
+from . import clip, cnn, conditional, diffusion, gan, presets, vae, vqgan
 from .base import Training, describe, override
 
 RECIPES: dict[str, Callable[[], Training]] = {
@@ -31,6 +31,7 @@ RECIPES: dict[str, Callable[[], Training]] = {
     "vae": vae.vae,
     "diffusion": diffusion.diffusion,
     "flow": diffusion.flow,
+    "vqgan": vqgan.vqgan,
 }
 
 BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
@@ -40,6 +41,7 @@ BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
     clip.Clip: clip.build,
     vae.VAE: vae.build,
     diffusion.Diffusion: diffusion.build,
+    vqgan.VQGAN: vqgan.build,
 }
 RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] = {
     gan.GAN: gan.resolve,
@@ -48,6 +50,7 @@ RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] =
     clip.Clip: clip.resolve,
     vae.VAE: vae.resolve,
     diffusion.Diffusion: diffusion.resolve,
+    vqgan.VQGAN: vqgan.resolve,
 }
 
 __all__ = ["RECIPES", "Training", "build", "describe", "from_json", "override", "recipe", "resolve", "to_json"]

@@ -1,0 +1,156 @@
+"""`ganvas project`: the latents of pictures, how near they come, and the film of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from .. import film, latent, media
+from ..data.decode import Unreadable, decode
+from ..errors import RequestError
+from ..evaluation.sources import open_real, trained_on, unwatched
+from ..frozen import Frozen, load_autoencoder
+from ..project import Measure, Search, Step, distance, open_look, project
+from .latents import open_painter, writing
+from .tables import show
+
+ENCODER = "autoencoder.safetensors"  # beside a decoder that was trained with an encoder
+OWN = 3 * 10**6  # seed of the samples that are found again for comparison
+FPS = 25.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line says of a projection."""
+
+    search: Search
+    look: str = "auto"
+    label: str | None = None
+    compare: int = 4
+
+
+def write_projection(run: Path, images: Sequence[Path], wanted: Wanted, out: Path, video: str | None) -> None:
+    """Find the latents of pictures, write them, what they show beside the pictures, and the film; print how near."""
+    if out.suffix != ".npz":
+        raise RequestError(f"--out {out}: latents are written as .npz, such as z.npz")
+    if not images:
+        raise RequestError("there is no picture to project; name one or more")
+    if video is not None:
+        film.check(video, FPS)
+    generator = open_painter(run)
+    targets = read_pictures(images, generator.decoder.shape)
+    others, own = comparisons(run, generator, wanted.compare)
+    steps = list(watched(search(run, generator, torch.cat([targets, others]), wanted), wanted.search))
+    count, last = len(images), steps[-1]
+    away = last.distance[count:]
+    measure = None
+    if len(away):
+        measure = Measure(away[:own].median().item(), away[own:].max().item() if len(away) > own else None)
+    with writing(out):
+        keep(last, targets, images, out)
+    if video is not None:
+        with writing(video):
+            film.write(frames(steps, targets), video, FPS)
+    report(images, last, targets, measure)
+    where = "" if video is None else f", the way there in {video}"
+    print(f"{count} latent{'s' * (count > 1)} in {out}, drawn in {out.with_suffix('.png')}{where}")
+
+
+def read_pictures(images: Sequence[Path], shape: tuple[int, ...]) -> Tensor:
+    """Pictures cut to squares and resized, (N, *shape) in [-1, 1]. Raises RequestError for what is none."""
+    channels, size = shape[0], shape[-1]
+    found = []
+    for image in images:
+        try:
+            found.append(torch.from_numpy(np.array(decode(image.read_bytes(), str(image), size, channels).pixels)))
+        except Unreadable as error:
+            raise RequestError(f"{image} is no picture that can be decoded ({error}); name a .png or .jpg") from error
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RequestError(f"cannot read {image}: {reason}; name a picture") from error
+    return torch.stack(found).float() / 127.5 - 1
+
+
+def comparisons(run: Path, generator: Frozen, count: int) -> tuple[Tensor, int]:
+    """`count` samples of the model and, where its data is at hand, as many pictures that it was not trained on.
+
+    Gives both together, (n, C, H, W), and how many of them are samples.
+    """
+    seeds = range(OWN, OWN + count)
+    own = generator.sample(seeds) if count else torch.empty(0, *generator.decoder.shape)
+    training = trained_on(run)
+    if training is None or not count:
+        return own, count
+    try:
+        real = open_real(training.data, training, generator.decoder.shape, 0, unwatched)
+    except RequestError:  # the data has been moved or changed, which is no reason not to look
+        return own, count
+    return torch.cat([own, (real.test or real.train).at(slice(count)).load().cpu()]), count
+
+
+def search(run: Path, generator: Frozen, targets: Tensor, wanted: Wanted) -> Iterator[Step]:
+    """The projection of pictures (N, C, H, W), with what lies beside the generator to help: its encoder, its data."""
+    training = trained_on(run)
+    data = "" if training is None else training.data
+    look = open_look(wanted.look, data, generator.decoder.shape, str(generator.device))
+    guesses = None
+    if (run / ENCODER).is_file():
+        guesses = load_autoencoder(run, str(generator.device)).encode(targets)
+    yield from project(generator, targets, wanted.search, look=look, guesses=guesses, label=wanted.label)
+
+
+def nearest(run: Path, generator: Frozen, image: Path, wanted: Wanted) -> Step:
+    """What comes nearest to one picture, of which it says how near that is."""
+    target = read_pictures([image], generator.decoder.shape)
+    *_, found = watched(search(run, generator, target, wanted), wanted.search)
+    print(f"{image.name} is found but for {found.distance[0]:.4f} of the range a pixel")
+    return found
+
+
+def watched(steps: Iterator[Step], asked: Search) -> Iterator[Step]:
+    """The steps, with a bar on a terminal; a polish that ends early leaves it short."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return steps
+    total = 1 + asked.steps + asked.polish
+    return iter(track(steps, "projecting", total=total, console=console, transient=True))
+
+
+def keep(found: Step, targets: Tensor, images: Sequence[Path], out: Path) -> None:
+    """Write the latents as `walk`, `edit` and `sample` read them, and a picture of the targets above what was found."""
+    n = len(images)
+    more = {"distance": found.distance[:n].numpy(), "images": np.array([str(image) for image in images])}
+    if found.labels is not None:
+        more["labels"] = found.labels[:n].numpy()
+    latent.write_latents(out, found.latents[:n], more)
+    rows = {"picture": targets, "found": found.images[:n]}
+    media.save_png(media.labelled_rows(rows), out.with_suffix(".png"))
+
+
+def frames(steps: Sequence[Step], targets: Tensor) -> Iterator[Image]:
+    """The film: each picture with what was nearest to it so far at its right."""
+    for step in steps:
+        pairs = torch.stack([targets, step.images[: len(targets)]], 1).flatten(0, 1)
+        yield film.picture(pairs, columns=2, least=2 * film.LEAST)
+
+
+def report(images: Sequence[Path], found: Step, targets: Tensor, measure: Measure | None) -> None:
+    """Print how near each picture came, and what that means."""
+    flat = targets.flatten(1).mean(1).reshape(-1, 1, 1, 1).expand_as(targets)
+    rows = [
+        (image.name, f"{away:.4f}", "" if measure is None else measure.verdict(away, contrast))
+        for image, away, contrast in zip(
+            images, found.distance.tolist(), distance(targets, flat).tolist(), strict=False
+        )
+    ]
+    show(rows, ("picture", "a pixel is off by", ""))
+    if measure is not None:
+        print(f"In shares of the range: {measure}.")

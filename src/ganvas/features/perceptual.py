@@ -1,0 +1,56 @@
+"""Perceptual distances by name: what a loss holds reconstructions against their originals with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..data import Dataset
+from ..errors import RequestError, unknown
+from ..frozen import load_classifier, weights
+from . import lpips
+
+Distance = Callable[[Tensor, Tensor], Tensor]  # images (N, C, H, W) in [-1, 1], twice -> (N,), differentiable
+
+
+def classified(dataset: Dataset, device: str) -> Distance:
+    """The mean squared difference of the hidden layer of the classifier that was trained on the data set, over 4.
+
+    So unrelated images are about as far apart as by LPIPS.
+    """
+    remedy = f"`ganvas train cnn {dataset.name}` makes one, whose classifier.safetensors is then named so"
+    path = weights.find(f"cnn-{dataset.name}", remedy, f"cnn-{dataset.name}.safetensors")
+    network = load_classifier(path, device).network
+    if network.shape != dataset.shape:
+        sizes = ("×".join(map(str, shape)) for shape in (network.shape, dataset.shape))
+        raise RequestError("{} takes images of {}, not of {}; choose --set perceptual=lpips".format(path, *sizes))
+    return lambda x, y: (network.features(x) - network.features(y)).float().square().mean(1) / 4
+
+
+PERCEPTUAL: dict[str, Callable[[Dataset, str], Distance]] = {
+    "lpips": lambda dataset, device: lpips.load("vgg", device).distance,
+    "lpips-alex": lambda dataset, device: lpips.load("alex", device).distance,
+    "cnn": classified,
+}
+
+
+def perceptual(name: str, dataset: Dataset, device: str) -> Distance:
+    """The distance of that name, of PERCEPTUAL, for the images of a data set.
+
+    Raises RequestError where there is none, where its weights are not on this machine, and where it does not suit.
+    """
+    if name not in PERCEPTUAL:
+        raise unknown("perceptual distance", name, PERCEPTUAL)
+    return PERCEPTUAL[name](dataset, device)
+
+
+def available(data: str, shape: tuple[int, ...]) -> str:
+    """The best distance that this machine has the weights of, for images of `shape` of the data of that name, or none.
+
+    LPIPS, or else the classifier of the data.
+    """
+    if weights.locate(f"{lpips.FILES['vgg']}.safetensors"):
+        return "lpips"
+    path = weights.locate(f"cnn-{data}.safetensors")
+    return "cnn" if path and load_classifier(path).shape == shape else "none"

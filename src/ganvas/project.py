@@ -1,0 +1,262 @@
+"""Projection: the latents whose pictures are nearest to given ones, and how near that is.
+
+Three stages, each of which starts where the one before it ended. *Begin* at the nearest of many random pictures, or at
+what an encoder says. *Descend* by Adam on pixels and, where there is one, a perceptual distance (as Abdal et al. 2019
+and Karras et al. 2020 project). *Polish* by Levenberg and Marquardt's damped Gauss-Newton steps, which for the small
+latents of small networks find a generated picture again almost exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import jvp, vmap  # pyright: ignore[reportPrivateImportUsage]
+
+from .errors import RequestError
+from .features import lpips
+from .frozen import Frozen, load_classifier, weights
+
+Look = Callable[[Tensor, Tensor], Tensor]  # images, images -> how unlike they look, (N,), differentiable
+
+LARGEST = 4_000_000  # numbers of a Jacobian, above which there is no polish
+CHUNK = 32  # of its columns that are computed at a time
+FIRST = 2 * 10**6  # seed of the random starts, far from those that are usually looked at
+DONE = 1e-4  # a distance below which nothing is left to find, under half a grey level
+TRIES = 4  # dampings of one step
+FOUND = 0.02  # a distance that is a finding, whatever the model
+LIKE_DATA = 1.5  # times as far as pictures of the data are, and no farther, is near
+FLAT = 0.75  # of the distance of a flat grey picture, beyond which next to nothing of an image is shown
+
+
+class Step(NamedTuple):
+    """The nearest that has been found of each of N targets, on the CPU."""
+
+    images: Tensor  # (N, C, H, W) in [-1, 1]
+    latents: Tensor  # (N, ...)
+    labels: Tensor | None  # (N, ...) of a generator that knows labels, as `Frozen.labels` gives them
+    distance: Tensor  # (N,): the RMS difference of a pixel, as a share of the range
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hard it is looked for."""
+
+    starts: int = 256  # random pictures to begin from
+    keep: int = 4  # of them, the nearest, that are gone on with
+    steps: int = 100  # of the descent
+    polish: int = 15  # second-order steps at most
+    rate: float = 0.2  # Adam's at the start; it falls to 0
+    weight: float = 0.1  # of the perceptual distance beside the pixels' squared error
+
+
+def distance(x: Tensor, y: Tensor) -> Tensor:
+    """The RMS difference of a pixel of images (N, C, H, W) in [-1, 1], as a share of the range: (N,)."""
+    return (x - y).flatten(1).square().mean(1).sqrt() / 2
+
+
+class Measure(NamedTuple):
+    """What distances mean: how near the model's own samples are found, and pictures of its data where there are any."""
+
+    own: float
+    data: float | None = None
+
+    def verdict(self, away: float, contrast: float) -> str:
+        """What a distance says of an image in which pixels deviate by `contrast` (RMS, a share of the range)."""
+        if away <= max(FOUND, 2 * self.own):
+            return "found"
+        limit = FLAT * contrast if self.data is None else min(LIKE_DATA * self.data, FLAT * contrast)
+        if away <= limit:
+            return "near"
+        return f"this image is far from what the model draws: {away:.2f} where {self}"
+
+    def __str__(self) -> str:
+        data = "" if self.data is None else f", pictures of its data to {self.data:.3f}"
+        return f"its own samples are found to {self.own:.3f}{data}"
+
+
+def open_look(name: str, data: str, shape: tuple[int, ...], device: str) -> Look | None:
+    """A perceptual distance by name: "lpips", "lpips-alex", "cnn" (the shipped classifier of the data), or "none".
+
+    "auto" is the first of LPIPS and the classifier that lies on this machine and suits the shape. Raises RequestError
+    where what is asked for does not.
+    """
+    file = weights.locate(f"cnn-{data}.safetensors")
+    classifier = None if file is None else load_classifier(file, device)
+    fits = classifier is not None and classifier.shape == shape
+    if name == "auto":
+        name = "lpips" if weights.locate("lpips.safetensors") else "cnn" if fits else "none"
+    if name == "none":
+        return None
+    if name != "cnn":
+        return lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
+    if classifier is None or not fits:
+        raise RequestError(f"there is no classifier of {data or 'this data'} of this shape; use --look none, or lpips")
+    features = classifier.network.features
+    return lambda x, y: (features(x) - features(y)).square().mean(1)
+
+
+@dataclass
+class State:
+    """The latents that are looked through, `keep` for each target, and the best of all that were seen."""
+
+    generator: Frozen
+    targets: Tensor  # (N, C, H, W), on the generator's device
+    z: Tensor  # (N, keep, ...)
+    labels: Tensor | None  # (N, keep, ...)
+    radius: Tensor  # the length of the longest latent that the prior drew
+    best: Step
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The pictures of all, (N · keep, C, H, W)."""
+        y = None if self.labels is None else self.labels.flatten(0, 1)
+        return self.generator.decoder(z.flatten(0, 1), y).float()
+
+    def within(self, z: Tensor) -> Tensor:
+        """Latents (N, ...) no longer than one that the prior draws: beyond lies what the decoder never learnt."""
+        length = z.flatten(1).norm(dim=1).clamp(min=1e-12).reshape(-1, *[1] * (z.ndim - 1))
+        return z * (self.radius / length).clamp(max=1)
+
+    def note(self, z: Tensor, images: Tensor) -> Step:
+        """Remember what is nearer than all before it. z: (N, keep, ...), images: (N · keep, C, H, W)."""
+        n, keep = z.shape[:2]
+        away = distance(images, self.targets.repeat_interleave(keep, 0)).reshape(n, keep)
+        which, rows = away.argmin(1), torch.arange(n, device=away.device)
+        found = Step(
+            images.unflatten(0, (n, keep))[rows, which].cpu(),
+            z[rows, which].cpu(),
+            None if self.labels is None else self.labels[rows, which].cpu(),
+            away[rows, which].cpu(),
+        )
+        nearer = found.distance < self.best.distance
+        self.best = Step(*(choose(nearer, a, b) for a, b in zip(found, self.best, strict=True)))  # type: ignore[arg-type]
+        return self.best
+
+
+def choose(nearer: Tensor, a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """Rows of `a` where `nearer`, and else of `b`."""
+    if a is None or b is None:
+        return None
+    return torch.where(nearer.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+
+def project(
+    generator: Frozen,
+    targets: Tensor,
+    search: Search | None = None,
+    *,
+    look: Look | None = None,
+    guesses: Tensor | None = None,
+    label: int | str | None = None,
+) -> Iterator[Step]:
+    """Look for the latents of `targets`, (N, C, H, W) in [-1, 1], and yield the nearest so far after each step.
+
+    look: a perceptual distance beside the pixels'. guesses: latents (N, ...) to begin from beside the random ones, such
+    as an encoder's. label: what is shown, of a generator that knows labels; without one it is looked for too.
+    All of it is a function of the arguments: nothing is drawn. Raises RequestError where the targets are not of the
+    generator's shape.
+    """
+    search = search or Search()
+    if tuple(targets.shape[1:]) != generator.decoder.shape:
+        raise RequestError(
+            f"this generator draws items of shape {generator.decoder.shape}, and the images have "
+            f"{tuple(targets.shape[1:])}; resize them first"
+        )
+    state = begin(generator, targets, search, guesses, label)
+    yield state.best
+    yield from descend(state, search, look)
+    if state.z[0, 0].numel() * targets[0].numel() <= LARGEST:
+        yield from polish(state, search.polish)
+
+
+def begin(generator: Frozen, targets: Tensor, search: Search, guesses: Tensor | None, label: int | str | None) -> State:
+    """The nearest of many random pictures, `search.keep` for each target, and in place of the last its guess."""
+    seeds = range(FIRST, FIRST + max(search.starts, search.keep))
+    z, labels = generator.latents(seeds), generator.labels(seeds, label)
+    pictures = generator.decode(z, labels).flatten(1)
+    away = torch.cdist(targets.cpu().flatten(1), pictures)  # (N, starts)
+    which = away.topk(search.keep, largest=False).indices
+    chosen, device = z[which], generator.device
+    if guesses is not None:
+        chosen[:, -1] = guesses.to(chosen.dtype)
+    told = None if labels is None else labels[which]
+    unknown = torch.full((len(targets),), math.inf)
+    first = Step(targets.cpu(), chosen[:, 0], None if told is None else told[:, 0], unknown)
+    radius = z.flatten(1).norm(dim=1).max().to(device)
+    told = None if told is None else told.to(device)
+    state = State(generator, targets.to(device), chosen.to(device), told, radius, first)
+    with torch.no_grad():
+        state.note(state.z, state.decode(state.z))
+    return state
+
+
+def descend(state: State, search: Search, look: Look | None) -> Iterator[Step]:
+    """Adam on the latents of all targets at once; the rate falls to 0 along half a cosine."""
+    z = state.z.clone().requires_grad_()
+    state.z = z.detach()  # the same numbers, which the optimiser moves
+    targets = state.targets.repeat_interleave(z.shape[1], 0)
+    optimizer = torch.optim.Adam([z], lr=search.rate)
+    for step in range(search.steps):
+        optimizer.param_groups[0]["lr"] = search.rate * (1 + math.cos(math.pi * step / search.steps)) / 2
+        images = state.decode(z)
+        loss = (images - targets).square().mean((1, 2, 3)).sum()
+        if look is not None:
+            loss = loss + search.weight * look(images, targets).sum()
+        (z.grad,) = torch.autograd.grad(loss, [z])
+        found = state.note(z.detach(), images.detach())
+        optimizer.step()
+        with torch.no_grad():
+            z.copy_(state.within(z.flatten(0, 1)).unflatten(0, z.shape[:2]))
+        yield found
+
+
+def polish(state: State, steps: int) -> Iterator[Step]:
+    """Levenberg and Marquardt's steps from the best of each target: (JᵀJ + λI) δ = -Jᵀr, r the pixels' differences.
+
+    λ falls where a step is a success and rises until it is one. Ends early where nothing comes of it any more.
+    """
+    damping = torch.full((len(state.targets),), 1e-2, dtype=torch.float64)
+    going = state.best.distance > DONE
+    for _ in range(steps):
+        for i in going.nonzero().flatten().tolist():
+            before = state.best.distance[i].item()
+            improve(state, i, damping)
+            going[i] = DONE < state.best.distance[i].item() < 0.999 * before
+        yield Step(*(None if part is None else part.clone() for part in state.best))  # type: ignore[arg-type]
+        if not going.any():
+            return
+
+
+def improve(state: State, i: int, damping: Tensor) -> None:
+    """One step of the target in row i; `damping` (N,), in units of the mean of JᵀJ's diagonal, is adapted in place."""
+    best, device = state.best, state.targets.device
+    start = best.latents[i].to(device)
+    label = None if best.labels is None else best.labels[i : i + 1].to(device)
+
+    def picture(z: Tensor) -> Tensor:
+        return state.generator.decoder(z[None], label)[0].float()
+
+    def column(v: Tensor) -> Tensor:
+        return jvp(picture, (start,), (v,))[1]
+
+    basis = torch.eye(start.numel(), device=device).reshape(-1, *start.shape)
+    with torch.no_grad():
+        j = vmap(column, chunk_size=CHUNK)(basis).flatten(1).T.cpu().double()  # (pixels, numbers of the latent)
+    r = (best.images[i] - state.targets[i].cpu()).flatten().double()
+    square, slope = j.T @ j, j.T @ r
+    for _ in range(TRIES):
+        damped = square + (damping[i] * square.diagonal().mean() + 1e-12) * torch.eye(len(square), dtype=square.dtype)
+        z = start - torch.linalg.solve(damped, slope).to(start).reshape(start.shape)
+        z = state.within(z[None])[0]
+        with torch.no_grad():
+            image = picture(z)
+        away = distance(image[None], state.targets[i : i + 1])[0].item()
+        if away < best.distance[i].item():
+            best.images[i], best.latents[i], best.distance[i] = image.cpu(), z.cpu(), away
+            damping[i] = max(1e-8, damping[i].item() / 5)
+            return
+        damping[i] *= 6
