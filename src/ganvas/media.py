@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from . import files
@@ -277,8 +278,10 @@ def encode_mp4(frames: Iterable[Image.Image], fps: float) -> bytes:
         return path.read_bytes()
 
 
-def save_png(image: Image.Image, path: Path) -> None:
-    """Write a PNG atomically. Raises OSError where it cannot be written."""
-    buffer = BytesIO()
-    image.save(buffer, "PNG")
+def save_png(image: Image.Image, path: Path, text: Mapping[str, str] | None = None) -> None:
+    """Write a PNG atomically, with `text` in its metadata. Raises OSError where it cannot be written."""
+    buffer, chunks = BytesIO(), PngInfo()
+    for key, value in (text or {}).items():
+        chunks.add_itxt(key, value)
+    image.save(buffer, "PNG", pnginfo=chunks)
     files.write(path, buffer.getvalue())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import CycloptsError, Parameter
 
 from ..errors import RequestError, WorkError
-from . import exploring, exporting, reconstructing, steering  # noqa: F401 - whose commands register themselves
+from . import exploring, exporting, paint, reconstructing, steering  # noqa: F401 - whose commands register themselves
 from .root import app, parse_settings
 
 if TYPE_CHECKING:

@@ -1,0 +1,166 @@
+"""One drawn shape a picture, in words: what the networks that paint from words learn from, and are judged by.
+
+A combination of a colour, a shape and a place is either trained on or painted, never both: `HELD_OUT` of the 210 are in
+no picture that a generator or a CLIP meets. What judges has met all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ganvas.data import Dataset
+from ganvas.data.shapes import BACKGROUND, COLORS, KINDS, MARGIN, OUTLINES, REACH, SUPERSAMPLING
+
+SIZE = 32  # pixels
+RADII = {"small": (0.14, 0.16), "large": (0.23, 0.25)}  # shares of the side
+PLACES = ("in the middle", "at the left", "at the right", "at the top", "at the bottom")
+NEAR, FAR = 0.06, 0.1  # shares of the side: in the middle is within the first, elsewhere is beyond the second
+HELD_OUT = 50  # combinations of colour, shape and place
+SAID = {"size": 0.35, "color": 0.8, "kind": 0.8, "place": 0.5}  # how often a caption tells each
+
+
+class Look(NamedTuple):
+    """What there is to say of a picture; a caption may leave any of it out, as ""."""
+
+    size: str
+    color: str
+    kind: str
+    place: str
+
+
+def held_out() -> frozenset[tuple[str, str, str]]:
+    """The combinations of colour, shape and place that are painted, and that nothing that paints has met."""
+    every = list(product(COLORS, KINDS, PLACES))
+    chosen = np.random.default_rng(0).permutation(len(every))[:HELD_OUT]
+    return frozenset(every[i] for i in chosen)
+
+
+def prompts(count: int) -> list[Look]:
+    """`count` looks of the held-out combinations, each small and large."""
+    combinations = sorted(held_out())
+    order = np.random.default_rng(1).permutation(len(combinations))
+    sizes = tuple(RADII)
+    return [Look(sizes[i // len(order) % 2], *combinations[order[i % len(order)]]) for i in range(count)]
+
+
+def caption(look: Look) -> str:
+    """In words: `a large red star at the left`, or `something blue` where no shape is said."""
+    words = " ".join(word for word in (look.size, look.color, look.kind) if word)
+    article = "something" if not look.kind else "an" if words[0] in "aeiou" else "a"
+    return " ".join(filter(None, (article, words, look.place)))
+
+
+def draw_look(rng: np.random.Generator) -> Look:
+    """Each word equally often."""
+    return Look(
+        str(rng.choice(list(RADII))), str(rng.choice(list(COLORS))), str(rng.choice(KINDS)), str(rng.choice(PLACES))
+    )
+
+
+def place_of(x: float, y: float) -> str:
+    """The word for a centre, shares of the side from the top left corner: the nearest, so that all have one."""
+    dx, dy = x - 0.5, y - 0.5
+    if max(abs(dx), abs(dy)) < (NEAR + FAR) / 2:
+        return PLACES[0]
+    if abs(dx) > abs(dy):
+        return PLACES[1] if dx < 0 else PLACES[2]
+    return PLACES[3] if dy < 0 else PLACES[4]
+
+
+def centre(rng: np.random.Generator, radius: float, place: str) -> tuple[float, float]:
+    """A centre where the shape is within the picture, and where its place is clear."""
+    low = REACH * radius + MARGIN
+    while True:
+        x, y = rng.uniform(low, 1 - low, size=2).tolist()
+        dx, dy = abs(x - 0.5), abs(y - 0.5)
+        clear = max(dx, dy) < NEAR or (max(dx, dy) > FAR and abs(dx - dy) > NEAR)
+        if clear and place_of(x, y) == place:
+            return x, y
+
+
+def drawn(look: Look, x: float, y: float, radius: float, turn: float = 0.0) -> np.ndarray:
+    """The picture, (3, SIZE, SIZE) uint8, antialiased; `turn` is in radians."""
+    side = SIZE * SUPERSAMPLING
+    canvas = Image.new("RGB", (side, side), BACKGROUND)
+    cos, sin = math.cos(turn), math.sin(turn)
+    outline = (OUTLINES[look.kind] @ np.array([[cos, sin], [-sin, cos]]) * radius + (x, y)) * side
+    ImageDraw.Draw(canvas).polygon(outline.ravel().tolist(), fill=COLORS[look.color])
+    return np.asarray(canvas.reduce(SUPERSAMPLING)).transpose(2, 0, 1)
+
+
+def plain(rng: np.random.Generator, look: Look) -> np.ndarray:
+    """A picture as the look says."""
+    radius = float(rng.uniform(*RADII[look.size]))
+    return drawn(look, *centre(rng, radius, look.place), radius)
+
+
+def cropped(rng: np.random.Generator, look: Look) -> np.ndarray:
+    """What a crop may show of it: another size, another place, turned."""
+    radius = float(rng.uniform(0.1, 0.45))
+    return drawn(look, *rng.uniform(0.15, 0.85, size=2).tolist(), radius, float(rng.uniform(-1, 1)) * math.pi / 6)
+
+
+def said(rng: np.random.Generator, look: Look, clear: bool) -> str:
+    """A caption that tells some of the look; of what is not `clear` the colour and the shape at most."""
+    told = Look(
+        *(
+            word if rng.random() < SAID[name] and (clear or name in ("color", "kind")) else ""
+            for name, word in look._asdict().items()
+        )
+    )
+    return caption(told) if any(told) else caption(Look("", look.color, look.kind, ""))
+
+
+def pictures(count: int, seed: int, everything: bool = False) -> Dataset:
+    """Plain pictures, each with its whole caption; of `everything`, or without the combinations that are painted.
+
+    The class of a picture is its colour and shape.
+    """
+    rng, kept = np.random.default_rng((seed, 0)), frozenset() if everything else held_out()
+    looks = [look for look in (draw_look(rng) for _ in range(2 * count)) if look[1:] not in kept][:count]
+    names = tuple(f"{color} {kind}" for color, kind in product(COLORS, KINDS))
+    return Dataset(
+        name="placed",
+        items=torch.from_numpy(np.stack([plain(rng, look) for look in looks])),
+        labels=torch.tensor([names.index(f"{look.color} {look.kind}") for look in looks]),
+        class_names=names,
+        captions=tuple(caption(look) for look in looks),
+    )
+
+
+def pairs(count: int, seed: int) -> Dataset:
+    """Pictures with captions that tell some of them; two fifths are such as a crop may show."""
+    rng, kept = np.random.default_rng((seed, 1)), held_out()
+    looks = [look for look in (draw_look(rng) for _ in range(2 * count)) if look[1:] not in kept][:count]
+    clear = [bool(rng.random() < 0.6) for _ in looks]
+    items = [plain(rng, look) if whole else cropped(rng, look) for look, whole in zip(looks, clear, strict=True)]
+    return Dataset(
+        name="placed-pairs",
+        items=torch.from_numpy(np.stack(items)),
+        captions=tuple(said(rng, look, whole) for look, whole in zip(looks, clear, strict=True)),
+    )
+
+
+def stored(folder: Path, make: Callable[[], Dataset]) -> Path:
+    """The store in `folder`, written where there is none."""
+    return folder if (folder / "meta.json").is_file() else make().save(folder)
+
+
+def place_seen(images: Tensor) -> list[tuple[float, float, float]]:
+    """Where the ink of each image (N, 3, H, W) in [-1, 1] lies: its centre (x, y), and its area, as shares."""
+    paper = torch.tensor(BACKGROUND).view(3, 1, 1) / 127.5 - 1
+    ink = ((images - paper).abs().amax(1) > 0.4).float()  # (N, H, W)
+    mass = ink.sum((1, 2)).clamp(min=1e-6)
+    across = (torch.arange(images.shape[3]) + 0.5) / images.shape[3]
+    down = (torch.arange(images.shape[2]) + 0.5) / images.shape[2]
+    x, y = (ink * across).sum((1, 2)) / mass, (ink * down[:, None]).sum((1, 2)) / mass
+    return list(zip(x.tolist(), y.tolist(), ink.mean((1, 2)).tolist(), strict=True))

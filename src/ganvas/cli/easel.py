@@ -1,0 +1,172 @@
+"""What `ganvas paint` needs before the first stroke: the models, the prompts, and where to begin."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data.decode import SUFFIXES
+from ..errors import RequestError
+from ..frozen import Clip, Frozen, load_autoencoder, load_clip, openai
+from ..frozen.weights import SHIPPED
+from ..latent.saved import read_arrays, read_latents
+from ..paint import Brush, Crops, Moments, Prompt, Wish, best_of, clip_score, drawn, nearest, parse_prompt, sized
+from ..plan import devices
+from .finding import pixels
+from .latents import one_label, open_painter
+
+GENERATOR, CLIP = SHIPPED / "paint-generator.safetensors", SHIPPED / "paint-clip.safetensors"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says of a painting."""
+
+    words: list[str]
+    exclude: list[str]
+    extras: list[str]
+    generator: Path | None
+    clip: Path | None
+    size: str | None
+    steps: int
+    seed: int
+    init: Path | None
+    best_of: int
+    label: str | None
+    preview: int
+    fps: float
+    crops: Crops
+    brush: Brush
+
+    def check(self) -> None:
+        """Raise RequestError for numbers that make no sense."""
+        if not self.words:
+            raise RequestError("there is nothing to paint; give words, such as 'a red circle'")
+        for name, value in (("--steps", self.steps), ("--best-of", self.best_of), ("--preview", self.preview)):
+            if value < 1:
+                raise RequestError(f"{name} {value}: give 1 or more")
+
+
+@dataclass(frozen=True)
+class Easel:
+    """All that is fixed while it is painted."""
+
+    generator: Frozen
+    clip: Clip
+    wishes: list[Wish]  # painted in turn
+    grid: tuple[int, int] | None  # of the latent, where it is not the generator's own
+    label: Tensor | None
+    recipe: dict[str, Any]  # JSON-able; a latent that was painted by the same one can go on
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What an earlier painting has left."""
+
+    done: list[Tensor]  # the latents (...) of the prompts that are painted
+    latent: Tensor  # (1, ...) of the one that goes on
+    step: int = 0
+    moments: Moments | None = None
+
+
+def open_easel(asked: Asked) -> Easel:
+    """The models that are asked for, and what to paint with them."""
+    asked.check()
+    generator = open_painter(asked.generator or GENERATOR)
+    clip = load_clip(asked.clip or (openai.best() if asked.generator else CLIP), devices()[0])
+    extras, exclude = prompts(asked.extras, clip), prompts(asked.exclude, clip)
+    wishes = [Wish(prompts([words], clip), exclude, extras) for words in asked.words]
+    recipe = {
+        **{"ganvas": version("ganvas"), "words": asked.words, "exclude": asked.exclude, "extras": asked.extras},
+        **{"generator": str(asked.generator or GENERATOR.name), "clip": str(asked.clip or CLIP.name)},
+        **{"seed": asked.seed, "label": asked.label, "size": asked.size, "best_of": asked.best_of},
+        **{"crops": asdict(asked.crops), "brush": asdict(asked.brush)},
+    }
+    return Easel(generator, clip, wishes, grid(asked, generator), one_label(generator, asked.label), recipe)
+
+
+def prompts(texts: Sequence[str], clip: Clip) -> tuple[Prompt, ...]:
+    """'a red circle::2 | photo.png' -> prompts that count together, each with its picture where it names one."""
+    parsed = [parse_prompt(part) for text in texts for part in text.split("|")]
+    return tuple(
+        prompt._replace(picture=opened(Path(prompt.words), clip.size))
+        if Path(prompt.words).suffix.lower() in SUFFIXES
+        else prompt
+        for prompt in parsed
+    )
+
+
+def opened(file: Path, size: int) -> Tensor:
+    """A picture, cut to a square, (3, size, size) in [-1, 1]; a RequestError where it is none."""
+    found = pixels(file, size)
+    if found is None:
+        raise RequestError(f"{file} is no picture that can be decoded; name a .png, .jpg or the like")
+    return found.float() / 127.5 - 1
+
+
+def grid(asked: Asked, generator: Frozen) -> tuple[int, int] | None:
+    """The latent's rows and columns for --size WxH, rounded with a message where they do not come out even."""
+    if asked.size is None:
+        return None
+    parts = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", asked.size.strip())
+    if not parts:
+        raise RequestError(f"--size {asked.size!r}: write WIDTHxHEIGHT, such as 400x224")
+    width, height = int(parts[1]), int(parts[2])
+    shape = generator.decoder.shape
+    found = sized(generator.decoder, shape, width, height)
+    if found is not None:
+        cell = shape[1] // generator.decoder.prior(1).shape[2]
+        if (found[0] * cell, found[1] * cell) != (height, width):
+            print(
+                f"--size {asked.size} is rounded to {found[1] * cell}x{found[0] * cell}, whole cells of {cell} pixels"
+            )
+    return found
+
+
+def begin(asked: Asked, easel: Easel, wish: Wish, seed: int) -> Tensor:
+    """The latent (1, ...) that a painting begins with: of the seed's `best_of` ones that which CLIP likes most."""
+    decoder = easel.generator.decoder
+    if asked.best_of == 1:
+        return drawn(decoder, seed, easel.grid)
+    judge = clip_score(easel.clip, wish, asked.brush.distance)
+    return best_of(
+        decoder,
+        lambda images: judge(images).score,
+        asked.best_of,
+        seed,
+        grid=easel.grid,
+        label=easel.label,
+        device=easel.clip.device,
+    )
+
+
+def resume(asked: Asked, easel: Easel, init: Path) -> Begun:
+    """What --init names: a picture to begin at, a latent of any origin, or the latent of this very painting."""
+    if init.suffix.lower() != ".npz":
+        return Begun([], like(asked, easel, init))
+    z = read_latents(init, drawn(easel.generator.decoder, 0, easel.grid))
+    arrays = read_arrays(init)
+    if "recipe" not in arrays or json.loads(str(arrays["recipe"])) != easel.recipe:
+        return Begun([], z[-1:])
+    moments = Moments(*(torch.from_numpy(arrays[name]) for name in ("first", "second")))
+    return Begun(list(z[:-1]), z[-1:], int(arrays["step"]), moments)
+
+
+def like(asked: Asked, easel: Easel, file: Path) -> Tensor:
+    """The latent (1, ...) of a picture: by the encoder beside the generator, or the nearest of some that are drawn."""
+    decoder = easel.generator.decoder
+    channels, size = decoder.shape[0], decoder.shape[-1]
+    picture = opened(file, size)
+    picture = picture if channels == 3 else picture.mean(0, keepdim=True)
+    beside = (asked.generator or GENERATOR) / "autoencoder.safetensors"
+    if beside.is_file():
+        return load_autoencoder(beside, str(easel.clip.device)).encode(picture[None])
+    return nearest(decoder, picture, seed=asked.seed, label=easel.label, device=easel.clip.device)

@@ -1,0 +1,105 @@
+"""What CLIP is shown of a painting: many crops of it, each mirrored, turned, moved and sized at random.
+
+A network that sees one picture in one way can be satisfied by noise that no eye would take for what was asked. Seen in
+thirty ways at once, and in others at every step, the picture itself has to suit the words.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import RequestError
+
+MEAN, DEVIATION, LEAST, MOST = 1.2, 0.3, 0.43, 1.9  # of a crop's side, in heights of the picture (source 002)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """How a painting is cropped (source 002, chapter 3), and how many times a step.
+
+    The picture is padded by `padding` of its height on every side, mirrored with the probability `flip`, turned by up
+    to `degrees` and moved by up to `shift` of its sides. From that each crop takes a square: its side is 1.2 ± 0.3
+    heights, within 0.43 and 1.9, and lies anywhere inside. The source mirrors and turns once a step; here each crop has
+    its own draw, which costs nothing, since all is one affine map and one bilinear resampling.
+
+    Of the crops a share of `whole` shows the picture as it is instead: where place and size count, something has to see
+    them. `fill` is what lies beyond the border: its own pixels drawn out, or grey.
+
+    Each crop is then strewn with Gaussian noise of the deviation `noise` times `layers` numbers between 0 and 1, so
+    that most crops have little and a few have much of it; 0 layers: all of it.
+    """
+
+    count: int = 30
+    padding: float = 0.5
+    flip: float = 0.5
+    degrees: float = 30.0
+    shift: float = 0.1
+    whole: float = 0.0
+    fill: Literal["border", "zeros"] = "border"
+    noise: float = 0.22
+    layers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise RequestError(f"{self.count} crops show nothing of a picture; give 1 or more, such as 30")
+        if not 0 <= self.whole <= 1:
+            raise RequestError(f"whole={self.whole:g} is no share of the crops; give 0 to 1, such as 0.25")
+
+
+class Drawn(NamedTuple):
+    """The crops of a step, before they are cut."""
+
+    maps: Tensor  # (N, 2, 3): where the pixels of a crop lie in the picture, both from -1 to 1 across
+    deviations: Tensor  # (N,) of each crop's noise
+    seeds: Tensor  # (N,) int64 of each crop's noise, which so depends neither on the device nor on the crops beside it
+
+
+def draw(crops: Crops, height: int, width: int, seed: int, step: int) -> Drawn:
+    """The crops of a picture of height × width, a function of (seed, step)."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+    n = crops.count
+    u = torch.rand(5, n, generator=generator)
+    side = (MEAN + DEVIATION * torch.randn(n, generator=generator)).clamp(LEAST, MOST) * height
+    pad = crops.padding * height
+    tall, wide = height + 2 * pad, width + 2 * pad
+    side = side.clamp(max=min(tall, wide))
+    # The square's centre, in pixels from the centre of the padded picture, so that it lies within.
+    x, y = (u[0] - 0.5) * (wide - side), (u[1] - 0.5) * (tall - side)
+    angle = (2 * u[2] - 1) * math.radians(crops.degrees)
+    right, down = (2 * u[3] - 1) * crops.shift * width, (2 * u[4] - 1) * crops.shift * height
+    mirror = torch.where(torch.rand(n, generator=generator) < crops.flip, -1.0, 1.0)
+    deviations = crops.noise * torch.rand(crops.layers, n, generator=generator).prod(0)
+    cos, sin = angle.cos(), angle.sin()
+    # A pixel (u, v) of the crop is side/2·(u, v) + (x, y) in the padded picture; undo the move, the turn, the mirror.
+    x, y = x - right, y - down
+    half = side / 2
+    maps = torch.stack(
+        [
+            torch.stack([mirror * cos * half, mirror * sin * half, mirror * (cos * x + sin * y)], 1) / (width / 2),
+            torch.stack([-sin * half, cos * half, -sin * x + cos * y], 1) / (height / 2),
+        ],
+        1,
+    )
+    shown = round(crops.whole * n)
+    least = min(height, width)
+    maps[:shown] = torch.tensor([[least / width, 0.0, 0.0], [0.0, least / height, 0.0]])
+    return Drawn(maps, deviations, torch.randint(2**62, (n,), generator=generator))
+
+
+def cut(x: Tensor, maps: Tensor, size: int, fill: str = "border") -> Tensor:
+    """The crops of one picture: x (1, C, H, W), maps (N, 2, 3) -> (N, C, size, size), bilinear; differentiable in x."""
+    n, c = len(maps), x.shape[1]
+    places = F.affine_grid(maps.to(x), [n, c, size, size], align_corners=False)
+    return F.grid_sample(x.expand(n, -1, -1, -1), places, "bilinear", fill, align_corners=False)
+
+
+def strew(x: Tensor, deviations: Tensor, seeds: Tensor) -> Tensor:
+    """Crops (N, C, H, W) under Gaussian noise of these deviations (N,), drawn on the CPU from these seeds (N,)."""
+    noise = [torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds.tolist()]
+    return x + deviations.to(x)[:, None, None, None] * torch.stack(noise).to(x)

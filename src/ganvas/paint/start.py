@@ -1,0 +1,114 @@
+"""Where a painting begins: a latent drawn from the prior, the best of several, or what comes near a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import RequestError
+from ..latent import from_seeds
+from ..types import Decoder
+
+BATCH = 32  # candidates decoded at a time
+SAMPLES = 256  # latents that the prior is measured with
+
+
+class Prior(NamedTuple):
+    """What a decoder was trained to be given, as its own samples tell: all that painting has to know of it."""
+
+    low: Tensor  # (1, C) or (1, C, 1, 1): the least and the greatest of each channel's numbers
+    high: Tensor
+    norm: float  # the mean length of a latent
+
+
+def measured(decoder: Decoder) -> Prior:
+    """The prior of a decoder. Of a codebook's entries, drawn by the prior of a VQGAN, these are the bounds."""
+    z = decoder.prior(SAMPLES, torch.Generator().manual_seed(0))
+    over = [0, *range(2, z.ndim)]
+    return Prior(z.amin(over, keepdim=True), z.amax(over, keepdim=True), z.flatten(1).norm(dim=1).mean().item())
+
+
+def drawn(decoder: Decoder, seed: int, grid: tuple[int, int] | None = None) -> Tensor:
+    """The latent of a seed, (1, ...) on the CPU; of a larger `grid` (rows, columns) laid out from several draws."""
+    z = from_seeds(decoder, [seed])
+    if grid is None or tuple(z.shape[2:]) == grid:
+        return z
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = (-(-wanted // side) for wanted, side in zip(grid, z.shape[2:], strict=True))
+    bands = [torch.cat([decoder.prior(1, generator) for _ in range(columns)], 3) for _ in range(rows)]
+    return torch.cat(bands, 2)[:, :, : grid[0], : grid[1]]
+
+
+def sized(decoder: Decoder, shape: tuple[int, ...], width: int, height: int) -> tuple[int, int] | None:
+    """The grid (rows, columns) of latents that decode to about width × height; None where it is the decoder's own.
+
+    shape: (C, H, W) of what it draws by itself. Sides are rounded to whole cells of the grid. Raises RequestError
+    where a latent is a vector, which knows one size alone.
+    """
+    if (height, width) == tuple(shape[1:]):
+        return None
+    z = decoder.prior(1, torch.Generator().manual_seed(0))
+    if z.ndim != 4:
+        raise RequestError(
+            f"--size {width}x{height}: this generator draws {shape[2]}x{shape[1]} and nothing else, since its latent "
+            "is a vector; leave --size out, or paint with a VQGAN"
+        )
+    cell = shape[1] // z.shape[2]
+    return max(1, round(height / cell)), max(1, round(width / cell))
+
+
+def candidates(
+    decoder: Decoder, count: int, seed: int, grid: tuple[int, int] | None, label: Tensor | None, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Latents of `count` seeds from `seed` times `count`, in batches, with what they decode to on `device`."""
+    z = torch.cat([drawn(decoder, seed * count + i, grid) for i in range(count)])
+    for part in z.split(BATCH):
+        labels = None if label is None else label.expand(len(part), *label.shape).to(device)
+        with torch.no_grad():
+            images = decoder(part.to(device), labels)
+        yield part, images
+
+
+def best_of(
+    decoder: Decoder,
+    judge: Callable[[Tensor], Tensor],
+    count: int,
+    seed: int = 0,
+    *,
+    grid: tuple[int, int] | None = None,
+    label: Tensor | None = None,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Of `count` latents the one whose image has the greatest `judge`, (1, ...) on the CPU.
+
+    judge: images (N, C, H, W) in [-1, 1] -> (N,).
+    """
+    if count < 1:
+        raise RequestError(f"the best of {count} is nothing; give 1 or more")
+    latents, values = [], []
+    for z, images in candidates(decoder, count, seed, grid, label, torch.device(device)):
+        latents.append(z)
+        with torch.no_grad():
+            values.append(judge(images).cpu())
+    best = torch.cat(values).argmax()
+    return torch.cat(latents)[best][None]
+
+
+def nearest(
+    decoder: Decoder,
+    picture: Tensor,
+    count: int = 512,
+    seed: int = 0,
+    *,
+    label: Tensor | None = None,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Of `count` latents the one whose image is most like a picture (C, H, W), pixel by pixel, (1, ...) on the CPU."""
+
+    def likeness(images: Tensor) -> Tensor:
+        return -(images - picture.to(images)).square().flatten(1).mean(1)
+
+    return best_of(decoder, likeness, count, seed, label=label, device=device)

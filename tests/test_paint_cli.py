@@ -1,0 +1,184 @@
+"""`ganvas paint`: what it writes, that it goes on exactly, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ganvas
+from ganvas import cli, nets, tokens
+from ganvas.cli import easel
+from ganvas.nets import MLPGenerator
+
+SHORT = ("--steps", "4", "--crops", "3", "--best-of", "5", "--preview", "2")
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("run") / "generator.safetensors"
+    decoder = MLPGenerator((3, 8, 8), latent=4, hidden=(16,)).eval()
+    for weight in decoder.parameters():
+        weight.data *= 3
+    ganvas.Frozen(decoder, "mlp").write(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("clip") / "clip.safetensors"
+    reader = tokens.Words.of(["a red circle", "something blue"], 6)
+    image = {"net": "conv", "options": {"size": 8, "widths": [4], "depth": 1, "hidden": 8, "outputs": 4}}
+    options = {"vocabulary": reader.size, "context": 6, "width": 8, "layers": 1, "heads": 2, "outputs": 4}
+    network = nets.Clip(image, {"net": "transformer", "options": options}).eval()
+    ganvas.Clip(network, reader, "clip").write(path)
+    return path
+
+
+@pytest.fixture
+def words(generator: Path, clip: Path) -> tuple[str, ...]:
+    return ("--generator", str(generator), "--clip", str(clip))
+
+
+def run(*given: object) -> None:
+    assert cli.main(["paint", *map(str, given)]) == 0
+
+
+def refused(capsys: pytest.CaptureFixture[str], *given: object) -> str:
+    assert cli.main(["paint", *map(str, given)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("ganvas: ") and err.count("\n") == 1
+    return err
+
+
+def latents(folder: Path) -> np.ndarray:
+    with np.load(folder / "latent.npz", allow_pickle=False) as arrays:
+        return arrays["latents"]
+
+
+def test_a_painting_and_its_recipe(words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a"
+    run("a red circle", "--exclude", "something blue", *words, *SHORT, "--out", out)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in told[:3]] == [f"a red circle: stroke {i} of 4" for i in (0, 2, 4)]
+    assert told[3] == f"a red circle: {out / 'painting.png'}" and f"--init {out / 'latent.npz'}" in told[-1]
+    with Image.open(out / "painting.png") as picture, Image.open(out / "preview.png") as preview:
+        recipe = json.loads(picture.info["ganvas"])
+        assert picture.size == (256, 256) and np.array_equal(np.asarray(picture), np.asarray(preview))
+    assert recipe["words"] == ["a red circle"] and recipe["exclude"] == ["something blue"]
+    assert recipe["seed"] == 0 and recipe["steps"] == 4 and recipe["crops"]["count"] == 3
+    assert recipe["generator"] == words[1] and recipe["clip"] == words[3]
+    films = [path for path in out.iterdir() if path.stem == "painting" and path.suffix in (".mp4", ".webp")]
+    assert len(films) == 1 and not list(out.glob("interpolation*"))
+
+
+def test_the_same_seed_is_the_same_picture(words: tuple[str, ...], tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run("a red circle", *words, *SHORT, "--seed", seed, "--out", tmp_path / name)
+    same, again, other = ((tmp_path / name / "painting.png").read_bytes() for name in "abc")
+    assert same == again and same != other
+    assert (
+        cli.main(["sample", words[1], "--latents", str(tmp_path / "a/latent.npz"), "--out", f"{tmp_path}/s.npz"]) == 0
+    )
+
+
+def test_it_goes_on_exactly(words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two prompts the second goes on, the first being done."""
+    both = ("a red circle", "something blue", *words, "--crops", 3, "--best-of", 5, "--preview", 2)
+    run(*both, "--steps", 6, "--out", tmp_path / "whole")
+    run(*both, "--steps", 4, "--out", tmp_path / "part")
+    assert not np.array_equal(latents(tmp_path / "whole")[1], latents(tmp_path / "part")[1])
+    capsys.readouterr()
+    part = tmp_path / "part" / "latent.npz"
+    run(*both, "--steps", 6, "--init", part, "--out", tmp_path / "part")
+    assert capsys.readouterr().out.startswith("something blue: stroke 4 of 6")
+    assert np.array_equal(latents(tmp_path / "whole")[1], latents(tmp_path / "part")[1])
+    assert list((tmp_path / "part").glob("interpolation.*")) and (tmp_path / "part/painting-2.png").exists()
+    assert "already; give more" in refused(capsys, *both, "--steps", 6, "--init", part, "--out", tmp_path / "part")
+
+
+def test_other_words_begin_at_a_saved_latent(words: tuple[str, ...], tmp_path: Path) -> None:
+    run("a red circle", *words, *SHORT, "--out", tmp_path / "a")
+    run("something blue", *words, *SHORT, "--init", tmp_path / "a/latent.npz", "--out", tmp_path / "b", "--lr", "1e-9")
+    assert np.allclose(latents(tmp_path / "b"), latents(tmp_path / "a"), atol=1e-6)
+
+
+def test_it_begins_at_a_picture_and_paints_one(words: tuple[str, ...], generator: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    ganvas.media.save_png(ganvas.media.single(ganvas.load(generator).sample([7])[0]), photo)  # type: ignore[union-attr]
+    run(photo, *words, *SHORT, "--init", photo, "--lr", "1e-9", "--out", tmp_path / "a")
+    assert np.allclose(latents(tmp_path / "a"), ganvas.load(generator).latents([7]), atol=1e-5)  # type: ignore[union-attr]
+    run(f"{photo}::2 | something blue", *words, *SHORT, "--out", tmp_path / "b")
+    with Image.open(tmp_path / "b/painting.png") as picture:
+        assert json.loads(picture.info["ganvas"])["words"] == [f"{photo}::2 | something blue"]
+
+
+def test_ctrl_c_leaves_what_goes_on(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ganvas.cli import painting
+
+    def stopping(*given: object) -> object:
+        for stroke in painting_paint(*given):
+            if stroke.step == 3:
+                raise KeyboardInterrupt
+            yield stroke
+
+    given = ("a red circle", *words, "--crops", 3, "--best-of", 5, "--preview", 2, "--steps", 6)
+    run(*given, "--out", tmp_path / "whole")
+    painting_paint = painting.shown
+    with monkeypatch.context() as patch:
+        patch.setattr(painting, "shown", stopping)
+        run(*given, "--out", tmp_path / "part")
+    assert "stopped at stroke 2; to go on:" in capsys.readouterr().out
+    run(*given, "--init", tmp_path / "part/latent.npz", "--out", tmp_path / "part")
+    assert np.array_equal(latents(tmp_path / "whole"), latents(tmp_path / "part"))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (["a::much"], "is no weight"),
+        (["a red circle", "--steps", "0"], "--steps 0: give 1 or more"),
+        (["a red circle", "--best-of", "0"], "--best-of 0: give 1 or more"),
+        (["a red circle", "--crops", "0"], "0 crops show nothing"),
+        (["a red circle", "--size", "8by8"], "write WIDTHxHEIGHT"),
+        (["a red circle", "--size", "16x8"], "draws 8x8 and nothing else"),
+        (["a red circle", "--label", "3"], "was trained without labels"),
+        (["nowhere.png"], "cannot read nowhere.png"),
+        (["a red circle", "--init", "nowhere.npz"], "is not a readable .npz"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    words: tuple[str, ...], given: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reason in refused(capsys, *given, *words, "--out", tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_painting_is_not_painted_over(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert "already exists" in refused(capsys, "a red circle", *words, "--out", tmp_path)
+
+
+def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    class Grid(MLPGenerator):
+        def prior(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+            return torch.randn(n, 4, 2, 2, generator=generator)
+
+    asked = easel.Asked(
+        **{"words": ["a"], "exclude": [], "extras": [], "generator": None, "clip": None, "size": "21x13", "steps": 1},
+        **{"seed": 0, "init": None, "best_of": 1, "label": None, "preview": 1, "fps": 25.0},  # type: ignore[arg-type]
+        crops=ganvas.paint.Crops(),
+        brush=ganvas.paint.Brush(),
+    )
+    assert easel.grid(asked, ganvas.Frozen(Grid((3, 8, 8), 4, (8,)), "vqgan")) == (3, 5)
+    assert capsys.readouterr().out == "--size 21x13 is rounded to 20x12, whole cells of 4 pixels\n"
