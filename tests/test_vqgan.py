@@ -28,7 +28,7 @@ from ganvas.recipes.vqgan import VQGAN, adaptive_weight
 from ganvas.run import checkpoint
 
 SMALL = {"ch": 8, "ch_mult": "1,2", "z_channels": 8, "embed_dim": 4, "n_embed": 16, "batch": 8, "critic_width": 4}
-SMALL |= {"critic_start": 10, "warmup": 0, "lr": 0.005, "perceptual": "none"}
+SMALL |= {"critic_start": 10, "warmup": 0, "lr": 0.002, "perceptual": "none"}
 
 
 # -- the codebook ------------------------------------------------------------------------------------------------------
@@ -253,7 +253,15 @@ def run(path: Path, steps: int, data: str = "digits", **options: object) -> ganv
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> ganvas.Run:
     """With a critic for its last steps."""
-    return run(tmp_path_factory.mktemp("vqgan") / "run", 120, critic_start=100, log_every=20, sample_every=60)
+    return run(
+        tmp_path_factory.mktemp("vqgan") / "run",
+        120,
+        critic_start=110,
+        batch=16,
+        n_embed=32,
+        log_every=20,
+        sample_every=60,
+    )
 
 
 def test_it_learns_and_shows(trained: ganvas.Run) -> None:
@@ -262,9 +270,9 @@ def test_it_learns_and_shows(trained: ganvas.Run) -> None:
     assert held is not None
     x = held.at(torch.arange(len(held))).x
     assert log[120]["held_out/psnr"] > psnr(x.mean(0, keepdim=True).expand_as(x), x).mean() + 1  # than their mean's
-    assert log[100]["autoencoder/l1"] < log[20]["autoencoder/l1"] * 0.8
+    assert log[100]["autoencoder/l1"] < log[20]["autoencoder/l1"] * 0.7
     assert "critic/loss" not in log[100] and log[120]["critic/loss"] > 0
-    assert 2 < log[120]["held_out/perplexity"] <= 16 and 0 < log[120]["held_out/codes_used"] <= 1
+    assert 2 < log[120]["held_out/perplexity"] <= 32 and 0 < log[120]["held_out/codes_used"] <= 1
     with Image.open(trained.pictures[-1]) as picture:
         shown = x[torch.linspace(0, len(x) - 1, 32).long()]
         expected = media.reconstructions(shown, frozen.load_autoencoder(trained.path).reconstruct(shown))

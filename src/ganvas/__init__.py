@@ -20,13 +20,14 @@ from .errors import RequestError, WorkError
 if TYPE_CHECKING:
     from .data import open_data
     from .evaluation import Evaluation, evaluate
-    from .frozen import Classifier, Clip, Frozen, load
+    from .frozen import Autoencoder, Classifier, Clip, Frozen, load
     from .run import Run
     from .run.budget import Progress
 
     __version__: str
 
 __all__ = [
+    "Autoencoder",
     "Classifier",
     "Clip",
     "Evaluation",
@@ -43,8 +44,8 @@ __all__ = [
 ]
 
 _LAZY = {
-    **{"Classifier": "frozen", "Clip": "frozen", "Evaluation": "evaluation", "Frozen": "frozen", "Run": "run"},
-    **{"evaluate": "evaluation", "load": "frozen", "open_data": "data"},
+    **dict.fromkeys(("Autoencoder", "Classifier", "Clip", "Frozen", "load"), "frozen"),
+    **{"Evaluation": "evaluation", "Run": "run", "evaluate": "evaluation", "open_data": "data"},
 }
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 from torch.optim import Adam
 
 from .. import frozen, media, nets, objectives
@@ -56,7 +55,8 @@ class VQGAN(Training):
     critic_width: int = opt(32, "channels of the critic's first layer", low=1)
     critic_layers: int = opt(0, "halvings of the critic; 0: 1 under 32 pixels, 2 under 64, else 3", high=6)
     lr: float = opt(1e-3, "Adam's learning rate")
-    critic_lr: float = opt(2e-4, "the critic's")
+    codes_rate: float = opt(5.0, "learning rate of the codes, in times lr: outputs of the encoder outrun slow ones")
+    critic_lr: float = opt(2e-4, "the critic's learning rate")
     beta1: float = opt(0.5, "Adam's β₁", high=0.9999)
     beta2: float = opt(0.9, "Adam's β₂", high=0.99999)
     warmup: int = opt(100, "steps over which the autoencoder's learning rate rises from 0")
@@ -215,13 +215,17 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
         module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
     task = Taming(o, network, critic, distance, images, held_out.to(plan.device))
 
-    def optimizer(params: list[Parameter], lr: float) -> Adam:
-        return Adam(params, lr=lr, betas=(o.beta1, o.beta2), fused=True)
-
     ours, theirs = list(network.parameters()), list(critic.parameters())
+    codes = network.quantize.embedding.weight
+    groups = [
+        {"params": [p for p in ours if p is not codes]},
+        {"params": [codes], "lr": o.codes_rate * o.lr},
+    ]
+    betas = o.beta1, o.beta2
+    first, then = Adam(groups, lr=o.lr, betas=betas, fused=True), Adam(theirs, lr=o.critic_lr, betas=betas, fused=True)
     phases = [
-        Phase("autoencoder", ours, optimizer(ours, o.lr), task.autoencoder_loss, rate=rate(o.warmup, o.decay)),
-        Phase("critic", theirs, optimizer(theirs, o.critic_lr), task.critic_loss, task.turn, rate=rate(0, o.decay)),
+        Phase("autoencoder", ours, first, task.autoencoder_loss, rate=rate(o.warmup, o.decay)),
+        Phase("critic", theirs, then, task.critic_loss, task.turn, rate=rate(0, o.decay)),
     ]
     return System(
         {"autoencoder": network, "critic": critic},

@@ -64,6 +64,27 @@ GROUPS = (
         "Units of the latent whose mean varies from image to image. None: the posterior has collapsed.",
     ),
     Group(
+        "Signal to noise of reconstructions", ".*/psnr", "In decibels, of held-out images: 20 is rough, 30 is close."
+    ),
+    Group(
+        "Codes in use",
+        "codebook/used|.*/codes_used",
+        "Share of the codebook that a batch, and all measured held-out images, are written in.",
+        bounds=(0.0, 1.0),
+    ),
+    Group(
+        "Perplexity of the codes",
+        "(codebook|test|held_out)/perplexity",
+        "As how many evenly used codes a batch's, and the held-out images', are worth.",
+    ),
+    Group("Dead codes revived", "codebook/revived", "Codes a step that are moved to where the encoder's outputs are."),
+    Group(
+        "Weight of the adversarial loss",
+        "autoencoder/adaptive_weight",
+        "At which it pulls the decoder's last layer as strongly as the reconstruction does.",
+        log=True,
+    ),
+    Group(
         "Gradient norms",
         ".*/grad_norm",
         "Of all weights of a network together. Falling to nothing: it has stopped learning; rising without end: it "
