@@ -44,7 +44,7 @@ def write_edit(
     z, shown = origin(run, generator, (seed, image, latents), label, truncation)
     i = torch.linspace(low, high, steps or (STRIP if still else FILM)).tolist()
     path = latent.strip(z, directions.vectors[row], i if still else i + i[-2:0:-1])
-    frames = latent.walk(generator.decoder, path, label=shown, device=generator.device)
+    frames = latent.walk(generator.decoder, path, label=shown, batch=generator.batch, device=generator.device)
     with writing(out):
         if still:
             media.save_png(media.grid(torch.stack(list(frames)), columns=len(i)), Path(out))

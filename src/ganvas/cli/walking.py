@@ -62,7 +62,8 @@ def write_walk(run: Path, walk: Walk, label: str | None, truncation: float, out:
         for cell in keys
     ]
     count = len(ways[0])
-    frames = latent.walk(generator.decoder, torch.stack(ways, 1).flatten(0, 1), label=shown, device=generator.device)
+    latents = torch.stack(ways, 1).flatten(0, 1)
+    frames = latent.walk(generator.decoder, latents, label=shown, batch=generator.batch, device=generator.device)
     with writing(out):
         film.write(watched(sheets(frames, columns, columns * rows), count), out, walk.fps)
     print(f"{count:,} frames, {count / walk.fps:g} seconds, in {out}")

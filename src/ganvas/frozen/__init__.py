@@ -13,7 +13,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from ..errors import RequestError
-from . import autoencoder, classifier, clip, generator, tfjs
+from . import autoencoder, classifier, clip, generator, openvino, tfjs
 from .autoencoder import Autoencoder, take_autoencoder
 from .classifier import Classifier, take_classifier
 from .clip import Clip, Reader, take_clip
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
-PUBLISHED = ("config.json", "*.ckpt", "ckpts/*.ckpt", "checkpoints/*.ckpt")  # in the folders of others
 Network = Frozen | Classifier | Autoencoder | Clip
 Kind = TypeVar("Kind", bound=Network)
 
@@ -69,17 +68,18 @@ DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
 def load(path: str | Path, device: str = "cpu") -> Network:
     """The network of a run directory, or of the file that holds it; of those in a directory the first of NAMES.
 
-    Also what others published, from their files: OpenAI's CLIP (`frozen.openai`), VQGAN (`frozen.compvis`), a ProGAN of
-    TensorFlow.js (`frozen.tfjs`). Raises RequestError where there is none, where the file is damaged, or where it is
-    a pickle: reading a pickle runs whatever code it holds, so that none is ever opened but as weights alone.
+    Also what others published: in their files OpenAI's CLIP (`frozen.openai`) and VQGAN (`frozen.compvis`), in their
+    folders a ProGAN of TensorFlow.js (`frozen.tfjs`) and OpenVINO's MobileStyleGAN (`frozen.openvino`). Raises
+    RequestError where there is none, where the file is damaged, or where it is a pickle: reading a pickle runs whatever
+    code it holds, so that none is ever opened but as weights alone.
     """
     path = Path(path)
     inside = [path / name for name in NAMES]
     file = next((file for file in inside if file.is_file()), inside[0]) if path.is_dir() else path
-    if path.is_dir() and not file.is_file() and any(True for pattern in PUBLISHED for _ in path.glob(pattern)):
-        return _foreign(path, device)
-    if path.is_dir() and not file.is_file() and (path / tfjs.GRAPH).is_file():
-        return tfjs.load(path, device)
+    if path.is_dir() and not file.is_file():
+        for pattern, read_folder in FOLDERS.items():
+            if any(path.glob(pattern)):
+                return read_folder(path, device)
     if file.suffix.lower() in (".pt", ".pth", ".bin", ".ckpt") and file.is_file():
         return _foreign(file, device)
     if file.suffix.lower() in PICKLES:
@@ -116,6 +116,14 @@ def _foreign(path: Path, device: str) -> Network:
             f"{path} holds weights of a network that ganvas does not know; of such files it reads CLIP's and VQGAN's"
         )
     return loaded
+
+
+# What a folder of others holds -> what reads it.
+FOLDERS: dict[str, Callable[[Path, str], Network]] = {
+    **dict.fromkeys(("config.json", "*.ckpt", "ckpts/*.ckpt", "checkpoints/*.ckpt"), _foreign),
+    tfjs.GRAPH: tfjs.load,
+    openvino.SYNTHESIS: openvino.load,
+}
 
 
 def load_generator(path: str | Path, device: str = "cpu") -> Frozen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..types import Decoder
 from .diffusion import Diffusion
 from .file import Header, write
 
+PIXELS = 1 << 20  # drawn at a time
 COARSE = 8  # pixels of a side of what tells typical items from others
 
 DECODERS: dict[str, type[nets.Generator]] = nets.GENERATORS | {"diffusion": Diffusion}
@@ -35,7 +37,7 @@ class Frozen:
         *,
         truncation: float = 1.0,
         label: int | str | None = None,
-        batch: int = 64,
+        batch: int | None = None,
     ) -> Tensor:
         """One item a seed, on the CPU: images (N, C, H, W) in [-1, 1], or points (N, D).
 
@@ -46,7 +48,7 @@ class Frozen:
         return self.decode(self.latents(seeds, truncation, label), self.labels(seeds, label), batch)
 
     def latents(
-        self, seeds: Iterable[int], truncation: float = 1.0, label: int | str | None = None, batch: int = 64
+        self, seeds: Iterable[int], truncation: float = 1.0, label: int | str | None = None, batch: int | None = None
     ) -> Tensor:
         """One latent a seed, (N, ...) on the CPU.
 
@@ -66,10 +68,10 @@ class Frozen:
         return latent.reject(self.decoder, seeds, truncation, seen)
 
     @torch.inference_mode()
-    def decode(self, z: Tensor, labels: Tensor | None = None, batch: int = 64) -> Tensor:
+    def decode(self, z: Tensor, labels: Tensor | None = None, batch: int | None = None) -> Tensor:
         """The items of latents (N, ...), on the CPU, as `sample` gives them; `labels` as `labels` gives them."""
         items = []
-        for part in torch.arange(len(z)).split(batch):
+        for part in torch.arange(len(z)).split(batch or self.batch):
             y = None if labels is None else labels[part].to(self.device)
             items.append(self.decoder(z[part].to(self.device), y).float().cpu())
         return torch.cat(items)
@@ -95,6 +97,11 @@ class Frozen:
                 raise RequestError(f"--set {key}={value}: it is of type {wanted.__name__}") from None
         decoder = nets.thaw({**spec, "options": options}, weights, DECODERS).to(self.device)
         return replace(self, decoder=decoder)
+
+    @property
+    def batch(self) -> int:
+        """How many items are drawn at a time: fewer of large images, whose features would fill the memory."""
+        return max(1, min(64, PIXELS // math.prod(self.decoder.shape[1:])))
 
     @property
     def device(self) -> torch.device:

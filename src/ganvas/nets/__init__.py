@@ -14,6 +14,7 @@ from .cnn import CNN
 from .conditional import ConditionalGenerator, EmbeddingCritic, NamingCritic, ProjectionCritic
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
+from .mobilestylegan import MobileStyleGANGenerator
 from .progan import ProGANGenerator
 from .residual import ResidualCritic, ResidualGenerator
 from .vae import VAE
@@ -24,6 +25,7 @@ GENERATORS: dict[str, type[Generator]] = {
     "dcgan": DCGANGenerator,
     "residual": ResidualGenerator,
     "progan": ProGANGenerator,
+    "mobilestylegan": MobileStyleGANGenerator,
     "conditional": ConditionalGenerator,
     "vqgan": VQGANDecoder,
 }
@@ -48,6 +50,7 @@ __all__ = [
     "Generator",
     "MLPCritic",
     "MLPGenerator",
+    "MobileStyleGANGenerator",
     "NamingCritic",
     "ProGANGenerator",
     "ProjectionCritic",
