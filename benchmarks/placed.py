@@ -103,6 +103,12 @@ def plain(rng: np.random.Generator, look: Look) -> np.ndarray:
     return drawn(look, *centre(rng, radius, look.place), radius)
 
 
+def plain_pictures(looks: list[Look], seed: int) -> Tensor:
+    """One picture a look, (N, 3, SIZE, SIZE) in [-1, 1]."""
+    rng = np.random.default_rng((seed, 2))
+    return torch.from_numpy(np.stack([plain(rng, look) for look in looks])).float() / 127.5 - 1
+
+
 def cropped(rng: np.random.Generator, look: Look) -> np.ndarray:
     """What a crop may show of it: another size, another place, turned."""
     radius = float(rng.uniform(0.1, 0.45))

@@ -1,0 +1,176 @@
+"""How often a painting shows what was asked for: `python -m benchmarks.paint --judge runs/paint/judge`.
+
+Prompts are combinations of a colour, a shape and a place that neither the generator nor the CLIP has met
+(`benchmarks.placed`). A classifier that was trained on real drawings alone judges colour and shape, and the ink of the
+picture its place and size; neither takes part in the painting. Beside them stand the samples of the generator that
+nothing steers. The judge is a run of `benchmarks.paint_weights`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks import placed
+from benchmarks.placed import Look
+from ganvas import media
+from ganvas.cli.easel import CLIP, GENERATOR
+from ganvas.data.shapes import COLORS, KINDS
+from ganvas.frozen import Classifier, Clip, Frozen, load_classifier, load_clip, load_generator
+from ganvas.paint import Brush, Crops, Wish, best_of, clip_score, drawn, paint
+
+ATTRIBUTES = ("color", "kind", "place", "size")
+AREA = (
+    0.078  # share of a picture between what is called small and large: 0.15 and 0.24 of the side, squared, times 2.17
+)
+
+
+@dataclass
+class Bench:
+    """What paints and what judges."""
+
+    generator: Frozen
+    clip: Clip
+    judge: Classifier
+    steps: int
+    crops: Crops
+    seconds: list[float] = field(default_factory=list)  # of each painting
+
+    def paint(self, wish: Wish, seed: int, best: int = 64) -> Tensor:
+        """A picture (3, H, W)."""
+        begin, decoder = time.perf_counter(), self.generator.decoder
+        judge = clip_score(self.clip, wish)
+        z = best_of(decoder, lambda x: judge(x).score, best, seed) if best > 1 else drawn(decoder, seed)
+        *_, last = paint(decoder, self.clip, wish, z, steps=self.steps, seed=seed, crops=self.crops, brush=Brush())
+        self.seconds.append(time.perf_counter() - begin)
+        return last.image
+
+    def chosen(self, wish: Wish, seed: int, best: int = 64) -> Tensor:
+        """The best of the samples alone, without a stroke."""
+        judge = clip_score(self.clip, wish)
+        return self.generator.decoder(best_of(self.generator.decoder, lambda x: judge(x).score, best, seed))[0]
+
+    def look(self, images: Tensor) -> list[Look]:
+        """What the judge sees in images (N, 3, H, W)."""
+        names = [self.judge.class_names[i].split(" ") for i in self.judge.logits(images).argmax(1).tolist()]
+        ink = placed.place_seen(images)
+        return [
+            Look("large" if area > AREA else "small", color, kind, placed.place_of(x, y))
+            for (color, kind), (x, y, area) in zip(names, ink, strict=True)
+        ]
+
+
+def success(asked: Sequence[Look], seen: Sequence[Look]) -> dict[str, float]:
+    """The share of pictures that show each attribute that was asked for, colour and shape together, and all."""
+    pairs = list(zip(asked, seen, strict=True))
+    found = {name: sum(getattr(a, name) == getattr(b, name) for a, b in pairs) for name in ATTRIBUTES}
+    found["color and kind"] = sum((a.color, a.kind) == (b.color, b.kind) for a, b in pairs)
+    found["all"] = sum(a == b for a, b in pairs)
+    return {name: count / len(pairs) for name, count in found.items()}
+
+
+def words(count: int, bench: Bench, pictures: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Include alone: the prompts painted, and what there is without painting."""
+    looks = placed.prompts(count)
+    wishes = [Wish.of([placed.caption(look)]) for look in looks]
+    yield "the judge, on real drawings of the prompts", success(looks, bench.look(placed.plain_pictures(looks, 3)))
+    yield "samples, unguided", success(looks, bench.look(bench.generator.sample(range(count))))
+    makers: dict[str, Callable[[Wish, int], Tensor]] = {
+        "the best of 64 samples, no strokes": bench.chosen,
+        "painted from one sample": lambda wish, seed: bench.paint(wish, seed, best=1),
+        "painted from the best of 64": bench.paint,
+    }
+    for name, make in makers.items():
+        pictures[name] = torch.stack([make(wish, seed) for seed, wish in enumerate(wishes)])
+        yield name, success(looks, bench.look(pictures[name]))
+
+
+def share(seen: Sequence[Look], name: str, wanted: Sequence[str]) -> float:
+    """How many of the pictures show the attribute that is wanted of each."""
+    return sum(getattr(look, name) == word for look, word in zip(seen, wanted, strict=True)) / len(seen)
+
+
+def exclusion(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
+    """A shape at a place, painted twice from each seed: freely, and with the colour that came out excluded."""
+    asked = [Look("", "", kind, place) for kind, place in product(KINDS, placed.PLACES)]
+    free = bench.look(torch.stack([bench.paint(Wish.of([placed.caption(a)]), i) for i, a in enumerate(asked)]))
+    colors = [look.color for look in free]
+    wishes = [
+        Wish.of([placed.caption(a)], [placed.caption(Look("", color, "", ""))])
+        for a, color in zip(asked, colors, strict=True)
+    ]
+    without = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
+    for name, seen in (("freely", free), ("its colour excluded", without)):
+        told = {"that colour": share(seen, "color", colors), "the shape": share(seen, "kind", [a.kind for a in asked])}
+        yield f"exclude: {name}", told
+
+
+def extras(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
+    """A coloured shape, painted with and without a size as an extra."""
+    asked = [Look("", color, kind, "") for color, kind in sorted(product(COLORS, KINDS))[::2]]
+    for extra in ("", "small", "large"):
+        more = [placed.caption(Look(extra, "", "", ""))] if extra else []
+        wishes = [Wish.of([placed.caption(a)], extras=more) for a in asked]
+        seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
+        told = {
+            **{"large": share(seen, "size", ["large"] * len(seen))},
+            **{"colour": share(seen, "color", [a.color for a in asked])},
+            **{"shape": share(seen, "kind", [a.kind for a in asked])},
+        }
+        yield f"extras: {extra or 'none'}", told
+
+
+def weights(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
+    """Two colours in one wish, with all weights between them."""
+    colors = list(COLORS)
+    pairs = [(a, b) for i, a in enumerate(colors) for b in colors[i + 1 :]]
+    for first in (0.25, 0.5, 0.75):
+        wishes = [Wish.of([f"something {a}::{first}", f"something {b}::{1 - first}"]) for a, b in pairs]
+        seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
+        told = {
+            "the first colour": share(seen, "color", [a for a, _ in pairs]),
+            "the second": share(seen, "color", [b for _, b in pairs]),
+        }
+        yield f"weights: {first:g} and {1 - first:g}", told
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the options, paint, judge, and print a line of JSON a row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--judge", type=Path, default=Path("runs/paint/judge"), help="run of the classifier")
+    parser.add_argument("--generator", type=Path, default=GENERATOR, help="run or file (the one that is shipped)")
+    parser.add_argument("--clip", type=Path, default=CLIP, help="run or file (the one that is shipped)")
+    parser.add_argument("--prompts", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=100, help="strokes")
+    parser.add_argument("--crops", type=int, default=30)
+    parser.add_argument("--whole", type=float, default=0.5, help="share of the crops that show the whole picture")
+    parser.add_argument("--parts", default="words,exclusion,extras,weights", help="of what is measured")
+    parser.add_argument("--sheet", type=Path, help="also draw the first 49 paintings here")
+    o = parser.parse_args(arguments)
+    models = load_generator(o.generator), load_clip(o.clip), load_classifier(o.judge)
+    bench, pictures = Bench(*models, o.steps, Crops(o.crops, whole=o.whole)), dict[str, Tensor]()
+    parts: dict[str, Callable[[], Iterator[tuple[str, dict[str, float]]]]] = {
+        "words": lambda: words(o.prompts, bench, pictures),
+        "exclusion": lambda: exclusion(bench),
+        "extras": lambda: extras(bench),
+        "weights": lambda: weights(bench),
+    }
+    for name in o.parts.split(","):
+        for row, figures in parts[name]():
+            print(json.dumps({"row": row, **{key: round(value, 3) for key, value in figures.items()}}), flush=True)
+    if bench.seconds:
+        print(json.dumps({"paintings": len(bench.seconds), "seconds each": sum(bench.seconds) / len(bench.seconds)}))
+    if o.sheet and pictures:
+        media.save_png(media.grid(pictures["painted from the best of 64"][:49]), o.sheet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Makes the generator and the CLIP that `ganvas paint` uses by default: `python -m benchmarks.paint_weights`.
+
+Both learn drawings of one shape (`benchmarks.placed`), without the combinations of colour, shape and place that
+`benchmarks.paint` asks for: the generator is the decoder of a `vae`, the CLIP one of the recipe `clip`, its weights
+rounded to half precision. Beside them a `cnn` learns to tell colours and shapes from real drawings alone; it judges
+paintings and comes with nothing. A training that was interrupted goes on, and one that is complete is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+import ganvas
+from benchmarks import placed
+from ganvas.data.shapes import COLORS, KINDS
+from ganvas.frozen import Clip, load_clip, load_generator, take_clip
+from ganvas.frozen.weights import SHIPPED
+
+PAIRS, PICTURES, JUDGED = 24_000, 20_000, 12_000  # drawings for the CLIP, the generator and the judge
+SHOWN = 500  # drawings that the CLIP is measured on
+
+
+class Training(NamedTuple):
+    """What is trained on which drawings, and for how long."""
+
+    recipe: str
+    data: str
+    steps: int
+    options: dict[str, Any]
+
+
+TRAININGS = {
+    "clip": Training("clip", "pairs", 2000, {}),
+    "generator": Training("vae", "pictures", 5000, {"latent": 24, "likelihood": "logistic", "beta": 2.0}),
+    "judge": Training("cnn", "judged", 1200, {}),
+}
+
+
+def data(runs: Path, name: str) -> Path:
+    """The store of the drawings of that name, drawn where there are none."""
+    make = {
+        "pairs": lambda: placed.pairs(PAIRS, 0),
+        "pictures": lambda: placed.pictures(PICTURES, 0),
+        "judged": lambda: placed.pictures(JUDGED, 7, everything=True),
+    }
+    return placed.stored(runs / "data" / name, make[name])
+
+
+def trained(runs: Path, name: str, steps: int | None = None) -> Path:
+    """The run of that name, trained to its end: from the start, from where it stopped, or not at all."""
+    it, path = TRAININGS[name], runs / name
+    if (path / "recipe.json").exists():
+        return ganvas.resume(path, steps=steps).path
+    source = str(data(runs, it.data))
+    run = ganvas.train(it.recipe, source, out=path, steps=steps or it.steps, precision="fp32", options=it.options)
+    return run.path
+
+
+def accuracy(clip: Clip, count: int) -> dict[str, float]:
+    """How often a CLIP tells colour, shape and place of plain drawings that no training has met."""
+    looks = placed.prompts(count)
+    seen = clip.images(placed.plain_pictures(looks, seed=11))
+    words = {"color": tuple(COLORS), "kind": KINDS, "place": placed.PLACES}
+    found = {}
+    for name, choices in words.items():
+        texts = [placed.caption(placed.Look("", "", "", "")._replace(**{name: word})) for word in choices]
+        best = (seen @ clip.text(texts).T).argmax(1).tolist()
+        found[name] = sum(choices[i] == getattr(look, name) for i, look in zip(best, looks, strict=True)) / count
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the options, train, and write the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs/paint"), help="where they train (runs/paint)")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="where the files go (the package's own folder)")
+    parser.add_argument("--steps", type=int, help="of each training, in place of those that are tuned")
+    o = parser.parse_args(arguments)
+    paths = {name: trained(o.runs, name, o.steps) for name in TRAININGS}
+    clip = load_clip(paths["clip"])
+    clip.network.half().float()  # what the file will hold
+    facts = {**clip.facts, "combinations_held_out": placed.HELD_OUT, "accuracy": accuracy(clip, SHOWN)}
+    take_clip(clip, facts).write(o.out / "paint-clip.safetensors", torch.float16)
+    generator = replace(load_generator(paths["generator"]), recipe="vae")
+    generator.write(o.out / "paint-generator.safetensors")
+    sizes = {path.name: path.stat().st_size for path in o.out.glob("paint-*.safetensors")}
+    print(json.dumps({**facts, "bytes": sizes}))
+
+
+if __name__ == "__main__":
+    main()
