@@ -112,7 +112,8 @@ def plain_pictures(looks: list[Look], seed: int) -> Tensor:
 def cropped(rng: np.random.Generator, look: Look) -> np.ndarray:
     """What a crop may show of it: another size, another place, turned."""
     radius = float(rng.uniform(0.1, 0.45))
-    return drawn(look, *rng.uniform(0.15, 0.85, size=2).tolist(), radius, float(rng.uniform(-1, 1)) * math.pi / 6)
+    x, y, turn = rng.uniform((0.15, 0.15, -math.pi / 6), (0.85, 0.85, math.pi / 6)).tolist()
+    return drawn(look, x, y, radius, turn)
 
 
 def said(rng: np.random.Generator, look: Look, clear: bool) -> str:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ganvas.errors import RequestError
 from ganvas.nets import DCGANGenerator, MLPGenerator
-from ganvas.paint import Brush, Crops, Stroke, Wish, best_of, clip_score, drawn, nearest, paint, sized
+from ganvas.paint import Brush, Crops, Stroke, Wish, best_of, clip_score, drawn, paint, sized
 from ganvas.paint.crops import cut, draw, strew
 from ganvas.paint.start import measured
 from ganvas.paint.strokes import look, rein
@@ -175,8 +175,6 @@ def test_the_best_of_several_is_that_which_suits_most(generator: MLPGenerator) -
     best = best_of(generator, lambda images: judge(images).score, 40, seed=2)
     scores = judge(generator(torch.cat([drawn(generator, 80 + i) for i in range(40)]))).score
     assert judge(generator(best)).score.item() == pytest.approx(scores.max().item())
-    target = generator(drawn(generator, 3))[0]
-    assert torch.equal(nearest(generator, target, count=8), drawn(generator, 3))
 
 
 def test_classes_are_passed_on() -> None:

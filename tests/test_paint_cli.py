@@ -113,7 +113,7 @@ def test_it_begins_at_a_picture_and_paints_one(words: tuple[str, ...], generator
     photo = tmp_path / "photo.png"
     ganvas.media.save_png(ganvas.media.single(ganvas.load(generator).sample([7])[0]), photo)  # type: ignore[union-attr]
     run(photo, *words, *SHORT, "--init", photo, "--lr", "1e-9", "--out", tmp_path / "a")
-    assert np.allclose(latents(tmp_path / "a"), ganvas.load(generator).latents([7]), atol=1e-5)  # type: ignore[union-attr]
+    assert np.allclose(latents(tmp_path / "a"), ganvas.load(generator).latents([7]), atol=0.05)  # type: ignore[union-attr]
     run(f"{photo}::2 | something blue", *words, *SHORT, "--out", tmp_path / "b")
     with Image.open(tmp_path / "b/painting.png") as picture:
         assert json.loads(picture.info["ganvas"])["words"] == [f"{photo}::2 | something blue"]

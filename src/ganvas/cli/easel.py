@@ -18,10 +18,12 @@ from ..errors import RequestError
 from ..frozen import Clip, Frozen, load_autoencoder, load_clip, openai
 from ..frozen.weights import SHIPPED
 from ..latent.saved import read_arrays, read_latents
-from ..paint import Brush, Crops, Moments, Prompt, Wish, best_of, clip_score, drawn, nearest, parse_prompt, sized
+from ..paint import Brush, Crops, Moments, Prompt, Wish, best_of, clip_score, drawn, parse_prompt, sized
 from ..plan import devices
+from ..project import project
 from .finding import pixels
 from .latents import one_label, open_painter
+from .projecting import ENCODER, read_pictures
 
 GENERATOR, CLIP = SHIPPED / "paint-generator.safetensors", SHIPPED / "paint-clip.safetensors"
 
@@ -161,12 +163,10 @@ def resume(asked: Asked, easel: Easel, init: Path) -> Begun:
 
 
 def like(asked: Asked, easel: Easel, file: Path) -> Tensor:
-    """The latent (1, ...) of a picture: by the encoder beside the generator, or the nearest of some that are drawn."""
-    decoder = easel.generator.decoder
-    channels, size = decoder.shape[0], decoder.shape[-1]
-    picture = opened(file, size)
-    picture = picture if channels == 3 else picture.mean(0, keepdim=True)
-    beside = (asked.generator or GENERATOR) / "autoencoder.safetensors"
+    """The latent (1, ...) of a picture: what the encoder beside the generator says, or else its projection."""
+    picture = read_pictures([file], easel.generator.decoder.shape)
+    beside = (asked.generator or GENERATOR) / ENCODER
     if beside.is_file():
-        return load_autoencoder(beside, str(easel.clip.device)).encode(picture[None])
-    return nearest(decoder, picture, seed=asked.seed, label=easel.label, device=easel.clip.device)
+        return load_autoencoder(beside, str(easel.clip.device)).encode(picture)
+    *_, last = project(easel.generator, picture, label=asked.label)
+    return last.latents

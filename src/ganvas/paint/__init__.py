@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .crops import Crops
 from .score import DISTANCES, Prompt, Towers, Wish, clip_score, parse_prompt
-from .start import best_of, drawn, nearest, sized
+from .start import best_of, drawn, sized
 from .strokes import Brush, Moments, Stroke, paint
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "best_of",
     "clip_score",
     "drawn",
-    "nearest",
     "paint",
     "parse_prompt",
     "sized",

@@ -1,4 +1,4 @@
-"""Where a painting begins: a latent drawn from the prior, the best of several, or what comes near a picture."""
+"""Where a painting begins: a latent drawn from the prior, or the best of several."""
 
 from __future__ import annotations
 
@@ -95,20 +95,3 @@ def best_of(
             values.append(judge(images).cpu())
     best = torch.cat(values).argmax()
     return torch.cat(latents)[best][None]
-
-
-def nearest(
-    decoder: Decoder,
-    picture: Tensor,
-    count: int = 512,
-    seed: int = 0,
-    *,
-    label: Tensor | None = None,
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """Of `count` latents the one whose image is most like a picture (C, H, W), pixel by pixel, (1, ...) on the CPU."""
-
-    def likeness(images: Tensor) -> Tensor:
-        return -(images - picture.to(images)).square().flatten(1).mean(1)
-
-    return best_of(decoder, likeness, count, seed, label=label, device=device)
