@@ -207,11 +207,14 @@ def test_what_the_weights_do_not_depend_on_can_be_changed() -> None:
     same.load_state_dict(made.state_dict())
     expected = ganvas.frozen.take(same, "diffusion", "abc", "cpu").sample(range(2))
     assert torch.equal(other.sample(range(2)), expected)
+    assert frozen.adjusted({"schedule": "karras"}).sample(range(2)).equal(frozen.sample(range(2)))
+    assert not frozen.adjusted({"schedule": "straight"}).sample(range(2)).equal(frozen.sample(range(2)))
     for settings, message in (
-        ({"width": 3}, "unknown option 'width'; choose from: guidance, sampler, sigma_max, sigma_min, steps"),
+        ({"width": 3}, "unknown option 'width'; choose from: guidance, sampler, schedule, sigma_max, sigma_min, steps"),
         ({"steps": "many"}, "--set steps=many: it is of type int"),
         ({"steps": 0}, "steps=0, sigma_min=0.002, sigma_max=80: give at least one step"),
         ({"sampler": "hoin"}, "unknown sampler 'hoin'"),
+        ({"schedule": "karas"}, "unknown schedule 'karas'; did you mean karras"),
     ):
         with pytest.raises(RequestError, match=message):
             frozen.adjusted(settings)

@@ -23,6 +23,8 @@ Denoise = Callable[[Tensor, float], Tensor]  # (x (N, ...), σ) -> D(x; σ) (N, 
 Noise = Callable[[Tensor], Tensor]  # x -> N(0, I) of its shape, which stochastic samplers draw
 Sampler = Callable[[Denoise, Tensor, Sequence[float], Noise], Iterator[Tensor]]  # (denoise, x at σ₀, σ₀ … 0, noise)
 
+Schedule = Callable[[int, float, float], list[float]]  # (n, σ_min, σ_max) -> σ₀ … 0
+
 
 # -- noise levels: n + 1 of them, the last 0 ---------------------------------------------------------------------------
 
@@ -39,7 +41,14 @@ def straight(n: int, sigma_min: float = 0.0, sigma_max: float = 80.0) -> list[fl
     return [t / (1 - t) for t in ts]
 
 
-SCHEDULES: dict[str, Callable[[int, float, float], list[float]]] = {"karras": karras, "straight": straight}
+SCHEDULES: dict[str, Schedule] = {"karras": karras, "straight": straight}
+
+
+def schedule(name: str) -> Schedule:
+    """The schedule of that name; a RequestError with the nearest names where there is none."""
+    if name not in SCHEDULES:
+        raise unknown("schedule", name, SCHEDULES)
+    return SCHEDULES[name]
 
 
 # -- samplers ----------------------------------------------------------------------------------------------------------

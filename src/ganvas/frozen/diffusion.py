@@ -16,7 +16,7 @@ from ..nets import Generator
 from ..nets.denoiser import Denoiser
 from ..nets.unet import UNet
 
-SCHEDULE = {"edm": "karras", "flow": "straight"}  # the steps of σ that a preconditioning's paper takes
+SCHEDULE = {"edm": "karras", "flow": "straight"}  # preconditioning -> the noise levels that its paper samples at
 
 
 class Diffusion(Generator):
@@ -26,7 +26,7 @@ class Diffusion(Generator):
     smoothly with z, and those of the others do.
     """
 
-    adjustable = ("sampler", "steps", "guidance", "sigma_min", "sigma_max")
+    adjustable = ("sampler", "steps", "schedule", "guidance", "sigma_min", "sigma_max")
 
     def __init__(
         self,
@@ -37,14 +37,15 @@ class Diffusion(Generator):
         sigma_data: float = 0.5,
         sampler: str = "dpm++",
         steps: int = 12,
+        schedule: str = "auto",
         guidance: float = 1.0,
         sigma_min: float = 0.002,
         sigma_max: float = 80.0,
     ) -> None:
         """`network` are the options of its UNet; the noise falls from `sigma_max` to `sigma_min`, and then to 0.
 
-        Raises RequestError for a sampler or preconditioning that there is not, for guidance without classes, and for
-        less than one step.
+        `schedule` says how it falls; auto is as the preconditioning's paper has it. Raises RequestError for names that
+        there are not, for guidance without classes, and for less than one step.
         """
         super().__init__(torch.Size(shape).numel(), shape, {})
         if steps < 1 or not 0 < sigma_min < sigma_max < math.inf:
@@ -62,13 +63,16 @@ class Diffusion(Generator):
             "sigma_data": sigma_data,
             "sampler": sampler,
             "steps": steps,
+            "schedule": schedule,
             "guidance": guidance,
             "sigma_min": sigma_min,
             "sigma_max": sigma_max,
         }
         self.denoiser = Denoiser(UNet(shape, classes, **(network or {})), preconditioning, sigma_data)
         self.sampler, self.guidance = sample.sampler(sampler), guidance
-        self.sigmas = sample.SCHEDULES[SCHEDULE[preconditioning]](steps, sigma_min, sigma_max)
+        self.sigmas = sample.schedule(SCHEDULE[preconditioning] if schedule == "auto" else schedule)(
+            steps, sigma_min, sigma_max
+        )
 
     def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """z ~ N(0, I), (n, C, H, W), on the CPU with a generator and on the weights' device without."""

@@ -129,7 +129,7 @@ def build(options: Diffusion, images: Dataset, plan: Plan) -> System:
         o.sigma_data or deviation(images),
         o.sampler,
         o.sampling_steps,
-        o.guidance,
+        guidance=o.guidance,
     )
     denoiser = copy.deepcopy(decoder.denoiser) if o.ema else decoder.denoiser
     average = EMA(denoiser, decoder.denoiser, o.ema) if o.ema else None
