@@ -47,7 +47,7 @@ class Diffusion(Training):
     guidance: float = opt(1.0, "classifier-free guidance of the samples: 1 none; above, more typical and less varied")
     sampler: str = opt("dpm++", f"one of {', '.join(sample.SAMPLERS)}")
     sampling_steps: int = opt(12, "steps from noise to an image; heun looks at the denoiser twice in each", low=1)
-    lr: float = opt(1e-3, "Adam's learning rate")
+    lr: float = opt(2e-3, "Adam's learning rate")
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
     warmup: int = opt(100, "steps over which the learning rate rises from 0")
     decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
