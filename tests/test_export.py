@@ -18,6 +18,8 @@ from ganvas import cli, export, nets
 from ganvas.errors import RequestError
 from ganvas.export import graph, page, program, runtime
 from ganvas.frozen import Frozen
+from ganvas.frozen.diffusion import Diffusion
+from ganvas.frozen.generator import DECODERS
 from ganvas.latent import Directions
 from ganvas.nets import Generator
 
@@ -26,6 +28,9 @@ SMALL: dict[str, Callable[[], Generator]] = {
     "dcgan": lambda: nets.DCGANGenerator((3, 16, 16), latent=8, width=8),
     "residual": lambda: nets.ResidualGenerator((1, 14, 14), latent=8, width=8),
     "progan": lambda: nets.ProGANGenerator((3, 8, 8), 16, (6, 4)),
+    "mobilestylegan": lambda: nets.MobileStyleGANGenerator((3, 16, 16), 8, (8, 4), 2),
+    "vqgan": lambda: nets.VQGANDecoder((3, 8, 8), 4, 8, 32, (1, 1), 1, (4,), 4),
+    "diffusion": lambda: Diffusion((1, 8, 8), network={"width": 8}, steps=1),
     "conditional": lambda: nets.ConditionalGenerator(
         (1, 8, 8), 4, "mlp", {"shape": (1, 8, 8), "latent": 7, "hidden": (16,)}, classes=3, embedding=3
     ),
@@ -72,10 +77,13 @@ def generator(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("net", SMALL)
+SLOW = {"vqgan", "diffusion"}  # graphs of hundreds of nodes
+
+
+@pytest.mark.parametrize("net", [pytest.param(net, marks=[pytest.mark.slow] * (net in SLOW)) for net in SMALL])
 def test_every_network_is_the_same_in_onnxruntime(net: str, tmp_path: Path) -> None:
     generator = frozen(SMALL[net]())
-    assert type(generator.decoder) is nets.GENERATORS[net]
+    assert set(SMALL) == set(DECODERS) and type(generator.decoder) is DECODERS[net]
     found = export.export(generator, tmp_path / "g.onnx")
     assert found <= 1e-5
     draw = graph.reopen((tmp_path / "g.onnx").read_bytes())
@@ -149,6 +157,14 @@ def test_what_differs_is_not_written(
     )
     assert cli.main(["export", str(generator), "--out", str(out)]) == 1
     assert not out.exists()
+
+
+def test_what_torch_cannot_follow_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frozen(Diffusion((1, 8, 8), network={"width": 8}, steps=2)).write(tmp_path / "g.safetensors")
+    words = ["export", str(tmp_path / "g.safetensors"), "--set", "sampler=ancestral", "--out", str(tmp_path / "g.pt2")]
+    assert cli.main(words) == 1
+    assert "--set sampler=dpm++" in capsys.readouterr().err
+    assert not (tmp_path / "g.pt2").exists()
 
 
 def test_what_cannot_be_exported_is_refused_with_its_mend(

@@ -16,6 +16,9 @@ Prompt = Annotated[
     str | None, Parameter(help="Keywords, such as 'red circle', where the generator was trained with keywords.")
 ]
 Truncation = Annotated[float, Parameter(help="Below 1: more typical, less varied.")]
+Settings = Annotated[
+    list[str] | None, Parameter("--set", negative="", help="KEY=VALUE, of diffusion: sampler, steps, guidance, …")
+]
 Fps = Annotated[float, Parameter(help="Frames a second, of a film.")]
 
 
@@ -37,10 +40,7 @@ def sample(
     label: Label = None,
     prompt: Prompt = None,
     truncation: Truncation = 1.0,
-    settings: Annotated[
-        list[str] | None,
-        Parameter("--set", negative="", help="KEY=VALUE, of diffusion: sampler, steps, guidance, …"),
-    ] = None,
+    settings: Settings = None,
 ) -> None:
     """Draw from a trained generator."""
     from .sampling import parse_seeds, write_samples, write_saved

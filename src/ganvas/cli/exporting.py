@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from .exploring import RunOrFile
-from .root import app
+from .exploring import RunOrFile, Settings
+from .root import app, parse_settings
 
 
 @app.command
@@ -22,6 +22,7 @@ def export(
     directions: Annotated[
         Path | None, Parameter(help="What the sliders of a page move along; by default what changes most.")
     ] = None,
+    settings: Settings = None,
 ) -> None:
     """Write a generator for elsewhere, and check that it draws there what it draws here."""
     from .. import export
@@ -32,7 +33,7 @@ def export(
 
     if directions is not None and out.suffix.lower() != export.PAGE:
         raise RequestError(f"--directions are the sliders of a page; name a {export.PAGE}, not {out}")
-    generator = load_generator(run)
+    generator = load_generator(run).adjusted(parse_settings(settings or []))
     chosen = read_directions(directions, generator.latents([0])) if directions else None
     with writing(out):
         found = export.export(generator, out, chosen)

@@ -48,7 +48,8 @@ def export(generator: Frozen, out: str | Path, directions: Directions | None = N
 
     directions: what the sliders of a page move along. Gives the largest absolute difference between what the file and
     what torch draws. Raises RequestError for another suffix, for what a page cannot show and where the extra [onnx] is
-    missing; WorkError where the difference is above TOLERANCE, and nothing is then written; OSError where it cannot be.
+    missing; WorkError where torch cannot follow the generator or the difference is above TOLERANCE, and nothing is then
+    written; OSError where it cannot be.
     """
     out = Path(out)
     check(out)
@@ -56,7 +57,8 @@ def export(generator: Frozen, out: str | Path, directions: Directions | None = N
         page.check(generator)
     generator = replace(generator, decoder=deepcopy(generator.decoder).cpu())
     form = FORMATS.get(out.suffix.lower(), FORMATS[".onnx"])  # a page holds an ONNX file
-    content = form.encode(generator)
+    with program.followed(generator.recipe):
+        content = form.encode(generator)
     found = difference(generator, form.reopen(content))
     if not found <= TOLERANCE:
         raise WorkError(

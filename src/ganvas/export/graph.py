@@ -41,13 +41,17 @@ def encode(generator: Frozen) -> bytes:
         return graph.model_proto.SerializeToString()
 
 
-def reopen(data: bytes) -> Callable[..., Tensor]:
-    """What draws from the content of an .onnx file in onnxruntime on the CPU: (z,) or (z, label) -> items."""
+def reopen(data: bytes, threads: int = 0) -> Callable[..., Tensor]:
+    """What draws from the content of an .onnx file in onnxruntime on the CPU: (z,) or (z, label) -> items.
+
+    threads: how many it computes with; 0: as many as the machine has cores.
+    """
     need_onnx()
     import onnxruntime  # pyright: ignore[reportMissingImports]
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     names = [found.name for found in session.get_inputs()]
 

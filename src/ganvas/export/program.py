@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from ..errors import WorkError
 from ..frozen import Frozen
 from .about import NAMES, Drawing, about, inputs
 
@@ -43,6 +44,18 @@ def reopen(data: bytes) -> Callable[..., Tensor]:
     """What draws from the content of a .pt2 file: (z,) or (z, label) -> items."""
     with quiet():
         return torch.export.load(BytesIO(data)).module()
+
+
+@contextmanager
+def followed(recipe: str) -> Iterator[None]:
+    """Say in one sentence what torch could not turn into a graph, as a WorkError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise WorkError(
+            f"torch cannot turn this {recipe!r} generator into a graph ({str(error).splitlines()[0]}); where it draws "
+            "random numbers of its own, as the sampler `ancestral` does, choose another: --set sampler=dpm++"
+        ) from error
 
 
 @contextmanager

@@ -51,7 +51,7 @@ class AttnBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
-        q, k, v = (layer(h).flatten(2).mT for layer in (self.q, self.k, self.v))  # (N, H·W, C)
+        q, k, v = (layer(h).flatten(2).mT.unsqueeze(1) for layer in (self.q, self.k, self.v))  # (N, 1, H·W, C)
         return x + self.proj_out(F.scaled_dot_product_attention(q, k, v).mT.reshape(x.shape))
 
 

@@ -39,6 +39,7 @@ function draw() {
   if (!at("seed").validity.valid) return;
   if (waiting) return void (stale = true); // the newest wish is the one that counts
   const seed = Number(at("seed").value);
+  setTimeout(() => waiting && say("Drawing …"), 400);
   [waiting, stale] = [true, false];
   worker.postMessage({ z: latent(seed), y: label(seed) });
 }
@@ -51,7 +52,7 @@ function show({ items, ms }) {
   }
   at("picture").getContext("2d").putImageData(image, 0, 0);
   at("picture").dataset.drawn = Number(at("picture").dataset.drawn ?? 0) + 1;
-  at("status").textContent = `Drawn in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
+  say(`Drawn in ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`);
 }
 
 function answer({ data }) {
@@ -62,8 +63,12 @@ function answer({ data }) {
 }
 
 function fail(reason) {
-  at("status").textContent = `This browser cannot draw: ${reason}`;
+  say(`This browser cannot draw: ${reason}`);
   at("status").className = "failed";
+}
+
+function say(what) {
+  at("status").textContent = what;
 }
 
 function values() {
