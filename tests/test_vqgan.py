@@ -28,7 +28,7 @@ from ganvas.recipes.vqgan import VQGAN, adaptive_weight
 from ganvas.run import checkpoint
 
 SMALL = {"ch": 8, "ch_mult": "1,2", "z_channels": 8, "embed_dim": 4, "n_embed": 16, "batch": 8, "critic_width": 4}
-SMALL |= {"critic_start": 10, "warmup": 0, "lr": 0.002, "perceptual": "none"}
+SMALL |= {"critic_start": 10, "critic_ramp": 0, "warmup": 0, "lr": 0.002, "perceptual": "none"}
 
 
 # -- the codebook ------------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_the_loss_is_the_sum_that_it_is_said_to_be() -> None:
     l1 = (drawn - batch.x).abs().mean()
     adversarial = -critic(drawn).mean()
     weight = adaptive_weight(l1, adversarial, network.decoder.conv_out.weight)
-    expected = l1 + codebook_loss(z, quantized.codes, 0.25).mean() + 0.8 * weight * adversarial
+    expected = l1 + codebook_loss(z, quantized.codes, 0.25).mean() + 0.2 * weight * adversarial
     torch.testing.assert_close(loss, expected)
     assert stats["codebook/revived"] == 16 and stats["autoencoder/perceptual"] == 0
 
@@ -238,6 +238,25 @@ def test_distances_that_there_are_not_are_refused() -> None:
         distances.perceptual("lpips", data, "cpu")
     with pytest.raises(RequestError, match=r"takes images of 1×8×8, not of 3×16×16; choose --set perceptual=lpips"):
         distances.perceptual("cnn", open_data("digits", size=16, channels=3), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "names"), [("cpu", ["lpips-alex", "cnn"]), ("cuda", ["lpips", "lpips-alex", "cnn"])]
+)
+def test_the_distance_is_chosen_by_device(
+    device: str, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANVAS_WEIGHTS", str(tmp_path))
+    files = [tmp_path / f"{name}.safetensors" for name in ("lpips", "lpips-alex")]
+    for file in files:
+        file.touch()
+    found = []
+    for file in [None, *files]:
+        if file:
+            file.unlink()
+        found.append(distances.available("digits", (1, 8, 8), device))
+    assert list(dict.fromkeys(found)) == names
+    assert distances.available("shapes", (3, 32, 32), device) == "none"
 
 
 # -- training ----------------------------------------------------------------------------------------------------------
@@ -316,6 +335,7 @@ def test_resuming_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         "revive": 0.9,
         "accumulate": 2,
         "dropout": 0.1,
+        "decay": 30,
     }
     run(tmp_path / "whole", 30, **options)
     run(tmp_path / "parts", 7, **options)

@@ -47,20 +47,21 @@ class VQGAN(Training):
     commitment: float = opt(0.25, "weight β of what holds the encoder's outputs near their codes")
     codebook_weight: float = opt(1.0, "weight of the codebook's loss")
     revive: float = opt(0.05, "codes used less than this share of an even use are moved to encoder outputs; 0: none")
-    perceptual: str = opt("auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: the first that is on this machine")
+    perceptual: str = opt("auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: by device, of what there is")
     perceptual_weight: float = opt(1.0, "weight of the perceptual distance")
     objective: Literal["hinge", "ns", "lsgan"] = opt("hinge", "the game that the critic plays over patches")
-    adversarial_weight: float = opt(0.8, "of the adversarial loss, beside the adaptive weight; 0: no critic")
+    adversarial_weight: float = opt(0.2, "of the adversarial loss, beside the adaptive weight; 0: no critic")
     critic_start: int = opt(-1, "the step from which on there is a critic; -1: half of `steps`", low=-1)
+    critic_ramp: int = opt(200, "steps over which the adversarial loss comes to its weight, since a new critic errs")
     critic_width: int = opt(32, "channels of the critic's first layer", low=1)
     critic_layers: int = opt(0, "halvings of the critic; 0: 1 under 32 pixels, 2 under 64, else 3", high=6)
-    lr: float = opt(1e-3, "Adam's learning rate")
+    lr: float = opt(2e-3, "Adam's learning rate")
     codes_rate: float = opt(5.0, "learning rate of the codes, in times lr: outputs of the encoder outrun slow ones")
-    critic_lr: float = opt(2e-4, "the critic's learning rate")
-    beta1: float = opt(0.5, "Adam's β₁", high=0.9999)
-    beta2: float = opt(0.9, "Adam's β₂", high=0.99999)
-    warmup: int = opt(100, "steps over which the autoencoder's learning rate rises from 0")
-    decay: int = opt(0, "step by which the learning rates have fallen to a hundredth; -1: `steps`; 0: constant", -1)
+    critic_lr: float = opt(1e-3, "the critic's learning rate")
+    beta1: float = opt(0.9, "Adam's β₁", high=0.9999)
+    beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
+    warmup: int = opt(50, "steps over which the autoencoder's learning rate rises from 0")
+    decay: int = opt(-1, "step by which the learning rates have fallen to a hundredth; -1: `steps`; 0: constant", -1)
 
 
 def vqgan() -> VQGAN:
@@ -68,7 +69,7 @@ def vqgan() -> VQGAN:
 
     L1, perceptual distance, commitment, and from half of the steps on a hinge loss whose weight follows the gradients.
     """
-    return VQGAN(data="fashion-mnist", batch=32, monitor_every=0, held_out=0.1, sample_every=500)
+    return VQGAN(data="fashion-mnist", batch=16, monitor_every=0, held_out=0.1, sample_every=500)
 
 
 class Taming:
@@ -93,6 +94,10 @@ class Taming:
         self.facts = {"data": images.name, "images": len(images)}
         self.turn = Turn(options.critic_start if options.adversarial_weight else sys.maxsize, sys.maxsize, sys.maxsize)
         self.drawn: list[Tensor] = []  # reconstructions of this step that the critic has not seen yet
+
+    def ramp(self, step: int) -> float:
+        """The share of its weight that the adversarial loss has at a step."""
+        return min(1.0, (step - self.options.critic_start + 1) / max(1, self.options.critic_ramp))
 
     def autoencoder_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
         """L1 + perceptual + codebook + λ·adversarial, where λ is `adaptive_weight`."""
@@ -121,7 +126,7 @@ class Taming:
             logits = self.critic(drawn)
             adversarial = self.game.generator(logits, logits).mean()
             weight = adaptive_weight(reconstruction, adversarial, self.network.decoder.conv_out.weight)
-            loss = loss + o.adversarial_weight * weight * adversarial
+            loss = loss + self.ramp(step) * o.adversarial_weight * weight * adversarial
             stats |= {"autoencoder/adversarial": adversarial.detach(), "autoencoder/adaptive_weight": weight}
         return loss, stats
 
@@ -177,7 +182,7 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
     return replace(
         o,
         ch_mult=o.ch_mult or tuple(min(1 << i, 4) for i in range(halvings + 1)),
-        perceptual=available(o.data, shape) if o.perceptual == "auto" else o.perceptual,
+        perceptual=available(o.data, shape, device) if o.perceptual == "auto" else o.perceptual,
         critic_start=o.steps // 2 if o.critic_start < 0 else o.critic_start,
         critic_layers=o.critic_layers or (1 if size < 32 else 2 if size < 64 else 3),
         decay=o.steps if o.decay < 0 else o.decay,
