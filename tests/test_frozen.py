@@ -29,7 +29,7 @@ def small() -> Frozen:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "generator.safetensors"
-    small().write(path)
+    small().write(str(path))
     return path
 
 

@@ -123,7 +123,8 @@ def sections(pictures: Mapping[str, Image.Image]) -> Image.Image:
 def labelled_rows(rows: Mapping[str, Tensor]) -> Image.Image:
     """Images (N, C, H, W) in [-1, 1] of equal N, one row each behind its name."""
     sheet = grid(torch.cat(list(rows.values())), columns=len(next(iter(rows.values()))))
-    font, height = ImageFont.load_default(size=12), sheet.height / len(rows)
+    height = sheet.height / len(rows)
+    font = ImageFont.load_default(size=max(12, height / 12))  # as large as the pictures need
     words = math.ceil(max(font.getlength(name) for name in rows)) + GAP
     labelled = Image.new("RGB", (words + sheet.width, sheet.height), PAPER)
     labelled.paste(sheet, (words, 0))

@@ -58,7 +58,7 @@ class Autoencoder:
         """Its decoder as a generator."""
         return Frozen(self.network.alone(), self.recipe)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write the file atomically. Raises OSError where that fails; an older file then survives."""
         weights, spec = nets.freeze(self.network, nets.AUTOENCODERS)
         write(path, weights, {"recipe": self.recipe, "facts": self.facts, "autoencoder": spec})

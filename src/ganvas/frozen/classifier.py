@@ -50,7 +50,7 @@ class Classifier:
         device = next(self.network.parameters()).device
         return torch.cat([network(part.to(device)).float().cpu() for part in x.split(batch)])
 
-    def write(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+    def write(self, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write the file atomically, its weights stored as `dtype`; it loads as float32 whatever that is.
 
         Raises OSError where that fails; an older file then survives.

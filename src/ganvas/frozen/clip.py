@@ -69,7 +69,7 @@ class Clip:
         """Which of the texts suits each image: the softmax of the scaled products, (N, texts) float32 on the CPU."""
         return self.network.logits(self.images(x, batch).to(self.device), self.text(texts)).softmax(1).cpu()
 
-    def write(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+    def write(self, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
         """Write the file atomically, its weights stored as `dtype`; it loads as float32 whatever that is.
 
         A fixed tower is named there with the hash of its weights, and not written. Raises OSError where writing fails;

@@ -18,9 +18,9 @@ VERSION = 1
 Header = dict[str, Any]
 
 
-def write(path: Path, weights: dict[str, Tensor], header: Mapping[str, Any]) -> None:
+def write(path: str | Path, weights: dict[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write the file of a network atomically. Raises OSError where that fails."""
-    files.write(path, save(weights, {"ganvas": json.dumps({"version": VERSION, **header})}))
+    files.write(Path(path), save(weights, {"ganvas": json.dumps({"version": VERSION, **header})}))
 
 
 def read(file: Path) -> tuple[Header, dict[str, Tensor]]:

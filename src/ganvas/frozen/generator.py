@@ -108,7 +108,7 @@ class Frozen:
         """Where it computes."""
         return next(self.decoder.parameters()).device
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write the file atomically. Raises OSError where that fails; an older file then survives."""
         weights, spec = nets.freeze(self.decoder, DECODERS)
         write(path, weights, {"recipe": self.recipe, "class_names": self.class_names, "generator": spec})
