@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,12 +12,12 @@ from torch import Tensor
 from .. import latent, media
 from ..errors import RequestError
 from ..frozen import Frozen
+from .attributing import FIRST, Judged, from_judge, from_table
 from .latents import one_label, open_painter, parse_strengths, writing
 from .tables import show
 
-COLUMNS, ROWS = 7, 12  # of the picture
+COLUMNS, ROWS = 7, 20  # of the picture
 PROBES = 8  # latents on which a step is measured
-FIRST = 10**6  # seed of the latents that are learnt from, far from those that are usually looked at
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Asked:
     seed: int
     strength: str
     label: str | None
+    judged: Judged = field(default_factory=Judged)
 
 
 def by_weights(generator: Frozen, asked: Asked) -> latent.Components:
@@ -50,7 +51,29 @@ def by_features(generator: Frozen, asked: Asked) -> latent.Components:
     return latent.principal(torch.cat(y), z, asked.count)
 
 
-METHODS: dict[str, Callable[[Frozen, Asked], latent.Components]] = {"sefa": by_weights, "pca": by_features}
+def by_attribute(run: Path, generator: Frozen, asked: Asked) -> latent.Directions:
+    """InterFaceGAN's, with what a step along each does to held-out samples."""
+    if asked.judged.labels is not None:
+        return from_table(generator, asked.judged.labels)
+    return from_judge(run, generator, asked.judged, asked.samples, asked.label)
+
+
+def unlabelled(run: Path, generator: Frozen, asked: Asked) -> latent.Directions:
+    """Those that need no labels, with how much a step along each changes."""
+    found = COMPONENTS[asked.method](generator, asked)
+    names = tuple(f"{asked.method}-{i}" for i in range(len(found.vectors)))
+    moved = changes(generator, found.vectors, asked.label)
+    of = "of the first layer's gain" if asked.method == "sefa" else "of the features' variance"
+    rows = zip(names, found.shares.tolist(), moved.tolist(), strict=True)
+    show([(name, f"{s:.1%}", f"{m:.2%}") for name, s, m in rows], ("direction", of, "a unit step changes a pixel by"))
+    return latent.Directions(found.vectors, names, {"share": found.shares.numpy(), "change": moved.numpy()})
+
+
+COMPONENTS: dict[str, Callable[[Frozen, Asked], latent.Components]] = {"sefa": by_weights, "pca": by_features}
+METHODS: dict[str, Callable[[Path, Frozen, Asked], latent.Directions]] = {
+    **dict.fromkeys(COMPONENTS, unlabelled),
+    "attribute": by_attribute,
+}
 
 
 def write_directions(run: Path, asked: Asked, out: Path) -> None:
@@ -61,16 +84,9 @@ def write_directions(run: Path, asked: Asked, out: Path) -> None:
     if min(asked.count, asked.samples - 1) < 1:
         raise RequestError(f"--count {asked.count} of --samples {asked.samples}: give 1 or more, of 2 or more")
     generator = open_painter(run)
-    found = METHODS[asked.method](generator, asked)
-    names = tuple(f"{asked.method}-{i}" for i in range(len(found.vectors)))
-    moved = changes(generator, found.vectors, asked.label)
-    told = {"share": found.shares.numpy(), "change": moved.numpy()}
-    directions = latent.Directions(found.vectors, names, told)
+    directions = METHODS[asked.method](run, generator, asked)
     keep(generator, directions, asked, out)
-    rows = zip(names, found.shares.tolist(), moved.tolist(), strict=True)
-    of = "of the first layer's gain" if asked.method == "sefa" else "of the features' variance"
-    show([(name, f"{s:.1%}", f"{m:.2%}") for name, s, m in rows], ("direction", of, "a unit step changes a pixel by"))
-    print(f"{len(names)} directions in {out}, drawn in {out.with_suffix('.png')}")
+    print(f"{len(directions.names)} directions in {out}, drawn in {out.with_suffix('.png')}")
 
 
 def changes(generator: Frozen, vectors: Tensor, label: str | None) -> Tensor:

@@ -19,14 +19,36 @@ def directions(
     *,
     out: Annotated[Path, Parameter(help="directions.npz; a picture of them is put beside it.")],
     method: Annotated[
-        Literal["sefa", "pca"],
-        Parameter(help="sefa: of the first layer's weights; pca: of the features that enter a layer."),
+        Literal["sefa", "pca", "attribute"],
+        Parameter(
+            help="sefa: of the first layer's weights; pca: of the features that enter a layer; attribute: what "
+            "labels tell apart."
+        ),
     ] = "sefa",
     count: Annotated[int, Parameter(help="How many, the strongest first.")] = 10,
     layer: Annotated[
         int, Parameter(help="pca: the layer whose inputs are looked at; later ones are more abstract.")
     ] = 1,
     samples: Annotated[int, Parameter(help="Latents to learn from.")] = 2000,
+    labels: Annotated[
+        Path | None, Parameter(negative="", help="attribute: a CSV of samples that you labelled: seed,smile,…")
+    ] = None,
+    data: Annotated[
+        str | None, Parameter(help="attribute: whose attributes a labeller is taught; by default the run's own data.")
+    ] = None,
+    labeller: Annotated[
+        Path | None, Parameter(help="Where the labeller is kept, or is read from if it is there.")
+    ] = None,
+    words: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="attribute: words that CLIP judges by: color=red,blue; may repeat."),
+    ] = None,
+    clip: Annotated[
+        Path | None, Parameter(help="CLIP for --words: a run or file; by default the best at hand.")
+    ] = None,
+    template: Annotated[str, Parameter(help="What CLIP is asked, of each word.")] = "a photo of a {label}",
+    classifier: Annotated[Path | None, Parameter(help="attribute: a cnn run, whose classes are told apart.")] = None,
+    held_out: Annotated[int, Parameter(help="attribute: samples that steps are measured on.")] = 500,
     seed: Annotated[int, Parameter(help="What the picture shows.")] = 0,
     strength: Annotated[
         str, Parameter(help="FROM:TO, of the picture, in deviations of the latent.", allow_leading_hyphen=True)
@@ -35,9 +57,11 @@ def directions(
     prompt: Prompt = None,
 ) -> None:
     """Find directions of latent space with a meaning, for `edit` and `walk --through`."""
+    from .attributing import Judged
     from .directing import Asked, write_directions
 
-    write_directions(run, Asked(method, count, layer, samples, seed, strength, told(label, prompt)), out)
+    judged = Judged(labels, data, words or [], clip, template, classifier, labeller, held_out)
+    write_directions(run, Asked(method, count, layer, samples, seed, strength, told(label, prompt), judged), out)
 
 
 @app.command

@@ -72,6 +72,7 @@ OUTLINES = {
     "heart": _heart(),
 }
 KINDS = tuple(OUTLINES)
+VALUES = {"shape": KINDS, "color": tuple(COLORS), "size": tuple(RADII)}  # what the numbers of the table stand for
 
 
 class Shape(NamedTuple):

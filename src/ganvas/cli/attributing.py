@@ -1,0 +1,147 @@
+"""`ganvas directions --method attribute`: whose word is taken, and how well each direction does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from .. import attributes, latent
+from ..attributes.finding import Steered, named
+from ..attributes.judges import LABEL, parse_words
+from ..attributes.labeller import STEPS
+from ..attributes.table import directions
+from ..data import open_data
+from ..errors import RequestError
+from ..evaluation.sources import trained_on
+from ..frozen import Classifier, Frozen, load_classifier
+from .finding import open_clip
+from .latents import writing
+from .tables import show
+
+FIRST, HELD_OUT = 10**6, 4 * 10**6  # seeds of what is learnt from and of what is measured on
+KEPT_BACK = 5  # of a table's rows one in so many is not learnt from
+SHARE = 0.1  # of a data set without a test split that labellers are measured on
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the command line says of who tells what pictures show."""
+
+    labels: Path | None = None
+    data: str | None = None
+    words: list[str] = field(default_factory=list)
+    clip: Path | None = None
+    template: str = "a photo of a {label}"
+    classifier: Path | None = None
+    labeller: Path | None = None
+    held_out: int = 500
+
+
+def watched(items: Iterable[Item], total: int, what: str) -> Iterable[Item]:
+    """The items, with a bar on a terminal."""
+    console = Console(stderr=True)
+    return track(items, what, total, console=console, transient=True) if console.is_terminal else items
+
+
+def open_judge(run: Path, generator: Frozen, judged: Judged) -> attributes.Judge:
+    """Words, a classifier, a labeller that was kept, or one that is taught now on the data's real pictures."""
+    device = str(generator.device)
+    if judged.words:
+        if LABEL not in judged.template:
+            raise RequestError(
+                f"--template {judged.template!r} has no place for the word; write 'a photo of a {LABEL}'"
+            )
+        return attributes.Words(open_clip(judged.clip), parse_words(judged.words), judged.template)
+    if judged.classifier is not None:
+        return attributes.Classes(fitting(load_classifier(judged.classifier, device), generator, judged.classifier))
+    if judged.labeller is not None and judged.labeller.exists():
+        kept = fitting(load_classifier(judged.labeller, device), generator, judged.labeller)
+        return attributes.Labeller(kept) if "heads" in kept.facts else attributes.Classes(kept)
+    training = trained_on(run)
+    spec = judged.data or (training.data if training else None)
+    if spec is None:
+        raise RequestError("who tells what pictures show? give --data, --labels, --words or --classifier")
+    shape = generator.decoder.shape
+    data = open_data(spec, size=shape[-1], channels=shape[0], hold_out=SHARE)
+    labeller = attributes.learn(data, watch=lambda steps: watched(steps, STEPS, "learning to label"))
+    right = ", ".join(f"{name} {share:.1%}" for name, share in labeller.classifier.facts.get("accuracy", {}).items())
+    print(f"a labeller of {data.name}, taught on {len(data):,} real pictures, is right on held-out ones: {right}")
+    if judged.labeller is not None:
+        with writing(judged.labeller):
+            labeller.classifier.write(judged.labeller)
+    return labeller
+
+
+def fitting(classifier: Classifier, generator: Frozen, path: Path) -> Classifier:
+    """The classifier, where it takes what the generator draws; a RequestError where it does not."""
+    if classifier.shape != generator.decoder.shape:
+        raise RequestError(
+            f"{path} classifies images of shape {classifier.shape} and this generator draws "
+            f"{generator.decoder.shape}; train one on the generator's own data"
+        )
+    return classifier
+
+
+def from_judge(run: Path, generator: Frozen, judged: Judged, samples: int, label: str | None) -> latent.Directions:
+    """A direction to each value of each attribute; prints what a step along each does to held-out samples."""
+    if judged.held_out < 10 or samples < 100:
+        raise RequestError(f"--samples {samples}, --held-out {judged.held_out}: give 100 and 10 or more")
+    judge = open_judge(run, generator, judged)
+    learnt = attributes.sampled(generator, judge, range(FIRST, FIRST + samples), label)
+    held_out = attributes.sampled(generator, judge, range(HELD_OUT, HELD_OUT + judged.held_out), label)
+    steered = attributes.find(generator, judge, learnt, held_out, lambda found: watched(found, len(found), "measuring"))
+    names = list(named(judge, [one.found for one in steered]))
+    table = [row(name, one) for name, one in zip(names, steered, strict=True)]
+    show(table, ("direction", "step", "changes", "leaks at most", "a unit step", "conditioned", "boundary"))
+    return latent.Directions(torch.stack([one.found.vector for one in steered]), tuple(names), told(steered))
+
+
+def row(name: str, one: Steered) -> tuple[str, ...]:
+    """A line of the table."""
+    effect, worst = one.effect, max(one.effect.leaked.items(), key=lambda pair: pair[1], default=("", 0.0))
+    leaks = f"{worst[1]:.0%} ({worst[0]})" if worst[0] else "-"
+    per = f"{effect.gained:+.2f}, {effect.leakage / one.strength:.2f}"
+    right = f"{one.accuracy:.0%}"
+    return (
+        name,
+        f"{one.strength:g}",
+        f"{effect.changed:.0%}",
+        leaks,
+        per,
+        "yes" if one.found.conditioned else "no",
+        right,
+    )
+
+
+def told(steered: Sequence[Steered]) -> dict[str, np.ndarray]:
+    """What was measured, for the file."""
+    return {
+        "strength": np.array([one.strength for one in steered]),
+        "changed": np.array([one.effect.changed for one in steered]),
+        "leakage": np.array([one.effect.leakage for one in steered]),
+        "gained": np.array([one.effect.gained for one in steered]),
+        "accuracy": np.array([one.accuracy for one in steered]),
+        "samples": np.array([one.effect.samples for one in steered]),
+    }
+
+
+def from_table(generator: Frozen, file: Path) -> latent.Directions:
+    """A direction to each value of each column of a CSV, conditioned on the other columns'; prints how well each tells.
+
+    One row in KEPT_BACK is not learnt from. Without a judge of pictures there is no telling what a step changes.
+    """
+    seeds, columns = attributes.read_labels(file)
+    z = generator.latents(seeds)
+    vectors, names, right = directions(z, columns, KEPT_BACK)
+    of = f"told rightly, of {-(-len(seeds) // KEPT_BACK)} rows that were not learnt from"
+    show([(name, f"{share:.0%}") for name, share in zip(names, right, strict=True)], ("direction", of))
+    return latent.Directions(vectors, tuple(names), {"accuracy": np.array(right)})
