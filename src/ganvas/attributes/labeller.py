@@ -23,7 +23,7 @@ from .judges import Labeller
 MOST = 64  # values of an attribute; what has more is no set of kinds
 BATCH, RATE = 64, 3e-3
 NOISE = 0.1  # added to each picture that is learnt from, since generated ones are not as clean
-STEPS = 1000
+STEPS = 600
 
 Watch = Callable[[Iterable[tuple[int, Stats]]], Iterable[tuple[int, Stats]]]
 
@@ -65,7 +65,7 @@ def learn(
     sizes = [len(names) for names in heads.values()]
     torch.manual_seed(seed)
     stages = max(2, math.ceil(math.log2(min(data.shape[1:]) / 4)))
-    network = CNN(data.shape, sum(sizes), tuple(min(16 << i, 128) for i in range(stages)))
+    network = CNN(data.shape, sum(sizes), tuple(min(16 << i, 128) for i in range(stages)), depth=1)
     truth = torch.stack([values for _, values in known.values()], 1)
 
     def loss(batch: Batch, step: int) -> tuple[Tensor, Stats]:
