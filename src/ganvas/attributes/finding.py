@@ -6,6 +6,7 @@ do not. Each direction is measured by what the judge of the pictures says before
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,12 +17,16 @@ from torch import Tensor
 from ..errors import RequestError
 from ..frozen import Frozen
 from ..latent import condition, from_seeds, logistic
-from .judges import Judge, Scores
+from .judges import Judge, Scores, judged
+from .steering import Guide, steered
 
 RARE = 0.01  # of the samples: a value that fewer show is not learnt
-ENOUGH = 0.9  # of the samples that a step must change, where steps are chosen
-STRENGTHS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
-TUNED = 160  # samples, of those that were learnt from, on which a step is chosen
+ENOUGH = 0.9  # of the samples that a step changes: more is not asked for, at the cost of leaks
+STRENGTHS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
+TUNED = 200  # samples, of those that were learnt from, on which a step is chosen
+SURE, FEW = 0.8, 30  # the judge's probability of every attribute of a sample; how many of them are enough
+WEIGHTS = (1.0, 4.0)  # of what a learnt step shall leave
+START = 3.0  # the strength of the step that learning begins from
 
 
 class Sampled(NamedTuple):
@@ -38,12 +43,12 @@ class Sampled(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A direction that leads to a value of an attribute."""
+    """A direction that leads to a value of an attribute, and a way to find one."""
 
     attribute: str
     value: int
     vector: Tensor  # (...), of length 1
-    conditioned: bool  # whether the other attributes' directions are projected out of it
+    way: str = "boundary"  # or "conditioned", on the other attributes' boundaries, or "steered"
 
 
 class Effect(NamedTuple):
@@ -73,7 +78,7 @@ class Steered:
 def sampled(generator: Frozen, judge: Judge, seeds: Sequence[int], label: int | str | None = None) -> Sampled:
     """Draw the samples of seeds, and let them be judged."""
     z, labels = from_seeds(generator.decoder, seeds), generator.labels(seeds, label)
-    return Sampled(z, labels, judge(generator.decode(z, labels)))
+    return Sampled(z, labels, judged(judge, generator.decode(z, labels), generator.device))
 
 
 def find(
@@ -81,70 +86,93 @@ def find(
     judge: Judge,
     samples: Sampled,
     held_out: Sampled,
+    *,
+    steer: bool = True,
     watch: Callable[[Sequence[Found]], Iterable[Found]] = lambda found: found,
 ) -> list[Steered]:
     """The direction to each value of each attribute, learnt from `samples` and measured on `held_out`.
 
-    Of the boundary's normal alone and the normal conditioned on the other attributes, the one is taken that leaks less
-    where a step changes enough; both, and the strength of the step, are chosen on `samples`. Values that hardly any
-    sample shows are left out. Raises RequestError where none is left.
+    Three ways lead there: the boundary's normal, that conditioned on the other attributes' normals, and, where `steer`
+    is set, a step that is learnt through the pictures, from the normal on. For each value the way and the strength are
+    taken whose step changes most and leaks least, as `samples` tell. Values that hardly any sample shows, or that
+    hardly any does not, are left out. Raises RequestError where none is left.
     """
-    fitted = fit(samples)
-    if not fitted:
+    normals = fit(samples)
+    if not normals:
         raise RequestError("no value of any attribute is shown by some samples and not by others; judge by other words")
-    normals = {(one.attribute, one.value): one for one in fitted if not one.conditioned}
-    chosen = []
-    for first in watch(list(normals.values())):
-        both = [one for one in fitted if (one.attribute, one.value) == (first.attribute, first.value)]
-        chosen.append(steer(generator, judge, both, samples, held_out))
-    return chosen
+    return [choose(generator, judge, one, normals, samples, held_out, steer) for one in watch(normals)]
 
 
 def fit(samples: Sampled) -> list[Found]:
-    """The normal of each value's boundary, and conditioned on the other attributes' where something is left of it."""
-    found = [
-        Found(name, value, logistic(samples.z, p[:, value]).normal, False)
+    """The normal of each value's boundary."""
+    return [
+        Found(name, value, logistic(samples.z, p[:, value]).normal)
         for name, p in samples.scores.items()
         for value in range(p.shape[1])
         if RARE <= (p.argmax(1) == value).double().mean() <= 1 - RARE
     ]
-    conditioned = []
-    for one in found:
-        others = [other.vector for other in found if other.attribute != one.attribute]
-        if others and len(others) < one.vector.numel():
-            vector = condition(one.vector, torch.stack(others))
-            conditioned.append(Found(one.attribute, one.value, vector, True))
-    return [*found, *conditioned]
 
 
-def steer(generator: Frozen, judge: Judge, candidates: Sequence[Found], samples: Sampled, held_out: Sampled) -> Steered:
-    """The best of some directions to one value and the step to take, chosen on `samples`, measured on `held_out`."""
-    first = candidates[0]
-    tuned = not_showing(samples, first, TUNED)
-    tried: list[tuple[float, float, Found, float]] = []
-    for one in candidates:
+def conditioned(one: Found, normals: Sequence[Found]) -> list[Found]:
+    """The direction without what it shares with the other attributes', where something is left of it."""
+    others = [other.vector for other in normals if other.attribute != one.attribute]
+    if not 0 < len(others) < one.vector.numel():
+        return []
+    return [one._replace(vector=condition(one.vector, torch.stack(others)), way="conditioned")]
+
+
+def learnt(generator: Frozen, judge: Judge, one: Found, samples: Sampled) -> Iterator[Found]:
+    """Steps that are learnt through the pictures of samples that do not show the value, the more careful ones last."""
+    z, labels, scores = without(samples, one)
+    start = START * one.vector
+    for weight in WEIGHTS if len(scores) > 1 else WEIGHTS[:1]:
+        guide = Guide(one.attribute, one.value, weight)
+        start = steered(generator, judge, z, labels, scores, guide, start)
+        yield one._replace(vector=start / start.norm().clamp(min=1e-12), way="steered")
+
+
+def choose(
+    generator: Frozen,
+    judge: Judge,
+    one: Found,
+    normals: Sequence[Found],
+    samples: Sampled,
+    held_out: Sampled,
+    steer: bool,
+) -> Steered:
+    """The best way to one value and the strength of its step, chosen on `samples`, measured on `held_out`."""
+    ways = [one, *conditioned(one, normals), *(learnt(generator, judge, one, samples) if steer else ())]
+    tuned = without(samples, one, TUNED)
+    best, chosen, step = -math.inf, one, STRENGTHS[0]
+    for way in ways:
         for strength in STRENGTHS:
-            effect = measure(generator, judge, tuned, one, strength)
-            tried.append((min(effect.changed, ENOUGH), -effect.leakage, one, strength))
+            effect = measure(generator, judge, tuned, way, strength)
+            merit = min(effect.changed, ENOUGH) - effect.leakage
+            if merit > best:
+                best, chosen, step = merit, way, strength
             if effect.changed >= ENOUGH:
                 break
-    _, _, best, strength = max(tried, key=lambda row: row[:2])
-    told = logistic(samples.z, samples.scores[first.attribute][:, first.value])
-    shows = held_out.scores[first.attribute].argmax(1) == first.value
-    right = ((told(held_out.z) > 0) == shows).double().mean()
-    effect = measure(generator, judge, not_showing(held_out, first), best, strength)
-    return Steered(best, strength, effect, float(right))
+    boundary = logistic(samples.z, samples.scores[one.attribute][:, one.value])
+    shows = held_out.scores[one.attribute].argmax(1) == one.value
+    right = ((boundary(held_out.z) > 0) == shows).double().mean()
+    return Steered(chosen, step, measure(generator, judge, without(held_out, one), chosen, step), float(right))
 
 
-def not_showing(samples: Sampled, one: Found, most: int | None = None) -> Sampled:
-    """The samples, the first `most`, that do not show the value to which a direction leads."""
-    rows = (samples.scores[one.attribute].argmax(1) != one.value).nonzero().flatten()
+def without(samples: Sampled, one: Found, most: int | None = None) -> Sampled:
+    """The samples, the first `most`, that do not show the value to which a direction leads.
+
+    Of those the ones whose every attribute the judge is sure of: what shows nothing clear can neither keep nor lose it.
+    All of them where there are few.
+    """
+    lacks = samples.scores[one.attribute].argmax(1) != one.value
+    sure = torch.stack([p.max(1).values for p in samples.scores.values()]).min(0).values >= SURE
+    rows = (lacks & sure if int((lacks & sure).sum()) >= FEW else lacks).nonzero().flatten()
     return samples.at(rows[:most])
 
 
 def measure(generator: Frozen, judge: Judge, samples: Sampled, one: Found, strength: float) -> Effect:
     """What a step of this strength does, to samples that do not show the value."""
-    after = judge(generator.decode(samples.z + strength * one.vector, samples.labels))
+    after = judged(judge, generator.decode(samples.z + strength * one.vector, samples.labels), generator.device)
     p, q = samples.scores[one.attribute][:, one.value], after[one.attribute][:, one.value]
     leaked = {
         name: (after[name].argmax(1) != before.argmax(1)).double().mean().item()

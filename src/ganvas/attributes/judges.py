@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from ..errors import RequestError
 from ..frozen import Classifier, Clip
 
-Scores = dict[str, Tensor]  # attribute -> the probability of each of its values, (N, K)
+Scores = dict[str, Tensor]  # attribute -> the probability of each of its values, or its logarithm, (N, K)
 LABEL = "{label}"
 
 
 class Judge(Protocol):
-    """Images (N, C, H, W) in [-1, 1] -> scores; `values` names what the columns of each attribute stand for."""
+    """Says which value of each attribute a picture shows; `values` names them."""
 
     @property
     def values(self) -> dict[str, tuple[str, ...]]: ...
-    def __call__(self, x: Tensor) -> Scores: ...
+    def log_scores(self, x: Tensor) -> Scores:
+        """Images (N, C, H, W) in [-1, 1], on the judge's device -> log-probabilities (N, K) there; differentiable."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,10 @@ class Labeller:
     def values(self) -> dict[str, tuple[str, ...]]:
         return {name: tuple(values) for name, values in self.classifier.facts["heads"].items()}
 
-    def __call__(self, x: Tensor) -> Scores:
-        sizes = [len(values) for values in self.values.values()]
-        parts = self.classifier.logits(x).split(sizes, 1)
-        return {name: part.softmax(1) for name, part in zip(self.values, parts, strict=True)}
+    def log_scores(self, x: Tensor) -> Scores:
+        heads = self.values
+        parts = self.classifier.network(x).float().split([len(values) for values in heads.values()], 1)
+        return {name: part.log_softmax(1) for name, part in zip(heads, parts, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Classes:
     def values(self) -> dict[str, tuple[str, ...]]:
         return {"class": self.classifier.class_names}
 
-    def __call__(self, x: Tensor) -> Scores:
-        return {"class": self.classifier.probabilities(x)}
+    def log_scores(self, x: Tensor) -> Scores:
+        return {"class": self.classifier.network(x).float().log_softmax(1)}
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,20 @@ class Words:
     values: dict[str, tuple[str, ...]]
     template: str = "a photo of a {label}"
 
-    def __call__(self, x: Tensor) -> Scores:
+    def log_scores(self, x: Tensor) -> Scores:
+        seen = self.clip.image(x)
+        asked = {name: [self.template.replace(LABEL, word) for word in words] for name, words in self.values.items()}
         return {
-            name: self.clip.probabilities(x, [self.template.replace(LABEL, word) for word in words])
-            for name, words in self.values.items()
+            name: self.clip.network.logits(seen, self.clip.text(texts)).float().log_softmax(1)
+            for name, texts in asked.items()
         }
+
+
+def judged(judge: Judge, x: Tensor, device: torch.device | str, batch: int = 256) -> Scores:
+    """The probabilities of all values for many images, (N, K) an attribute, on the CPU."""
+    with torch.inference_mode():
+        parts = [judge.log_scores(part.to(device)) for part in x.split(batch)]
+    return {name: torch.cat([part[name].exp().cpu() for part in parts]) for name in judge.values}
 
 
 def parse_words(lists: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -88,12 +88,13 @@ def learn(
     return labeller
 
 
+@torch.inference_mode()
 def accuracy(labeller: Labeller, data: Dataset) -> dict[str, float]:
     """How often each attribute of the items is told rightly."""
     known, right = attributes_of(data), dict.fromkeys(labeller.values, 0)
     cuts = [*range(0, len(data), 512), len(data)]
     for a, b in pairwise(cuts):
-        scores = labeller(data.at(torch.arange(a, b)).x)
+        scores = labeller.log_scores(data.at(torch.arange(a, b)).x)
         for name in right:
             right[name] += int((scores[name].argmax(1) == known[name][1][a:b]).sum())
     return {name: count / len(data) for name, count in right.items()}

@@ -44,6 +44,7 @@ class Judged:
     classifier: Path | None = None
     labeller: Path | None = None
     held_out: int = 500
+    steer: bool = True
 
 
 def watched(items: Iterable[Item], total: int, what: str) -> Iterable[Item]:
@@ -101,7 +102,7 @@ def from_judge(run: Path, generator: Frozen, judged: Judged, samples: int, label
     steered = attributes.find(generator, judge, learnt, held_out, lambda found: watched(found, len(found), "measuring"))
     names = list(named(judge, [one.found for one in steered]))
     table = [row(name, one) for name, one in zip(names, steered, strict=True)]
-    show(table, ("direction", "step", "changes", "leaks at most", "a unit step", "conditioned", "boundary"))
+    show(table, ("direction", "step", "changes", "leaks at most", "a unit step", "way", "boundary"))
     return latent.Directions(torch.stack([one.found.vector for one in steered]), tuple(names), told(steered))
 
 
@@ -110,16 +111,7 @@ def row(name: str, one: Steered) -> tuple[str, ...]:
     effect, worst = one.effect, max(one.effect.leaked.items(), key=lambda pair: pair[1], default=("", 0.0))
     leaks = f"{worst[1]:.0%} ({worst[0]})" if worst[0] else "-"
     per = f"{effect.gained:+.2f}, {effect.leakage / one.strength:.2f}"
-    right = f"{one.accuracy:.0%}"
-    return (
-        name,
-        f"{one.strength:g}",
-        f"{effect.changed:.0%}",
-        leaks,
-        per,
-        "yes" if one.found.conditioned else "no",
-        right,
-    )
+    return name, f"{one.strength:g}", f"{effect.changed:.0%}", leaks, per, one.found.way, f"{one.accuracy:.0%}"
 
 
 def told(steered: Sequence[Steered]) -> dict[str, np.ndarray]:

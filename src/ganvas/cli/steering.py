@@ -48,6 +48,9 @@ def directions(
     ] = None,
     template: Annotated[str, Parameter(help="What CLIP is asked, of each word.")] = "a photo of a {label}",
     classifier: Annotated[Path | None, Parameter(help="attribute: a cnn run, whose classes are told apart.")] = None,
+    steer: Annotated[
+        bool, Parameter(help="attribute: also learn each direction through the pictures, which leaks less.")
+    ] = True,
     held_out: Annotated[int, Parameter(help="attribute: samples that steps are measured on.")] = 500,
     seed: Annotated[int, Parameter(help="What the picture shows.")] = 0,
     strength: Annotated[
@@ -60,7 +63,7 @@ def directions(
     from .attributing import Judged
     from .directing import Asked, write_directions
 
-    judged = Judged(labels, data, words or [], clip, template, classifier, labeller, held_out)
+    judged = Judged(labels, data, words or [], clip, template, classifier, labeller, held_out, steer)
     write_directions(run, Asked(method, count, layer, samples, seed, strength, told(label, prompt), judged), out)
 
 
