@@ -6,7 +6,6 @@ do not. Each direction is measured by what the judge of the pictures says before
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,7 +20,8 @@ from .judges import Judge, Scores, judged
 from .steering import Guide, steered
 
 RARE = 0.01  # of the samples: a value that fewer show is not learnt
-ENOUGH = 0.9  # of the samples that a step changes: more is not asked for, at the cost of leaks
+ENOUGH = 0.85  # of the samples that a step changes: more is not asked for, at the cost of leaks
+TELLS = 0.65  # of both sides told rightly, below which a boundary is chance and nothing to condition on
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
 TUNED = 200  # samples, of those that were learnt from, on which a step is chosen
 SURE, FEW = 0.8, 30  # the judge's probability of every attribute of a sample; how many of them are enough
@@ -48,6 +48,7 @@ class Found(NamedTuple):
     attribute: str
     value: int
     vector: Tensor  # (...), of length 1
+    told: float = 1.0  # how often the boundary is right about what was learnt from: the mean of both sides
     way: str = "boundary"  # or "conditioned", on the other attributes' boundaries, or "steered"
 
 
@@ -93,9 +94,10 @@ def find(
     """The direction to each value of each attribute, learnt from `samples` and measured on `held_out`.
 
     Three ways lead there: the boundary's normal, that conditioned on the other attributes' normals, and, where `steer`
-    is set, a step that is learnt through the pictures, from the normal on. For each value the way and the strength are
-    taken whose step changes most and leaks least, as `samples` tell. Values that hardly any sample shows, or that
-    hardly any does not, are left out. Raises RequestError where none is left.
+    is set, a step that is learnt through the pictures, from the normal on. Of the ways and strengths whose step changes
+    enough the one is taken that leaks least, or else the one that changes most beyond what it leaks, as `samples` tell.
+    Values that hardly any sample shows, or that hardly any does not, are left out. Raises RequestError where none is
+    left.
     """
     normals = fit(samples)
     if not normals:
@@ -105,17 +107,21 @@ def find(
 
 def fit(samples: Sampled) -> list[Found]:
     """The normal of each value's boundary."""
-    return [
-        Found(name, value, logistic(samples.z, p[:, value]).normal)
-        for name, p in samples.scores.items()
-        for value in range(p.shape[1])
-        if RARE <= (p.argmax(1) == value).double().mean() <= 1 - RARE
-    ]
+    found = []
+    for name, p in samples.scores.items():
+        for value in range(p.shape[1]):
+            shows = p.argmax(1) == value
+            if RARE <= shows.double().mean() <= 1 - RARE:
+                boundary = logistic(samples.z, p[:, value])
+                right = ((boundary(samples.z) > 0) == shows).double()
+                told = (right[shows].mean() + right[~shows].mean()) / 2
+                found.append(Found(name, value, boundary.normal, float(told)))
+    return found
 
 
 def conditioned(one: Found, normals: Sequence[Found]) -> list[Found]:
     """The direction without what it shares with the other attributes', where something is left of it."""
-    others = [other.vector for other in normals if other.attribute != one.attribute]
+    others = [other.vector for other in normals if other.attribute != one.attribute and other.told >= TELLS]
     if not 0 < len(others) < one.vector.numel():
         return []
     return [one._replace(vector=condition(one.vector, torch.stack(others)), way="conditioned")]
@@ -143,15 +149,15 @@ def choose(
     """The best way to one value and the strength of its step, chosen on `samples`, measured on `held_out`."""
     ways = [one, *conditioned(one, normals), *(learnt(generator, judge, one, samples) if steer else ())]
     tuned = without(samples, one, TUNED)
-    best, chosen, step = -math.inf, one, STRENGTHS[0]
+    tried: list[tuple[bool, float, Found, float]] = []
     for way in ways:
         for strength in STRENGTHS:
             effect = measure(generator, judge, tuned, way, strength)
-            merit = min(effect.changed, ENOUGH) - effect.leakage
-            if merit > best:
-                best, chosen, step = merit, way, strength
-            if effect.changed >= ENOUGH:
+            enough = effect.changed >= ENOUGH
+            tried.append((enough, min(effect.changed, ENOUGH) - effect.leakage, way, strength))
+            if enough:
                 break
+    *_, chosen, step = max(tried, key=lambda row: row[:2])
     boundary = logistic(samples.z, samples.scores[one.attribute][:, one.value])
     shows = held_out.scores[one.attribute].argmax(1) == one.value
     right = ((boundary(held_out.z) > 0) == shows).double().mean()

@@ -61,7 +61,8 @@ def open_judge(run: Path, generator: Frozen, judged: Judged) -> attributes.Judge
             raise RequestError(
                 f"--template {judged.template!r} has no place for the word; write 'a photo of a {LABEL}'"
             )
-        return attributes.Words(open_clip(judged.clip), parse_words(judged.words), judged.template)
+        words = parse_words(judged.words)
+        return attributes.Words(open_clip(judged.clip), words, judged.template)
     if judged.classifier is not None:
         return attributes.Classes(fitting(load_classifier(judged.classifier, device), generator, judged.classifier))
     if judged.labeller is not None and judged.labeller.exists():
@@ -99,7 +100,14 @@ def from_judge(run: Path, generator: Frozen, judged: Judged, samples: int, label
     judge = open_judge(run, generator, judged)
     learnt = attributes.sampled(generator, judge, range(FIRST, FIRST + samples), label)
     held_out = attributes.sampled(generator, judge, range(HELD_OUT, HELD_OUT + judged.held_out), label)
-    steered = attributes.find(generator, judge, learnt, held_out, lambda found: watched(found, len(found), "measuring"))
+    steered = attributes.find(
+        generator,
+        judge,
+        learnt,
+        held_out,
+        steer=judged.steer,
+        watch=lambda found: watched(found, len(found), "finding directions"),
+    )
     names = list(named(judge, [one.found for one in steered]))
     table = [row(name, one) for name, one in zip(names, steered, strict=True)]
     show(table, ("direction", "step", "changes", "leaks at most", "a unit step", "way", "boundary"))

@@ -12,6 +12,7 @@ from ..errors import RequestError
 Affine = nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d
 NEWTON = 30  # steps at most; a dozen is usual
 TINY = 1e-12
+ALIKE = 0.1  # of the largest singular value: where directions differ by less, by chance, they count as one
 
 
 class Components(NamedTuple):
@@ -198,9 +199,10 @@ def condition(direction: Tensor, others: Tensor) -> Tensor:
     InterFaceGAN's conditional manipulation (Shen et al. 2020, eq. 6 and its generalisation to many attributes).
     Raises RequestError where nothing is left of it.
     """
-    v, basis = direction.flatten().double(), others.flatten(1).double().T
-    if basis.shape[1]:
-        v = v - basis @ torch.linalg.lstsq(basis, v[:, None], driver="gelsd").solution[:, 0]
+    v = direction.flatten().double()
+    basis, sizes, _ = torch.linalg.svd(others.flatten(1).double().T, full_matrices=False)
+    basis = basis[:, sizes > ALIKE * sizes.max()] if len(others) else basis
+    v = v - basis @ (basis.T @ v)
     if float(v.norm()) < 1e-6 * float(direction.norm()):
         raise RequestError("nothing is left of a direction that others determine wholly; condition on fewer of them")
     return (v / v.norm()).float().reshape(direction.shape)

@@ -1,0 +1,257 @@
+"""Attributes: judges, tables, and directions that are held to a generator whose attributes are known exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import ganvas
+from ganvas import attributes, cli, latent
+from ganvas.attributes.finding import Found, Sampled, measure, sampled
+from ganvas.attributes.judges import Scores, judged, parse_words
+from ganvas.attributes.labeller import attributes_of
+from ganvas.attributes.steering import Guide, steered
+from ganvas.attributes.table import read_labels
+from ganvas.data import shapes
+from ganvas.errors import RequestError
+from ganvas.frozen import Frozen, take_classifier
+from ganvas.nets import CNN, MLPGenerator
+
+
+class Linear(MLPGenerator):
+    """Four pixels that are linear in a latent of six numbers: top left z₀, top right z₁ + 2 z₀, below z₂ and z₃."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 2, 2), latent=6, hidden=(4,), out="linear")
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        x = z[:, :4].clone()
+        x[:, 1] = x[:, 1] + 2 * z[:, 0]
+        return x.reshape(-1, 1, 2, 2)
+
+
+class Pixels:
+    """A judge for which `left` and `right` are dark or bright as the upper pixels are, and `below` goes by thirds."""
+
+    values: ClassVar = {"left": ("dark", "bright"), "right": ("dark", "bright"), "below": ("low", "middle", "high")}
+
+    def log_scores(self, x: Tensor) -> Scores:
+        a, b, c, _ = (8 * x).flatten(1).T
+        thirds = torch.stack([-c, 3 - c.abs(), c], 1)
+        return {
+            "left": torch.stack([-a, a], 1).log_softmax(1),
+            "right": torch.stack([-b, b], 1).log_softmax(1),
+            "below": thirds.log_softmax(1),
+        }
+
+
+@pytest.fixture
+def known() -> tuple[Frozen, Sampled, Sampled]:
+    model = Frozen(Linear().eval().requires_grad_(False), "mlp")
+    return model, sampled(model, Pixels(), range(600)), sampled(model, Pixels(), range(1000, 1300))
+
+
+def test_boundaries_are_those_that_the_judge_draws(known: tuple[Frozen, Sampled, Sampled]) -> None:
+    _, samples, _ = known
+    normals = {(one.attribute, one.value): one.vector for one in attributes.fit(samples)}
+    assert len(normals) == 7
+    assert normals["left", 1] @ torch.eye(6)[0] > 0.98
+    torch.testing.assert_close(normals["left", 0], -normals["left", 1], atol=1e-4, rtol=0)
+    assert normals["right", 1] @ torch.tensor([2.0, 1, 0, 0, 0, 0]) / 5**0.5 > 0.98
+    assert normals["below", 2] @ torch.eye(6)[2] > 0.98
+
+
+def test_a_step_changes_what_it_says_and_leaks_what_it_must(known: tuple[Frozen, Sampled, Sampled]) -> None:
+    model, samples, held_out = known
+    found = {
+        (one.found.attribute, one.found.value): one
+        for one in attributes.find(model, Pixels(), samples, held_out, steer=False)
+    }
+    right = found["right", 1]  # whose boundary alone would change the left pixel as well
+    assert right.found.way == "conditioned"
+    assert right.found.vector @ torch.eye(6)[1] > 0.97
+    for one in (right, found["left", 1], found["below", 2]):
+        assert one.effect.changed > 0.8
+        assert one.effect.leakage < 0.2
+        assert one.accuracy > 0.9
+    plain = next(one for one in attributes.fit(samples) if (one.attribute, one.value) == ("right", 1))
+    leaks = measure(model, Pixels(), held_out, plain, 2.0).leaked
+    exact = ((held_out.z[:, 0] > 0) != (held_out.z[:, 0] + 2 * plain.vector[0] > 0)).double().mean().item()
+    assert leaks["left"] == pytest.approx(exact, abs=0.01)
+
+
+def test_effects_are_those_of_samples_that_lack_the_value(known: tuple[Frozen, Sampled, Sampled]) -> None:
+    model, _, held_out = known
+    nothing = measure(model, Pixels(), held_out, Found("left", 1, torch.zeros(6)), 1.0)
+    assert (nothing.leakage, nothing.gained) == (0, 0)
+    one = attributes.find(model, Pixels(), *known[1:], steer=False)[0]
+    assert one.effect.samples == int(
+        (held_out.scores["left"].argmax(1) != one.found.value)
+        .logical_and(torch.stack([p.max(1).values for p in held_out.scores.values()]).min(0).values >= 0.8)
+        .sum()
+    )
+
+
+def test_a_learnt_step_leaves_what_it_shall_leave(known: tuple[Frozen, Sampled, Sampled]) -> None:
+    """From a start that changes both upper pixels it finds its way to the right one alone."""
+    model, samples, _ = known
+    dark = samples.at((samples.scores["right"].argmax(1) == 0).nonzero().flatten())
+    start = 3 * torch.tensor([1.0, 1, 0, 0, 0, 0]) / 2**0.5
+    w = steered(model, Pixels(), dark.z, None, dark.scores, Guide("right", 1, 4.0), start)
+    assert w[1] > 1
+    assert w[0].abs() < 0.5 * w[1]
+    assert torch.equal(w, steered(model, Pixels(), dark.z, None, dark.scores, Guide("right", 1, 4.0), start))
+
+
+def test_nothing_to_tell_apart_is_refused(known: tuple[Frozen, Sampled, Sampled]) -> None:
+    model, samples, held_out = known
+    same = samples._replace(scores={"left": torch.tensor([[1.0, 0.0]]).expand(600, 2)})
+    with pytest.raises(RequestError, match="other words"):
+        attributes.find(model, Pixels(), same, held_out)
+
+
+def test_a_labeller_learns_every_attribute_of_real_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shapes, "SCENES", 1500)
+    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
+    data = ganvas.open_data("one-shape", size=16).hold_out(0.1)
+    steps = []
+    labeller = attributes.learn(data, steps=60, watch=lambda each: (steps.append(one) or one for one in each))
+    assert labeller.values == {key: attributes_of(data)[key][0] for key in ("shape", "color", "size")}
+    assert labeller.classifier.class_names[6:8] == ("color=red", "color=orange")
+    right = labeller.classifier.facts["accuracy"]
+    assert right["color"] > 0.6 and right["size"] > 0.5 and 0 < right["shape"] < 1
+    assert len(steps) == 60
+    again = attributes.learn(data, steps=3), attributes.learn(data, steps=3)
+    for a, b in zip(*(one.classifier.network.parameters() for one in again), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_what_is_known_of_a_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    digits = attributes_of(ganvas.open_data("digits"))
+    assert list(digits) == ["class"] and digits["class"][0] == tuple("0123456789")
+    monkeypatch.setattr(shapes, "SCENES", 100)
+    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
+    several = attributes_of(ganvas.open_data("shapes", size=16))
+    assert list(several) == ["count", "shape", "color", "size"]
+    with pytest.raises(RequestError, match="nothing is known"):
+        attributes_of(ganvas.open_data("sine"))
+
+
+def test_judges_give_probabilities_in_their_order() -> None:
+    torch.manual_seed(0)
+    network = CNN((1, 8, 8), 5, (4, 4)).eval()
+    classifier = take_classifier(network, tuple("abcde"), {"heads": {"one": ["a", "b"], "two": ["c", "d", "e"]}})
+    x = torch.rand(7, 1, 8, 8)
+    both, alone = attributes.Labeller(classifier), attributes.Classes(classifier)
+    scores = judged(both, x, "cpu", batch=3)
+    assert {name: p.shape for name, p in scores.items()} == {"one": (7, 2), "two": (7, 3)}
+    logits = classifier.logits(x)
+    torch.testing.assert_close(scores["two"], logits[:, 2:].softmax(1))
+    torch.testing.assert_close(judged(alone, x, "cpu")["class"], logits.softmax(1))
+
+
+def test_words_are_parsed_into_attributes() -> None:
+    assert parse_words(["color=red, blue", "big,small"]) == {"color": ("red", "blue"), "words-2": ("big", "small")}
+    assert parse_words(["a b,c"]) == {"words": ("a b", "c")}
+    for wrong in ("red", "color=red", "red,red", ""):
+        with pytest.raises(RequestError, match="two different words"):
+            parse_words([wrong])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator of 8×8 pictures whose first latent is their brightness."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("run") / "generator.safetensors"
+    decoder = MLPGenerator((1, 8, 8), latent=4, hidden=(16,))
+    with torch.no_grad():
+        decoder.layers[0].weight[:, 0] *= 3  # pyright: ignore[reportIndexIssue]
+    Frozen(decoder.eval().requires_grad_(False), "mlp").write(path)
+    return path
+
+
+def written(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_table_says_what_it_says(tmp_path: Path) -> None:
+    seeds, columns = read_labels(
+        written(tmp_path, "seed,smile,age", "4,yes,1", "9,,2.5", "2,no,3", "3,yes,4", "5,no,5", "6,no,6")
+    )
+    assert seeds == [4, 9, 2, 3, 5, 6]
+    smile, age = columns
+    assert (smile.values, smile.rows.tolist()) == (("no", "yes"), [0, 2, 3, 4, 5])
+    assert smile.numbers.tolist() == [1, 0, 1, 0, 0]
+    assert (age.values, age.numbers.tolist()) == ((), [1, 2.5, 3, 4, 5, 6])
+    for lines, said in {
+        ("smile,age", "yes,1"): "no column `seed`",
+        ("seed", "1"): "no column `seed` with others",
+        ("seed,smile", "one,yes"): "whole number",
+        ("seed,smile", "1,yes", "2,yes"): "fewer than two",
+    }.items():
+        with pytest.raises(RequestError, match=said):
+            read_labels(written(tmp_path, *lines))
+    with pytest.raises(RequestError, match="cannot read the labels"):
+        read_labels(tmp_path / "none.csv")
+
+
+def test_a_table_leads_along_what_it_labels(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    z = ganvas.frozen.load_generator(run).latents(range(120))
+    rows = [f"{i},{'yes' if z[i, 0] > 0 else 'no'},{z[i, 1] + 0.5 * z[i, 0]:.3f}" for i in range(120)]
+    table, out = written(tmp_path, "seed,bright,tilt", *rows), tmp_path / "d.npz"
+    words = ["directions", str(run), "--method", "attribute", "--labels", str(table), "--out", str(out)]
+    assert cli.main(words) == 0
+    assert "bright=yes" in capsys.readouterr().out
+    found = latent.read_directions(out, torch.zeros(1, 4))
+    assert found.names == ("bright=yes", "tilt")
+    assert found.vectors[1] @ torch.eye(4)[1] > 0.95  # conditioned on brightness
+    assert (found.told["accuracy"] > 0.8).all()
+
+
+def test_the_command_takes_a_labeller_or_a_classifier(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(1)
+    file, out = tmp_path / "labeller.safetensors", tmp_path / "d.npz"
+    heads = {"first": ["a", "b"], "second": ["c", "d"]}
+    network = CNN((1, 8, 8), 4, (8, 8), norm=False).eval()
+    with torch.no_grad():  # it finds as many of the one as of the other
+        network.head[-1].bias -= network(ganvas.frozen.load_generator(run).sample(range(200))).mean(0)
+        network.head[-1].weight *= 30
+        network.head[-1].bias *= 30
+    names = [f"{name}={value}" for name, values in heads.items() for value in values]
+    take_classifier(network, names, {"heads": heads}).write(file)
+    words = ["directions", str(run), "--method", "attribute", "--samples", "200", "--held-out", "40", "--no-steer"]
+    assert cli.main([*words, "--labeller", str(file), "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "changes" in told and "leaks at most" in told
+    found = latent.read_directions(out, torch.zeros(1, 4))
+    assert set(found.names) <= set(names) and len(found.names) >= 2
+    assert {"strength", "changed", "leakage", "gained", "accuracy", "samples"} <= set(found.told)
+    assert np.isfinite(found.told["changed"]).all()
+    assert out.with_suffix(".png").exists()
+    assert cli.main([*words, "--classifier", str(file), "--out", str(out)]) == 0
+    assert all(name.startswith("class=first=") or "class=" in name for name in latent.read_directions(out).names)
+
+
+def test_the_command_refuses_with_its_mend(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.safetensors"
+    take_classifier(CNN((3, 8, 8), 2, (4,)).eval(), ("a", "b"), {}).write(other)
+    for words, said in {
+        (): "who tells what pictures show",
+        ("--data", "no-such"): "unknown data set",
+        ("--words", "red"): "two different words",
+        ("--words", "red,blue", "--template", "red"): "no place for the word",
+        ("--classifier", str(other)): "draws (1, 8, 8)",
+        ("--labels", "none.csv"): "none.csv",
+        ("--samples", "50"): "give 100",
+    }.items():
+        assert cli.main(["directions", str(run), "--method", "attribute", "--out", "d.npz", *words]) == 2
+        assert said in capsys.readouterr().err
