@@ -153,6 +153,17 @@ def test_one_shape_is_a_single_shape_of_every_look(few: None) -> None:
     assert open_data("shapes").captions != data.captions  # nor does the cache mix the two up
 
 
+def test_a_centred_shape_is_the_same_in_the_middle(few: None) -> None:
+    data, free = open_data("centred-shape"), open_data("one-shape")
+    assert data.captions == free.captions
+    assert data.attributes is not None
+    assert free.attributes is not None
+    assert set(data.attributes["x"][:, 0].tolist()) == set(data.attributes["y"][:, 0].tolist()) == {0.5}
+    torch.testing.assert_close(data.attributes["radius"][:, 0], 2 * free.attributes["radius"][:, 0])
+    border = torch.cat([data.items[:, :, 0], data.items[:, :, -1]], 2)
+    assert (border == torch.tensor(shapes.BACKGROUND)[:, None]).all()  # the largest of them fits
+
+
 def test_the_report_tells_what_is_drawn(few: None) -> None:
     text = "\n".join(inspect("shapes").lines())
     for fact in ("60 images 3x32x32", "classes: 6 (circle", "and 1 more)", "captions: 60, such as 'a", "relation, x"):

@@ -26,6 +26,7 @@ NAMES = {
     "digits": "1,797 handwritten digits, grey 8x8, ten classes (scikit-learn's)",
     "shapes": "10,000 drawn scenes, colour, any size, with captions and attributes",
     "one-shape": "the same with a single shape in each",
+    "centred-shape": "that shape larger and in the middle: kind, colour and size alone vary",
     "sine": "1,024 points on (x, sin x)",
     "ring": "50,000 points of 8 Gaussians on a circle",
     "grid": "50,000 points of 25 Gaussians on a grid",
@@ -89,6 +90,8 @@ def _read(spec: str, wanted: Wanted) -> Dataset:
         return shapes.read_shapes(wanted)
     if spec == "one-shape":
         return shapes.read_one_shape(wanted)
+    if spec == "centred-shape":
+        return shapes.read_centred_shape(wanted)
     if spec in points.DRAWN:
         return points.DRAWN[spec](np.random.default_rng((wanted.seed, wanted.split == "test")))
     if spec == "stacked-mnist":

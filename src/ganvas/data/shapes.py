@@ -7,7 +7,7 @@ from the top left corner.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -185,14 +185,29 @@ def read_one_shape(wanted: Wanted) -> Dataset:
     return read_scenes("one-shape", 1, wanted)
 
 
-def read_scenes(name: str, most: int, wanted: Wanted) -> Dataset:
+def read_centred_shape(wanted: Wanted) -> Dataset:
+    """The scenes of `read_one_shape`, the shape twice as large and in the middle: kind, colour and size alone vary."""
+    return read_scenes("centred-shape", 1, wanted, centred)
+
+
+def centred(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """Each shape twice as large, in the middle."""
+    return tuple(shape._replace(x=0.5, y=0.5, radius=2 * shape.radius) for shape in shapes)
+
+
+def read_scenes(
+    name: str,
+    most: int,
+    wanted: Wanted,
+    arrange: Callable[[tuple[Shape, ...]], tuple[Shape, ...]] = lambda shapes: shapes,
+) -> Dataset:
     """SCENES scenes of up to `most` shapes."""
     size = wanted.size or SIZE
 
     def build() -> Dataset:
         rng = np.random.default_rng((wanted.seed, wanted.split == "test"))
         with Rows((3, size, size)) as rows:
-            scenes = [scene(rng, most) for _ in range(SCENES)]
+            scenes = [arrange(scene(rng, most)) for _ in range(SCENES)]
             captions = tuple(describe(shapes) for shapes in scenes)
             for _, shapes in zip(wanted.track(captions), scenes, strict=True):
                 rows.append(draw(shapes, size)[None])
