@@ -29,7 +29,7 @@ from ganvas.frozen import Classifier, Frozen
 from ganvas.metrics import density_coverage
 
 SCENES = "one-shape"  # of the judges
-STEPS = 1500  # of a judge
+STEPS = 600  # of a judge
 SAMPLES = 24  # of a pair
 SHOWN = 6  # of a pair in the picture
 WORDS: dict[str, tuple[str, ...]] = {"color": tuple(COLORS), "shape": KINDS}
