@@ -4,8 +4,8 @@ Each run of `prompt-gan` draws every pair of a colour and a shape. Two classifie
 scenes of a single shape and never saw a generated image; what they say of the scenes' test split is told beside, the
 most that any generator could get. For each keyword: its precision, the share of the samples prompted with it that show
 it; and its coverage, the share of real scenes of it that have such a sample among their nearest neighbours (Naeem et
-al. 2020). The diversity within a pair is the mean distance of two of its samples, over that of two real scenes of the
-pair: 1 is as varied as the data, 0 one picture. Distances are those of the judges' features.
+al. 2020). The diversity within a pair is the mean distance of two of its samples that are right, over that of two real
+scenes of the pair: 1 is as varied as the data, 0 one picture. Distances are those of the judges' features.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -96,11 +97,12 @@ def measure(seen: Seen, asked: Mapping[str, Tensor], real: Seen, is_: Mapping[st
     for pair in product(*(range(len(known)) for known in WORDS.values())):
         mine = torch.stack([asked[name] == i for name, i in zip(WORDS, pair, strict=True)]).all(0)
         theirs = torch.stack([is_[name] == i for name, i in zip(WORDS, pair, strict=True)]).all(0)
-        varied.append(spread(seen.features[mine]) / spread(real.features[theirs]))
+        if (mine & both).sum() > 1:
+            varied.append(spread(seen.features[mine & both]) / spread(real.features[theirs]))
     return {
         "both_right": both.double().mean().item(),
         **figures,
-        "diversity": sum(varied) / len(varied),
+        "diversity": fmean(varied) if varied else 0.0,
         "words": words,
     }
 

@@ -83,10 +83,10 @@ def test_the_projection_critic_adds_the_words_outputs() -> None:
 
 
 @pytest.mark.parametrize("net", ["mlp", "dcgan", "residual"])
-@pytest.mark.parametrize("rule", ["projection", "embedding", "ac", "source"])
+@pytest.mark.parametrize("rule", ["projection", "embedding", "ac", "both", "source"])
 def test_every_rule_plays_with_every_network(rule: str, net: str) -> None:
     seen = play(net=net, rule=rule)
-    assert ("critic/words_real" in seen) == (rule in ("ac", "source"))
+    assert ("critic/words_real" in seen) == (rule in ("ac", "both", "source"))
     assert {"critic/loss", "generator/loss", "critic/accuracy_real"} <= seen.keys()
 
 

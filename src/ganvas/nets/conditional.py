@@ -86,15 +86,20 @@ def beside(shape: tuple[int, ...], embedding: int = 32) -> tuple[int, ...]:
 
 
 class ProjectionCritic(nn.Module):
-    """Items and labels -> logits (N,), ψ(h) + yᵀV h (Miyato & Koyama 2018); `critic` gives ψ(h) and V h, 1 + words."""
+    """Items and labels -> logits (N,), ψ(h) + yᵀV h (Miyato & Koyama 2018); `critic` gives ψ(h) and V h, 1 + words.
 
-    def __init__(self, critic: nn.Module, words: int) -> None:
+    Where it `names`, V h are also the logits of a distribution over words, and follow: (N, 1 + words).
+    """
+
+    def __init__(self, critic: nn.Module, words: int, names: bool = False) -> None:
         super().__init__()
-        self.critic, self.words = critic, words
+        self.critic, self.words, self.names = critic, words, names
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
         outputs = self.critic(x)
-        return outputs[:, 0] + (as_weights(label, self.words) * outputs[:, 1:]).sum(1)
+        named = outputs[:, 1:]
+        logits = outputs[:, 0] + (as_weights(label, self.words) * named).sum(1)
+        return torch.cat([logits[:, None], named], 1) if self.names else logits
 
 
 class NamingCritic(nn.Module):

@@ -29,12 +29,13 @@ class Conditional(gan.GAN):
     """Options of the adversarial recipes with labels."""
 
     told: Literal["class", "keywords"] = opt("class", "what an item is labelled by: its class, or its caption's words")
-    rule: Literal["projection", "embedding", "ac", "source"] = opt(
+    rule: Literal["projection", "embedding", "ac", "both", "source"] = opt(
         "projection",
         "how the critic checks the words: projection: by a logit that they are part of; embedding: it sees them beside "
-        "the item; ac: it names those of real items (AC-GAN); source: and avoids those of generated ones",
+        "the item; ac: it names those of real items (AC-GAN); both: projection and ac; source: ac, and it avoids those "
+        "of generated ones",
     )
-    rule_weight: float = opt(1.0, "ac, source: weight of naming words, beside the game")
+    rule_weight: float = opt(1.0, "ac, both, source: weight of naming words, beside the game")
     embedding: int = opt(32, "size of the words' embedding beside z, and for points beside the item", low=1)
     keywords: int = opt(256, "keywords: most that are known, the most frequent of the captions", low=LEAST_KEYWORDS)
     keyword_dropout: float = opt(0.1, "keywords: share left out of each item's, so that a part of them is enough", 0, 1)
@@ -181,6 +182,7 @@ def build(options: Conditional, images: Dataset, plan: Plan) -> System:
     critic = {
         "embedding": lambda: EmbeddingCritic(critic, images.shape, len(known), o.embedding),
         "projection": lambda: ProjectionCritic(critic, len(known)),
+        "both": lambda: ProjectionCritic(critic, len(known), names=True),
     }.get(o.rule, lambda: NamingCritic(critic))()
     by_class = o.told == "class"
     marks = None if by_class else keywords.mark(images.captions or (), known)
