@@ -45,14 +45,9 @@ def perceptual(name: str, dataset: Dataset, device: str) -> Distance:
     return PERCEPTUAL[name](dataset, device)
 
 
-def available(data: str, shape: tuple[int, ...], device: str) -> str:
-    """The best distance that this machine has the weights of, for images of `shape` of the data of that name, or none.
+def available(device: str) -> str:
+    """The distance that is worth its time on a device: LPIPS where its weights are on this machine, or none.
 
-    LPIPS, on a CPU the one of AlexNet, since VGG16 takes seven times as long as all the rest of a small network's step;
-    or else the classifier of the data.
+    None on a CPU, where VGG16 takes seven times as long as all the rest of a small network's step.
     """
-    for net in ("alex",) if device == "cpu" else ("vgg", "alex"):
-        if weights.locate(f"{lpips.FILES[net]}.safetensors"):
-            return lpips.FILES[net]
-    path = weights.locate(f"cnn-{data}.safetensors")
-    return "cnn" if path and load_classifier(path).shape == shape else "none"
+    return "lpips" if device != "cpu" and weights.locate(f"{lpips.FILES['vgg']}.safetensors") else "none"

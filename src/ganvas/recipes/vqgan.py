@@ -23,7 +23,7 @@ from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System, Turn
 from .base import Training, opt, rate
 
-MEASURED, SHOWN = 1000, 8  # held-out images, at most
+MEASURED, SHOWN = 500, 8  # held-out images, at most
 GRID = 8  # codes of a side of the grid, about, where the levels are left open
 FIRM = 1e-4  # added to the norm that the adaptive weight divides by
 MOST = 1e4  # of the adaptive weight
@@ -47,7 +47,9 @@ class VQGAN(Training):
     commitment: float = opt(0.25, "weight β of what holds the encoder's outputs near their codes")
     codebook_weight: float = opt(1.0, "weight of the codebook's loss")
     revive: float = opt(0.05, "codes used less than this share of an even use are moved to encoder outputs; 0: none")
-    perceptual: str = opt("auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: by device, of what there is")
+    perceptual: str = opt(
+        "auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: lpips where it is found, none on a CPU"
+    )
     perceptual_weight: float = opt(1.0, "weight of the perceptual distance")
     objective: Literal["hinge", "ns", "lsgan"] = opt("hinge", "the game that the critic plays over patches")
     adversarial_weight: float = opt(0.2, "of the adversarial loss, beside the adaptive weight; 0: no critic")
@@ -182,7 +184,7 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
     return replace(
         o,
         ch_mult=o.ch_mult or tuple(min(1 << i, 4) for i in range(halvings + 1)),
-        perceptual=available(o.data, shape, device) if o.perceptual == "auto" else o.perceptual,
+        perceptual=available(device) if o.perceptual == "auto" else o.perceptual,
         critic_start=o.steps // 2 if o.critic_start < 0 else o.critic_start,
         critic_layers=o.critic_layers or (1 if size < 32 else 2 if size < 64 else 3),
         decay=o.steps if o.decay < 0 else o.decay,
