@@ -1,8 +1,8 @@
 """How an exported generator compares with torch: `python -m benchmarks.exported RUN_OR_FILE...`.
 
 Of each it prints how large it is, how far what onnxruntime draws is from what torch draws over fresh seeds, and the
-milliseconds a picture in both, alone and in batches, on as many threads as OMP_NUM_THREADS says. The two take turns, so
-that whatever else the machine does falls on both.
+milliseconds a picture in both, alone and in batches, on as many threads as OMP_NUM_THREADS says: the shortest of some
+rounds, in which the two take turns, since whatever else the machine does only makes them longer.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from statistics import median
 
 import torch
 
 from ganvas import export, frozen
 from ganvas.export import graph
 
-ROUNDS = 5
+ROUNDS = 9
 SEEDS = range(50_000, 50_064)  # that are compared
 
 
@@ -40,8 +39,8 @@ def measure(path: str, batch: int, threads: int) -> str:
     times = []
     for size in (1, batch):
         given = export.inputs(generator, range(size))
-        rounds = [[milliseconds(draw, given) / size for draw in runtimes] for _ in range(ROUNDS + 1)][1:]
-        times += [f"{median(column):.2f}" for column in zip(*rounds, strict=True)]
+        rounds = [[milliseconds(draw, given) / size for draw in runtimes] for _ in range(ROUNDS)]
+        times += [f"{min(column):.2f}" for column in zip(*rounds, strict=True)]
     weights = sum(weight.numel() for weight in generator.decoder.parameters())
     shape = "×".join(map(str, generator.decoder.shape))
     cells = (generator.recipe, shape, f"{weights:,}", f"{len(content) / 1e6:.1f} MB", f"{furthest:.1e}", *times)

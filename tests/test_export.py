@@ -202,6 +202,8 @@ def test_what_a_page_is_told() -> None:
     assert page.truncates(plain) and not page.truncates(noise)
     assert not page.truncates(frozen(SMALL["progan"]()))  # which normalises its latents
     assert page.strongest(plain).vectors.shape == (4, 4)
+    ways = Directions(torch.eye(4)[:2], ("first", "second"))
+    assert page.reach(plain, ways) == pytest.approx([4, 4], rel=0.2)
     found = page.strongest(noise)
     assert found.vectors.shape[1:] == (1, 8, 8)
     torch.testing.assert_close(found.vectors.flatten(1).norm(dim=1), torch.ones(len(found.vectors)))

@@ -18,7 +18,8 @@ from .about import about
 from .runtime import VERSION, open_runtime
 
 SLIDERS = 8  # at most
-SAMPLES = 256  # pictures that principal directions are found from
+DEVIATIONS = 4.0
+SAMPLES = 256  # latents that principal directions and deviations are found from
 FIRST = 10**6  # seed of them
 COARSE = 8  # pixels of a side of them
 SAVED = 256  # seeds whose latents the page holds where it cannot draw them itself
@@ -46,7 +47,7 @@ def encode(generator: Frozen, model: bytes, title: str, directions: Directions |
     size = generator.decoder.shape[1:]
     told = about(generator) | {
         "names": list(directions.names),
-        "reach": reach(directions),
+        "reach": reach(generator, directions),
         "normal": draws_normals(generator),
         "truncates": truncates(generator),
     }
@@ -82,9 +83,10 @@ def strongest(generator: Frozen, count: int = SLIDERS) -> Directions:
     return Directions(found.vectors, tuple(f"direction {i}" for i in range(1, len(found.vectors) + 1)))
 
 
-def reach(directions: Directions) -> float:
-    """How far a slider goes: three deviations of a latent, and in many dimensions a third of its usual length, √D."""
-    return max(3.0, round(directions.vectors[0].numel() ** 0.5 / 3))
+def reach(generator: Frozen, directions: Directions) -> list[float]:
+    """How far each slider goes to either side: DEVIATIONS of what latents have along its direction."""
+    z = generator.latents(range(FIRST, FIRST + SAMPLES)).flatten(1)
+    return (DEVIATIONS * (z @ directions.vectors.flatten(1).T).std(0)).tolist()
 
 
 def draws_normals(generator: Frozen) -> bool:
