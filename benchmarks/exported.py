@@ -1,8 +1,8 @@
 """How an exported generator compares with torch: `python -m benchmarks.exported RUN_OR_FILE...`.
 
 Of each it prints how large it is, how far what onnxruntime draws is from what torch draws over fresh seeds, and the
-milliseconds a picture in both, alone and in batches, on as many threads as OMP_NUM_THREADS says: the shortest of some
-rounds, in which the two take turns, since whatever else the machine does only makes them longer.
+milliseconds that a processor computes for a picture in both, alone and in batches, on one thread: the least of some
+rounds, in which the two take turns. Waiting for a processor does not count, so that the machine may be shared.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import torch
 from ganvas import export, frozen
 from ganvas.export import graph
 
-ROUNDS = 9
+ROUNDS, SECONDS = 9, 10.0  # at most, of both together
 SEEDS = range(50_000, 50_064)  # that are compared
 
 
 def milliseconds(draw: Callable[..., torch.Tensor], given: Sequence[torch.Tensor]) -> float:
-    """Of drawing one batch, once."""
-    began = time.perf_counter()
+    """Of computing, for one batch, once."""
+    began = time.process_time()
     draw(*given)
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (time.process_time() - began)
 
 
-def measure(path: str, batch: int, threads: int) -> str:
+def measure(path: str, batch: int) -> str:
     """A row of the table."""
     generator = frozen.load_generator(path)
     content = graph.encode(generator)
-    runtimes = (generator.decode, graph.reopen(content, threads))
+    runtimes = (generator.decode, graph.reopen(content, threads=1))
     furthest = 0.0
     for seeds in torch.tensor(list(SEEDS[: 4 * batch])).split(batch):
         given = export.inputs(generator, seeds.tolist())
@@ -39,8 +39,10 @@ def measure(path: str, batch: int, threads: int) -> str:
     times = []
     for size in (1, batch):
         given = export.inputs(generator, range(size))
-        rounds = [[milliseconds(draw, given) / size for draw in runtimes] for _ in range(ROUNDS)]
-        times += [f"{min(column):.2f}" for column in zip(*rounds, strict=True)]
+        rounds = [[milliseconds(draw, given) for draw in runtimes]]
+        while len(rounds) < ROUNDS and sum(map(sum, rounds)) < 1000 * SECONDS:
+            rounds.append([milliseconds(draw, given) for draw in runtimes])
+        times += [f"{min(column) / size:.2f}" for column in zip(*rounds, strict=True)]
     weights = sum(weight.numel() for weight in generator.decoder.parameters())
     shape = "×".join(map(str, generator.decoder.shape))
     cells = (generator.recipe, shape, f"{weights:,}", f"{len(content) / 1e6:.1f} MB", f"{furthest:.1e}", *times)
@@ -53,11 +55,11 @@ def main() -> None:
     parser.add_argument("generators", nargs="+", help="runs, or files of generators")
     parser.add_argument("--batch", type=int, default=16)
     arguments = parser.parse_args()
-    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     print("| recipe | item | weights | ONNX | furthest | torch | onnxruntime | torch, batch | onnxruntime, batch |")
     print("|---|---|---|---|---|---|---|---|---|")
     for path in arguments.generators:
-        print(measure(path, arguments.batch, threads), flush=True)
+        print(measure(path, arguments.batch), flush=True)
 
 
 if __name__ == "__main__":
