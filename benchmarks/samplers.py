@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 import ganvas
 from ganvas import frozen, media
@@ -23,6 +22,7 @@ from ganvas.frozen.diffusion import Diffusion
 
 CASES = "euler:8 euler:16 euler:32 heun:4 heun:8 heun:16 dpm++:8 dpm++:12 dpm++:16 dpm++:32 ancestral:16 ancestral:32"
 METRICS = ("fid", "pr")
+LEVELS = (80, 3, 1.5, 0.9, 0.6, 0.4, 0.25, 0.15, 0.05, 0.0)  # of noise, on the picture
 
 
 def looks(sampler: str, steps: int) -> int:
@@ -68,17 +68,16 @@ def row(record: dict[str, Any]) -> str:
 
 
 @torch.inference_mode()
-def way(run: Path, settings: dict[str, Any], seeds: range, columns: int) -> Image.Image:
-    """A row a seed, each of another class: x at some of the steps, shrunk to the variance of images."""
+def way(run: Path, settings: dict[str, Any], seeds: range, levels: tuple[float, ...] = LEVELS) -> Image.Image:
+    """A row a seed, each of another class: x at the steps nearest to the noise levels, as dark as an image."""
     generator = frozen.load_generator(run).adjusted(settings)
     made = generator.decoder
     assert isinstance(made, Diffusion)
-    z = generator.latents(seeds)
-    steps = [z, *made.trajectory(z, generator.labels(seeds))]
-    chosen = torch.linspace(0, len(steps) - 1, columns).round().long().tolist()
-    spread = [made.denoiser.sigma_data / (sigma**2 + made.denoiser.sigma_data**2) ** 0.5 for sigma in made.sigmas]
-    shown: list[Tensor] = [steps[i] * (1 if i == 0 else spread[i]) for i in chosen]
-    return media.grid(torch.stack(shown, 1).flatten(0, 1).clamp(-1, 1), columns)
+    z, data = generator.latents(seeds), made.denoiser.sigma_data
+    steps = [made.sigmas[0] * z, *made.trajectory(z, generator.labels(seeds))]
+    chosen = [min(range(len(steps)), key=lambda i: abs(made.sigmas[i] - level)) for level in levels]
+    shown = [steps[i] * data / (made.sigmas[i] ** 2 + data**2) ** 0.5 for i in chosen]
+    return media.grid(torch.stack(shown, 1).flatten(0, 1).clamp(-1, 1), len(levels))
 
 
 def main() -> None:
@@ -95,7 +94,7 @@ def main() -> None:
     if given.out:
         given.out.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     if given.picture:
-        media.save_png(way(given.run, {"sampler": "heun", "steps": 40}, range(6), 10), given.picture)
+        media.save_png(way(given.run, {"sampler": "heun", "steps": 40}, range(6)), given.picture)
 
 
 if __name__ == "__main__":

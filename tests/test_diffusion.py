@@ -337,4 +337,4 @@ def test_samplers_are_measured_alike(tmp_path: Path) -> None:
     (again,) = samplers.measure(run, samplers.cases("dpm++:3"), "digits", 60, ("fid",))
     assert again["fid"][0] == pytest.approx(expected.figures["fid"].value, rel=1e-4)
     assert samplers.row(again).startswith("| `dpm++` | 3 | 3 | ")
-    assert samplers.way(run, {"sampler": "euler", "steps": 4}, range(2), 3).size[0] > 3 * 8
+    assert samplers.way(run, {"sampler": "euler", "steps": 4}, range(2), (80, 1, 0)).size[0] > 3 * 8
