@@ -89,12 +89,15 @@ def main() -> None:
     parser.add_argument("--cases", default=CASES)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--guidance", type=float, default=1.0, help="of the picture")
     given = parser.parse_args()
     records = measure(given.run, cases(given.cases), given.data, given.samples)
     if given.out:
         given.out.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     if given.picture:
-        media.save_png(way(given.run, {"sampler": "heun", "steps": 40}, range(6)), given.picture)
+        media.save_png(
+            way(given.run, {"sampler": "heun", "steps": 40, "guidance": given.guidance}, range(6)), given.picture
+        )
 
 
 if __name__ == "__main__":
