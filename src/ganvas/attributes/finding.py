@@ -22,10 +22,10 @@ from .steering import Guide, steered
 RARE = 0.01  # of the samples: a value that fewer show is not learnt
 ENOUGH = 0.85  # of the samples that a step changes: more is not asked for, at the cost of leaks
 TELLS = 0.65  # of both sides told rightly, below which a boundary is chance and nothing to condition on
-STRENGTHS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
+STRENGTHS = tuple(0.5 * i for i in range(1, 17))
 TUNED = 200  # samples, of those that were learnt from, on which a step is chosen
 SURE, FEW = 0.8, 30  # the judge's probability of every attribute of a sample; how many of them are enough
-WEIGHTS = (1.0, 4.0)  # of what a learnt step shall leave
+WEIGHTS = (2.0, 8.0)  # of what a learnt step shall leave
 START = 3.0  # the strength of the step that learning begins from
 
 

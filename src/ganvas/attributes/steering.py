@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from ..frozen import Frozen
 from .judges import Judge, Scores
 
-STEPS, BATCH, RATE = 80, 48, 0.05
-SURE = 0.05  # nats: a picture of which the judge is so sure need not show more of the value
+STEPS, BATCH, RATE = 120, 48, 0.05
+SURE = 0.3  # nats: a picture of which the judge is so sure need not show more of the value
 
 
 @dataclass(frozen=True)
