@@ -1,4 +1,4 @@
-"""Do prompted generators draw what they are told? `python -m benchmarks.prompts RUN... --out DIR`.
+"""Do prompted generators draw what they are told? `python -m benchmarks.prompts RUN... --data one-shape --out DIR`.
 
 Each run of `prompt-gan` draws every pair of a colour and a shape. Two classifiers judge, which were trained on drawn
 scenes of a single shape and never saw a generated image; what they say of the scenes' test split is told beside, the
@@ -29,19 +29,18 @@ from ganvas.data.shapes import COLORS, KINDS
 from ganvas.frozen import Classifier, Frozen
 from ganvas.metrics import density_coverage
 
-SCENES = "one-shape"  # of the judges
 STEPS = 600  # of a judge
 SAMPLES = 24  # of a pair
 SHOWN = 6  # of a pair in the picture
 WORDS: dict[str, tuple[str, ...]] = {"color": tuple(COLORS), "shape": KINDS}
 
 
-def judges(folder: Path) -> dict[str, Classifier]:
+def judges(folder: Path, data: str) -> dict[str, Classifier]:
     """The classifier of each attribute, trained where it has not been."""
-    scenes = open_data(SCENES)
+    scenes = open_data(data)
     found: dict[str, Classifier] = {}
     for name, words in WORDS.items():
-        run, store = folder / f"judge-{name}", folder / f"scenes-{name}"
+        run, store = folder / f"{data}-judge-{name}", folder / f"{data}-{name}"
         if not store.exists():
             told(scenes, name, words).save(store)
         if not (run / "classifier.safetensors").exists():
@@ -128,11 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure runs: DIR/prompts.json has everything, DIR/NAME.png samples, DIR/NAME-shape.png confusions."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prompts", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--data", default="one-shape", help="scenes of a single shape: one-shape or centred-shape")
     parser.add_argument("--out", type=Path, default=Path("runs/prompts"))
     parser.add_argument("--samples", type=int, default=SAMPLES, help="of every pair of a colour and a shape")
     o = parser.parse_args(arguments)
-    judged = judges(o.out)
-    test = open_data(SCENES, split="test")
+    judged = judges(o.out, o.data)
+    test = open_data(o.data, split="test")
     real, is_ = look(judged, test.at(torch.arange(len(test))).x), truth(test)
     report: dict[str, object] = {"real": measure(real, is_, real, is_)}
     for run in o.runs:
