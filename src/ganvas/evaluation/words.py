@@ -13,6 +13,7 @@ from .views import View
 
 FEW = 1000  # items: with fewer, figures depend on how many there are
 HALF = 0.5  # of the variety of real items: less is a collapse
+LOST = 0.1  # of the recall of real items: with less, samples of a mode are all alike
 ALMOST = 0.99  # of the modes that real items reach: fewer are missing
 SOME, MANY = 0.03, 0.1  # of the samples as near to the training set as 1 % of real items are
 UNEVEN = 0.05  # of the real items in other classes than an even draw would give
@@ -73,6 +74,8 @@ def variety(figures: Mapping[str, Figure]) -> list[str]:
         facts.append(f"they cover {coverage.value:.0%} of the real items, and other real ones {coverage.floor:.0%}")
         narrow = sparse and (recall is None or short(recall)) and not unlike
         signs += facts[-1:] if narrow or (sparse and signs) else []
+    if recall and recall.value < LOST * (recall.floor or 0) and not unlike:
+        signs.append(f"they recall {recall.value:.1%} of the real items, and other real ones {recall.floor:.0%}")
     if signs:
         return [f"Variety: this is mode collapse: {'; '.join(signs)}."]
     said = f"{'; '.join(facts)}."
