@@ -7,7 +7,6 @@ training leaves it, `checkpoints/last.ckpt` and `configs/model.yaml`. Nothing in
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 
 from .. import nets
 from ..errors import RequestError
-from ..nets.vqgan import GROUPS
+from ..nets.taming import GROUPS
 from . import foreign
 from .autoencoder import Autoencoder
 from .foreign import Tensors, Unreadable
@@ -188,7 +187,7 @@ def of_diffusers(folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any
         or not config.get("mid_block_add_attention", True)
         or config["in_channels"] != config["out_channels"]
         or attention != ["Attn" in kind for kind in reversed(config["up_block_types"])]
-        or any(width % widths[0] or math.gcd(GROUPS, width) != groups for width in widths)
+        or any(width % widths[0] or width % groups for width in widths)
     ):
         raise RequestError(
             f"{folder} is a VQModel that is built otherwise than CompVis's, such as a MoVQ; give another"
@@ -200,7 +199,7 @@ def of_diffusers(folder: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any
     return {
         **{"shape": (config["in_channels"], size, size), "embed_dim": embed_dim, "n_embed": n_embed},
         **{"ch": widths[0], "ch_mult": tuple(width // widths[0] for width in widths)},
-        **{"num_res_blocks": config["layers_per_block"], "z_channels": config["latent_channels"]},
+        **{"num_res_blocks": config["layers_per_block"], "z_channels": config["latent_channels"], "groups": groups},
         "attn_resolutions": tuple(size >> i for i, is_attended in enumerate(attention) if is_attended),
     }, found
 

@@ -43,6 +43,7 @@ class VQGAN(Training):
     z_channels: int = opt(64, "channels between the networks and the codes' projections", low=1)
     embed_dim: int = opt(32, "numbers of a code", low=1)
     n_embed: int = opt(512, "codes of the codebook", low=2)
+    groups: int = opt(0, "of group normalisation; 0: a fourth of ch, at most the authors' 32", high=1024)
     dropout: float = opt(0.0, "in the residual blocks", high=0.99)
     commitment: float = opt(0.25, "weight β of what holds the encoder's outputs near their codes")
     codebook_weight: float = opt(1.0, "weight of the codebook's loss")
@@ -184,6 +185,7 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
     return replace(
         o,
         ch_mult=o.ch_mult or tuple(min(1 << i, 4) for i in range(halvings + 1)),
+        groups=o.groups or max(1, min(32, o.ch // 4)),
         perceptual=available(device) if o.perceptual == "auto" else o.perceptual,
         critic_start=o.steps // 2 if o.critic_start < 0 else o.critic_start,
         critic_layers=o.critic_layers or (1 if size < 32 else 2 if size < 64 else 3),
@@ -215,6 +217,7 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
         o.attn_resolutions,
         o.z_channels,
         o.dropout,
+        o.groups,
     )
     critic = PatchCritic(images.shape[0], o.critic_width, o.critic_layers)
     layout = torch.channels_last if plan.channels_last else torch.contiguous_format

@@ -1,0 +1,188 @@
+"""The encoder and the decoder of VQGAN (Esser et al. 2021), their parameters named as the authors' are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+GROUPS = 32  # of group norm in the published networks
+
+
+def normalize(channels: int, groups: int) -> nn.GroupNorm:
+    """Group normalisation in as many of the groups as divide the channels; of one channel each, it would lose hues."""
+    return nn.GroupNorm(math.gcd(groups, channels), channels, eps=1e-6)
+
+
+class ResnetBlock(nn.Module):
+    """shortcut(x) + conv(swish(norm(conv(swish(norm(x)))))), (N, inputs, H, W) -> (N, outputs, H, W)."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float, groups: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = normalize(inputs, groups), nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm2, self.conv2 = normalize(outputs, groups), nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.dropout = nn.Dropout(dropout)
+        self.nin_shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        return self.nin_shortcut(x) + self.conv2(self.dropout(F.silu(self.norm2(h))))
+
+
+class AttnBlock(nn.Module):
+    """x + attention(norm(x)): every pixel looks at every other, with one head. (N, C, H, W) -> the same"""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.norm = normalize(channels, groups)
+        self.q, self.k, self.v, self.proj_out = (nn.Conv2d(channels, channels, 1) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x)
+        q, k, v = (layer(h).flatten(2).mT.unsqueeze(1) for layer in (self.q, self.k, self.v))  # (N, 1, H·W, C)
+        return x + self.proj_out(F.scaled_dot_product_attention(q, k, v).mT.reshape(x.shape))
+
+
+class Downsample(nn.Module):
+    """Halves the sides by a strided convolution, padded on the right and below alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Module):
+    """Repeats every pixel 2×2, then convolves."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0))
+
+
+class Level(nn.Module):
+    """The blocks of one resolution, each with attention behind it where `attention` says so."""
+
+    def __init__(self, inputs: int, outputs: int, blocks: int, attention: bool, p: float, groups: int) -> None:
+        super().__init__()
+        widths = [inputs, *[outputs] * blocks]
+        self.block = nn.ModuleList(ResnetBlock(a, b, p, groups) for a, b in pairwise(widths))
+        self.attn = nn.ModuleList(AttnBlock(outputs, groups) for _ in range(blocks if attention else 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, block in enumerate(self.block):
+            x = block(x)
+            x = self.attn[i](x) if len(self.attn) else x
+        return x
+
+
+class Down(Level):
+    """A level of the encoder, which all but the last halve."""
+
+    def __init__(
+        self, inputs: int, outputs: int, blocks: int, attention: bool, p: float, groups: int, last: bool
+    ) -> None:
+        super().__init__(inputs, outputs, blocks, attention, p, groups)
+        self.downsample = nn.Identity() if last else Downsample(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.downsample(super().forward(x))
+
+
+class Up(Level):
+    """A level of the decoder, which all but the last double."""
+
+    def __init__(
+        self, inputs: int, outputs: int, blocks: int, attention: bool, p: float, groups: int, last: bool
+    ) -> None:
+        super().__init__(inputs, outputs, blocks, attention, p, groups)
+        self.upsample = nn.Identity() if last else Upsample(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.upsample(super().forward(x))
+
+
+class Mid(nn.Module):
+    """Two blocks around attention, at the lowest resolution."""
+
+    def __init__(self, channels: int, p: float, groups: int) -> None:
+        super().__init__()
+        self.block_1 = ResnetBlock(channels, channels, p, groups)
+        self.attn_1 = AttnBlock(channels, groups)
+        self.block_2 = ResnetBlock(channels, channels, p, groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block_2(self.attn_1(self.block_1(x)))
+
+
+class Encoder(nn.Module):
+    """Images (N, C, H, W) -> (N, z_channels, H/f, W/f), where f = 2^(levels - 1).
+
+    `widths` are the channels of the first convolution, then those of each level; `attention` says where there is some.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        z_channels: int,
+        blocks: int,
+        attention: Sequence[bool],
+        p: float,
+        groups: int,
+    ) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(channels, widths[0], 3, padding=1)
+        last = len(attention) - 1
+        self.down = nn.ModuleList(
+            Down(a, b, blocks, attention[i], p, groups, i == last) for i, (a, b) in enumerate(pairwise(widths))
+        )
+        self.mid = Mid(widths[-1], p, groups)
+        self.norm_out, self.conv_out = normalize(widths[-1], groups), nn.Conv2d(widths[-1], z_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv_in(x)
+        for level in self.down:
+            h = level(h)
+        return self.conv_out(F.silu(self.norm_out(self.mid(h))))
+
+
+class Decoder(nn.Module):
+    """(N, z_channels, h, w) -> images (N, C, f·h, f·w): the encoder the other way, one block more a level.
+
+    `up` is numbered as `down` is: its first is the largest resolution, and the last to be gone through.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        z_channels: int,
+        blocks: int,
+        attention: Sequence[bool],
+        p: float,
+        groups: int,
+    ) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(z_channels, widths[-1], 3, padding=1)
+        self.mid = Mid(widths[-1], p, groups)
+        outputs, inputs = widths[1:], [*widths[2:], widths[-1]]
+        self.up = nn.ModuleList(
+            Up(a, b, blocks + 1, attention[i], p, groups, i == 0)
+            for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))
+        )
+        self.norm_out, self.conv_out = normalize(outputs[0], groups), nn.Conv2d(outputs[0], channels, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.mid(self.conv_in(z))
+        for level in reversed(self.up):
+            h = level(h)
+        return self.conv_out(F.silu(self.norm_out(h)))
