@@ -75,8 +75,8 @@ def success(asked: Sequence[Look], seen: Sequence[Look]) -> dict[str, float]:
     return {name: count / len(pairs) for name, count in found.items()}
 
 
-def words(count: int, bench: Bench, pictures: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Include alone: the prompts painted, and what there is without painting."""
+def words(count: int, bench: Bench, pictures: dict[str, Tensor], only: str) -> Iterator[tuple[str, dict[str, float]]]:
+    """Include alone: the prompts painted, in the ways whose name holds `only`, and what there is without painting."""
     looks = placed.prompts(count)
     wishes = [Wish.of([placed.caption(look)]) for look in looks]
     yield "the judge, on real drawings of the prompts", success(looks, bench.look(placed.plain_pictures(looks, 3)))
@@ -86,7 +86,7 @@ def words(count: int, bench: Bench, pictures: dict[str, Tensor]) -> Iterator[tup
         "painted from one sample": lambda wish, seed: bench.paint(wish, seed, best=1),
         "painted from the best of 64": bench.paint,
     }
-    for name, make in makers.items():
+    for name, make in ((name, make) for name, make in makers.items() if only in name):
         pictures[name] = torch.stack([make(wish, seed) for seed, wish in enumerate(wishes)])
         yield name, success(looks, bench.look(pictures[name]))
 
@@ -151,12 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--crops", type=int, default=30)
     parser.add_argument("--whole", type=float, default=0.5, help="share of the crops that show the whole picture")
     parser.add_argument("--parts", default="words,exclusion,extras,weights", help="of what is measured")
+    parser.add_argument("--only", default="", help="of words: the ways of painting whose name holds this")
     parser.add_argument("--sheet", type=Path, help="also draw the first 49 paintings here")
     o = parser.parse_args(arguments)
     models = load_generator(o.generator), load_clip(o.clip), load_classifier(o.judge)
     bench, pictures = Bench(*models, o.steps, Crops(o.crops, whole=o.whole)), dict[str, Tensor]()
     parts: dict[str, Callable[[], Iterator[tuple[str, dict[str, float]]]]] = {
-        "words": lambda: words(o.prompts, bench, pictures),
+        "words": lambda: words(o.prompts, bench, pictures, o.only),
         "exclusion": lambda: exclusion(bench),
         "extras": lambda: extras(bench),
         "weights": lambda: weights(bench),
@@ -167,7 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if bench.seconds:
         print(json.dumps({"paintings": len(bench.seconds), "seconds each": sum(bench.seconds) / len(bench.seconds)}))
     if o.sheet and pictures:
-        media.save_png(media.grid(pictures["painted from the best of 64"][:49]), o.sheet)
+        *_, painted = pictures.values()
+        media.save_png(media.grid(painted[:49]), o.sheet)
 
 
 if __name__ == "__main__":

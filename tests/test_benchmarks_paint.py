@@ -10,8 +10,11 @@ import torch
 
 from benchmarks import placed
 from benchmarks.paint import AREA, ATTRIBUTES, share, success
+from benchmarks.paint_weights import accuracy
 from benchmarks.placed import Look
+from ganvas.cli.easel import CLIP
 from ganvas.data import open_data
+from ganvas.frozen import load_clip
 
 
 def test_what_is_painted_is_in_no_picture_that_was_learnt_from() -> None:
@@ -61,3 +64,10 @@ def test_drawings_are_kept_and_classes_name_them(tmp_path: Path) -> None:
     assert again.captions == open_data(str(store)).captions and again.captions is not None
     assert again.labels is not None and torch.equal(again.items, placed.pictures(20, 3).items)
     assert all(again.class_names[label] in caption for label, caption in zip(again.labels, again.captions, strict=True))
+
+
+def test_the_clip_that_is_shipped_knows_what_it_has_not_met() -> None:
+    clip = load_clip(CLIP)
+    told = accuracy(clip, 100)
+    assert told["color"] > 0.97 and told["kind"] > 0.97 and told["place"] > 0.85
+    assert all(told[name] == pytest.approx(clip.facts["accuracy"][name], abs=0.06) for name in told)

@@ -53,7 +53,7 @@ def generator() -> MLPGenerator:
 
 
 def strokes(generator: MLPGenerator, words: str = "red", **options: object) -> list[Stroke]:
-    given = {"start": drawn(generator, 0), "steps": 6, **options}
+    given = {"start": drawn(generator, 0), "steps": 6, "brush": Brush(lr=0.1), **options}
     return list(paint(generator, Colours(), Wish.of([words]), **given))  # type: ignore[arg-type]
 
 
@@ -114,7 +114,7 @@ def test_painting_finds_the_words_and_leaves_what_is_excluded(generator: MLPGene
 
     def redness(exclude: list[str]) -> float:
         wish = Wish.of(["purple"], exclude)
-        *_, last = paint(generator, Colours(), wish, drawn(generator, 0), steps=40)
+        *_, last = paint(generator, Colours(), wish, drawn(generator, 0), steps=40, brush=Brush(lr=0.1))
         return clip_score(Colours(), Wish.of(["red"]))(last.image[None]).score.item()
 
     assert redness(["red"]) < redness([]) - 0.05
@@ -141,7 +141,7 @@ def test_a_latent_stays_where_the_decoder_was_trained(generator: MLPGenerator) -
     assert prior.norm == pytest.approx(6**0.5, rel=0.1)
     far = 2 * drawn(generator, 0)
     held, free = (
-        strokes(generator, start=far, steps=40, brush=Brush(prior=weight, bound=False))[-1].latent.norm().item()
+        strokes(generator, start=far, steps=40, brush=Brush(lr=0.1, prior=weight, bound=False))[-1].latent.norm().item()
         for weight in (1.0, 0.0)
     )
     assert abs(held - prior.norm) < 0.5 < free - prior.norm

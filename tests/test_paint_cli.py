@@ -182,3 +182,12 @@ def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) ->
     )
     assert easel.grid(asked, ganvas.Frozen(Grid((3, 8, 8), 4, (8,)), "vqgan")) == (3, 5)
     assert capsys.readouterr().out == "--size 21x13 is rounded to 20x12, whole cells of 4 pixels\n"
+
+
+def test_it_paints_at_once_with_what_comes_with_ganvas(tmp_path: Path) -> None:
+    assert max(easel.GENERATOR.stat().st_size, easel.CLIP.stat().st_size) < 5e6
+    run("a red circle", "--steps", 20, "--crops", 8, "--best-of", 32, "--out", tmp_path / "red")
+    with Image.open(tmp_path / "red" / "painting.png") as picture:
+        pixels = np.asarray(picture).reshape(-1, 3).astype(float)
+    ink = pixels[pixels.min(1) < 150].mean(0)
+    assert ink.argmax() == 0, f"what is painted as red is of colour {ink}"

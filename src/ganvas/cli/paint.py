@@ -30,7 +30,7 @@ def paint(
     label: Annotated[
         str | None, Parameter(help="Class, or keywords, that all of it shows, where the generator knows any.")
     ] = None,
-    lr: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.1,
+    lr: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.05,
     weight_decay: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.0,
     prior: Annotated[float, Parameter(help="Weight of staying as long as the latents of the prior.")] = 0.1,
     variation: Annotated[float, Parameter(help="Weight of the total variation.")] = 0.0,
