@@ -1,7 +1,7 @@
 """One drawn shape a picture, in words: what the networks that paint from words learn from, and are judged by.
 
-A combination of a colour, a shape and a place is either trained on or painted, never both: `HELD_OUT` of the 210 are in
-no picture that a generator or a CLIP meets. What judges has met all of them.
+A combination of a colour, a shape and a place is either shown to a CLIP or painted, never both: `HELD_OUT` of the 210
+are in no picture that it meets. What judges has met all of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
 
 def held_out() -> frozenset[tuple[str, str, str]]:
-    """The combinations of colour, shape and place that are painted, and that nothing that paints has met."""
+    """The combinations of colour, shape and place that are painted, and that no CLIP has met."""
     every = list(product(COLORS, KINDS, PLACES))
     chosen = np.random.default_rng(0).permutation(len(every))[:HELD_OUT]
     return frozenset(every[i] for i in chosen)
