@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import ganvas
 from ganvas import cli, nets, tokens
 from ganvas.cli import easel
 from ganvas.nets import MLPGenerator
+from ganvas.paint import Stroke
 
 SHORT = ("--steps", "4", "--crops", "3", "--best-of", "5", "--preview", "2")
 
@@ -124,7 +127,7 @@ def test_ctrl_c_leaves_what_goes_on(
 ) -> None:
     from ganvas.cli import painting
 
-    def stopping(*given: object) -> object:
+    def stopping(*given: Any) -> Iterator[Stroke]:
         for stroke in painting_paint(*given):
             if stroke.step == 3:
                 raise KeyboardInterrupt
