@@ -316,6 +316,14 @@ def test_what_cannot_be_trained() -> None:
         recipes.build(options, open_data("digits"), Plan())
 
 
+def test_guidance_is_for_data_with_classes() -> None:
+    for settings, guidance, classes in (({}, 1.5, 10), ({"labels": False}, 1.0, 0), ({"guidance": 1}, 1.0, 10)):
+        options = recipes.override(recipes.recipe("diffusion"), {"width": 8, **settings})
+        made = recipes.build(options, open_data("digits"), Plan()).decoder
+        assert isinstance(made, Diffusion)
+        assert (made.options["guidance"], made.options["classes"]) == (guidance, classes)
+
+
 def test_patches_are_chosen_to_divide_the_image() -> None:
     found = {size: resolve(recipes.recipe("diffusion"), (1, size, size)).patch for size in (8, 23, 28, 32, 33, 50, 64)}
     assert found == {8: 1, 23: 1, 28: 2, 32: 2, 33: 1, 50: 2, 64: 4}
@@ -333,8 +341,8 @@ def test_samplers_are_measured_alike(tmp_path: Path) -> None:
         ("heun", 2, 3),
         ("dpm++", 2, 4),
     ]
-    expected = ganvas.evaluate(run, "digits", metrics=["fid"], samples=60, device="cpu")  # dpm++:3, guidance 1
-    (again,) = samplers.measure(run, samplers.cases("dpm++:3"), "digits", 60, ("fid",))
+    expected = ganvas.evaluate(run, "digits", metrics=["fid"], samples=60, device="cpu")
+    (again,) = samplers.measure(run, samplers.cases("dpm++:3:1.5"), "digits", 60, ("fid",))
     assert again["fid"][0] == pytest.approx(expected.figures["fid"].value, rel=1e-4)
-    assert samplers.row(again).startswith("| `dpm++` | 3 | 3 | ")
+    assert samplers.row(again).startswith("| `dpm++`, guidance 1.5 | 3 | 6 | ")
     assert samplers.way(run, {"sampler": "euler", "steps": 4}, range(2), (80, 1, 0)).size[0] > 3 * 8
