@@ -22,7 +22,7 @@ from .steering import Guide, steered
 RARE = 0.01  # of the samples: a value that fewer show is not learnt
 ENOUGH = 0.85  # of the samples that a step changes: more is not asked for, at the cost of leaks
 TELLS = 0.65  # of both sides told rightly, below which a boundary is chance and nothing to condition on
-STRENGTHS = tuple(0.5 * i for i in range(1, 17))
+STRENGTHS = tuple(0.25 * i for i in range(1, 33))
 TUNED = 200  # samples, of those that were learnt from, on which a step is chosen
 SURE, FEW = 0.8, 30  # the judge's probability of every attribute of a sample; how many of them are enough
 WEIGHTS = (2.0, 8.0)  # of what a learnt step shall leave
