@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.progress import track as rich_track
 from rich.text import Text
 
 from .budget import Progress
+from .interrupt import deferred
 
 
 def follow(steps: Generator[Progress, None, None], console: Console | None = None) -> None:
@@ -58,12 +60,13 @@ class Lines:
 
 
 def each(steps: Generator[Progress, None, None], show: Callable[[Progress], None]) -> None:
-    """Show every step. Ctrl-C while one is shown is handed to the training, which ends as if it had come within."""
-    for progress in steps:
-        try:
+    """Show every step. Ctrl-C, whenever it comes, is handed to the training, which ends a step later and saves."""
+    asked = threading.Event()
+    with deferred(asked):  # all the time: between two steps too there is no moment at which it could tear them apart
+        for progress in steps:
             show(progress)
-        except KeyboardInterrupt as stop:
-            steps.throw(stop)
+            if asked.is_set():
+                steps.throw(KeyboardInterrupt())
 
 
 def track(names: Sequence[str]) -> Iterable[str]:
