@@ -69,6 +69,25 @@ def test_a_walk_into_pictures_begins_at_its_seed(generator: Path, tmp_path: Path
     assert np.array_equal(shown, expected)
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored.*:pytest.PytestUnraisableExceptionWarning")  # its reader's pipes
+def test_a_looping_walk_of_five_is_a_film_that_closes(generator: Path, tmp_path: Path) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    seeds, out = [0, 7, 42, 3, 9], tmp_path / "loop.mp4"
+    named, seconds = ",".join(map(str, seeds)), "2,1,2,1.5,0.5"
+    run("walk", generator, "--seeds", named, "--seconds", seconds, "--fps", "10", "--out", out)
+    facts = next(reader := ffmpeg.read_frames(out))
+    assert (facts["codec"], facts["size"], facts["fps"], facts["duration"]) == ("h264", (256, 256), 10, 7)
+    assert facts["pix_fmt"].startswith("yuv420p(tv, bt709")
+    shown = [np.frombuffer(frame, np.uint8).reshape(256, 256, 3)[16::32, 16::32, 0] for frame in reader]
+    film, keys = np.stack(shown) / 255, ganvas.media.to_uint8(ganvas.load(generator).sample(seeds))[..., 0] / 255
+    assert len(film) == 20 + 10 + 20 + 15 + 5
+    assert np.abs(film[[0, 20, 30, 50, 65]] - keys).mean() < 0.02  # each leg begins at its keyframe
+    steps = np.sqrt(np.square(np.roll(film, -1, 0) - film).mean((1, 2)))  # the last of them leads to the first frame
+    cuts = np.sqrt(np.square(np.roll(keys, -1, 0) - keys).mean((1, 2)))
+    assert steps[-1] <= steps[65:-1].max() + 0.01
+    assert steps.max() < 0.4 * cuts.max()
+
+
 def test_a_grid_of_walks_and_one_through_directions(generator: Path, directions: Path, tmp_path: Path) -> None:
     short = ("--seconds", "0.2", "--fps", "10")
     run("walk", generator, "--seeds", "0-5", "--grid", "3x1", *short, "--out", tmp_path / "grid.gif")

@@ -141,3 +141,17 @@ def test_with_the_extra_a_clip_is_an_mp4_of_an_even_size() -> None:
         path.write_bytes(data)
         facts = next(reader := ffmpeg.read_frames(path))
         assert (facts["size"], facts["codec"], len(list(reader))) == ((32, 20), "h264", 8)
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored.*:pytest.PytestUnraisableExceptionWarning")  # its reader's pipes
+@pytest.mark.parametrize("side", [64, 1080])
+def test_the_colours_of_a_film_are_those_of_its_frames(side: int, tmp_path: Path) -> None:
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    halves = Image.new("RGB", (side, side), (200, 40, 60))
+    halves.paste((30, 160, 220), (0, 0, side, side // 2))
+    (tmp_path / "clip.mp4").write_bytes(media.encode_mp4([halves] * 2, fps=25))
+    facts = next(reader := ffmpeg.read_frames(tmp_path / "clip.mp4"))
+    assert "bt709" in facts["pix_fmt"]
+    shown = np.frombuffer(next(reader), np.uint8).reshape(side, side, 3).astype(int)
+    for row in (side // 4, 3 * side // 4):
+        assert np.abs(shown[row, side // 2] - halves.getpixel((side // 2, row))).max() <= 3
