@@ -31,7 +31,7 @@ INK = (90, 90, 90)
 CAPTION, GAP = 24, 16  # pixels above, and between, two grids side by side
 FOUND, FRAME = 96, 4  # pixels: the largest side of what a query found, and of the frame around what is right
 RIGHT = (46, 160, 67)
-# How films are encoded: at the default of x264 the first frame is visibly sharper than the last, and a loop jumps; a film
+# How films are encoded. At the default of x264 the first frame is visibly sharper than the last, and a loop jumps; one
 # that does not say how its colours are written is read in another way from some height on.
 BT709 = "bt709"
 H264 = ("-crf", "18", "-vf", f"scale=out_color_matrix={BT709}:out_range=tv", "-movflags", "+faststart")
