@@ -299,9 +299,10 @@ def test_the_commands_of_latents(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ["sample", run, "--truncation", "0.5", "--seeds", "0-1", "--out", tmp_path / "typical.png"],
         ["walk", run, "--seeds", "0,1", "--seconds", "0.2", "--out", tmp_path / "walk.gif"],
         ["breed", run, "--parents", "3,17", "--children", "2", "--out", tmp_path / "litter"],
+        ["project", run, tmp_path / "grid.png", "--steps", "1", "--compare", "0", "--out", tmp_path / "z.npz"],
     ):
         assert main([str(word) for word in words]) in (None, 0)
-    for name in ("grid.png", "guided.png", "typical.png", "walk.gif", "litter"):
+    for name in ("grid.png", "guided.png", "typical.png", "walk.gif", "litter", "z.npz"):
         assert (tmp_path / name).exists()
 
 

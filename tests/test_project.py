@@ -15,7 +15,7 @@ import ganvas
 from ganvas import cli, latent, media
 from ganvas.errors import RequestError
 from ganvas.frozen import Frozen
-from ganvas.nets import ConditionalGenerator, DCGANGenerator
+from ganvas.nets import ConditionalGenerator, DCGANGenerator, VQGANDecoder
 from ganvas.project import Look, Measure, Search, begin, descend, distance, open_look, project
 
 QUICK = Search(starts=64, keep=2, steps=40, polish=12)
@@ -61,6 +61,14 @@ def test_the_polish_is_worth_its_steps() -> None:
     _, descended = last(model, targets, Search(64, 2, 25, 0))
     _, polished = last(model, targets, Search(64, 2, 15, 10))
     assert polished.median() < 0.1 * descended.median()
+
+
+def test_grids_are_not_polished() -> None:
+    torch.manual_seed(0)
+    decoder = VQGANDecoder((1, 4, 4), 2, 8, 4, (1, 2), 1, (), 4).eval()
+    model = Frozen(decoder, "vqgan")
+    search = Search(starts=4, keep=1, steps=2, polish=3)
+    assert len(list(project(model, model.sample([0]), search))) == 1 + 2
 
 
 def test_noise_is_farther_than_samples() -> None:
@@ -213,6 +221,8 @@ def test_the_command_refuses_with_its_mend(run: Path, tmp_path: Path, capsys: py
         (str(tmp_path / "torn.png"), "--out", "z.png"): ".npz",
         (str(tmp_path / "torn.png"), "--out", "z.npz", "--starts", "0"): "1 or more",
         (str(tmp_path / "torn.png"), "--out", "z.npz", "--video", "z.avi"): ".mp4",
+        (str(tmp_path / "torn.png"), "--out", str(tmp_path / "torn.npz")): "torn.png is one of the pictures that were",
     }.items():
         assert cli.main(["project", str(run), *words]) == 2
         assert said in capsys.readouterr().err
+    assert (tmp_path / "torn.png").read_bytes() == b"no picture"

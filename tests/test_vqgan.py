@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -371,6 +372,17 @@ def test_reconstruct_pictures(trained: ganvas.Run, tmp_path: Path, capsys: pytes
     for file, item in zip(files, drawn, strict=True):
         with Image.open(tmp_path / "out" / file.name) as picture:
             assert np.array_equal(np.asarray(picture), np.asarray(media.single(item)))
+
+    taken = [path.read_bytes() for path in files]
+    for source in (files[0], tmp_path):  # the picture, or the folder that holds it
+        media.save_png(media.single(x[0]), tmp_path / "000000.png")
+        assert main(["reconstruct", str(trained.path), str(source), "--out", str(tmp_path)]) == 2
+        assert "would be replaced; name another --out" in capsys.readouterr().err
+    assert [path.read_bytes() for path in files] == taken
+    (tmp_path / "other").mkdir()
+    twin = shutil.copy(files[0], tmp_path / "other")
+    assert main(["reconstruct", str(trained.path), str(files[0]), twin, "--out", str(tmp_path / "twins")]) == 2
+    assert "2 of the pictures would be a.png" in capsys.readouterr().err
 
     for words, reason in (
         (["digits", "mnist"], "name pictures, or one data set"),

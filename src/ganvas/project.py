@@ -2,8 +2,8 @@
 
 Three stages, each of which starts where the one before it ended. *Begin* at the nearest of many random pictures, or at
 what an encoder says. *Descend* by Adam on pixels and, where there is one, a perceptual distance (as Abdal et al. 2019
-and Karras et al. 2020 project). *Polish* by Levenberg and Marquardt's damped Gauss-Newton steps, which for the small
-latents of small networks find a generated picture again almost exactly.
+and Karras et al. 2020 project). *Polish*, where latents are vectors, by Levenberg and Marquardt's damped Gauss-Newton
+steps, which in small networks find a generated picture again almost exactly.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Search:
     starts: int = 256  # random pictures to begin from
     keep: int = 4  # of them, the nearest, that are gone on with
     steps: int = 100  # of the descent
-    polish: int = 15  # second-order steps at most
+    polish: int = 15  # second-order steps at most, where latents are vectors
     rate: float = 0.2  # Adam's at the start; it falls to 0
     weight: float = 0.1  # of the perceptual distance beside the pixels' squared error
 
@@ -169,7 +169,8 @@ def project(
     state = begin(generator, targets, search, guesses, label)
     yield state.best
     yield from descend(state, search, look)
-    if state.z[0, 0].numel() * targets[0].numel() <= LARGEST:
+    vectors = state.z.ndim == 3  # of grids and noise a Jacobian takes minutes
+    if vectors and state.z.shape[-1] * targets[0].numel() <= LARGEST:
         yield from polish(state, search.polish)
 
 

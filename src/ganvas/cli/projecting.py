@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from rich.progress import track
 from torch import Tensor
 
 from .. import film, latent, media
-from ..data.decode import Unreadable, decode
 from ..errors import RequestError
 from ..evaluation.sources import open_real, trained_on, unwatched
 from ..frozen import Frozen, load_autoencoder
 from ..project import Measure, Search, Step, distance, open_look, project
 from .latents import open_painter, writing
+from .pictures import read_pictures, spare
 from .tables import show
 
 ENCODER = "autoencoder.safetensors"  # beside a decoder that was trained with an encoder
@@ -45,38 +45,28 @@ def write_projection(run: Path, images: Sequence[Path], wanted: Wanted, out: Pat
         raise RequestError("there is no picture to project; name one or more")
     if video is not None:
         film.check(video, FPS)
+    sheet = out.with_suffix(".png")
+    spare(images, [sheet])
     generator = open_painter(run)
     targets = read_pictures(images, generator.decoder.shape)
     others, own = comparisons(run, generator, wanted.compare)
-    steps = list(watched(search(run, generator, torch.cat([targets, others]), wanted), wanted.search))
-    count, last = len(images), steps[-1]
+    count, way, last = len(images), [], None
+    for last in watched(search(run, generator, torch.cat([targets, others]), wanted), wanted.search):
+        if video is not None:
+            way.append(last.images[:count])
+    assert last is not None, "a search yields where it begins"
     away = last.distance[count:]
     measure = None
     if len(away):
         measure = Measure(away[:own].median().item(), away[own:].max().item() if len(away) > own else None)
     with writing(out):
-        keep(last, targets, images, out)
+        keep(last, targets, images, out, sheet)
     if video is not None:
         with writing(video):
-            film.write(frames(steps, targets), video, FPS)
+            film.write(frames(way, targets), video, FPS)
     report(images, last, targets, measure)
     where = "" if video is None else f", the way there in {video}"
-    print(f"{count} latent{'s' * (count > 1)} in {out}, drawn in {out.with_suffix('.png')}{where}")
-
-
-def read_pictures(images: Sequence[Path], shape: tuple[int, ...]) -> Tensor:
-    """Pictures cut to squares and resized, (N, *shape) in [-1, 1]. Raises RequestError for what is none."""
-    channels, size = shape[0], shape[-1]
-    found = []
-    for image in images:
-        try:
-            found.append(torch.from_numpy(np.array(decode(image.read_bytes(), str(image), size, channels).pixels)))
-        except Unreadable as error:
-            raise RequestError(f"{image} is no picture that can be decoded ({error}); name a .png or .jpg") from error
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise RequestError(f"cannot read {image}: {reason}; name a picture") from error
-    return torch.stack(found).float() / 127.5 - 1
+    print(f"{count} latent{'s' * (count > 1)} in {out}, drawn in {sheet}{where}")
 
 
 def comparisons(run: Path, generator: Frozen, count: int) -> tuple[Tensor, int]:
@@ -124,21 +114,21 @@ def watched(steps: Iterator[Step], asked: Search) -> Iterator[Step]:
     return iter(track(steps, "projecting", total=total, console=console, transient=True))
 
 
-def keep(found: Step, targets: Tensor, images: Sequence[Path], out: Path) -> None:
-    """Write the latents as `walk`, `edit` and `sample` read them, and a picture of the targets above what was found."""
+def keep(found: Step, targets: Tensor, images: Sequence[Path], out: Path, sheet: Path) -> None:
+    """Write the latents as `walk`, `edit` and `sample` read them, and a sheet of the targets above what was found."""
     n = len(images)
     more = {"distance": found.distance[:n].numpy(), "images": np.array([str(image) for image in images])}
     if found.labels is not None:
         more["labels"] = found.labels[:n].numpy()
     latent.write_latents(out, found.latents[:n], more)
     rows = {"picture": targets, "found": found.images[:n]}
-    media.save_png(media.labelled_rows(rows), out.with_suffix(".png"))
+    media.save_png(media.labelled_rows(rows), sheet)
 
 
-def frames(steps: Sequence[Step], targets: Tensor) -> Iterator[Image]:
-    """The film: each picture with what was nearest to it so far at its right."""
-    for step in steps:
-        pairs = torch.stack([targets, step.images[: len(targets)]], 1).flatten(0, 1)
+def frames(way: Iterable[Tensor], targets: Tensor) -> Iterator[Image]:
+    """The film: each picture (N, C, H, W) with what was nearest to it so far at its right."""
+    for found in way:
+        pairs = torch.stack([targets, found], 1).flatten(0, 1)
         yield film.picture(pairs, columns=2, least=2 * film.LEAST)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -31,6 +32,7 @@ def reconstruct(
     from ..metrics import psnr
     from ..plan import devices
     from .latents import writing
+    from .pictures import spare
 
     if count < 1:
         raise RequestError(f"--count {count}: give 1 or more")
@@ -38,9 +40,11 @@ def reconstruct(
         raise RequestError(f"--out {out}: {out.suffix} is not written; name a .png or a directory")
     autoencoder = load_autoencoder(run, devices()[0])
     names, x = pictures(sources, autoencoder.network.shape, count, split)
+    files = places(names, out)
+    spare(sources, files)
     drawn = autoencoder.reconstruct(x)
     with writing(out):
-        write(names, x, drawn, out)
+        write(x, drawn, files, sheet=files == [out])
     decibels = psnr(drawn, x)
     spread = f" ({decibels.min():.1f} to {decibels.max():.1f})" if len(x) > 1 else ""
     print(
@@ -55,9 +59,11 @@ def pictures(sources: list[str], shape: tuple[int, ...], count: int, split: str)
     from ..data import open_data
     from ..data.decode import SUFFIXES
     from ..run.progress import track
+    from .pictures import read_pictures
 
-    if all(Path(source).suffix.lower() in SUFFIXES for source in sources):
-        return [Path(source).stem for source in sources], torch.stack([picture(Path(s), shape) for s in sources])
+    files = [Path(source) for source in sources]
+    if all(file.suffix.lower() in SUFFIXES for file in files):
+        return [file.stem for file in files], read_pictures(files, shape)
     if len(sources) > 1:
         raise RequestError(f"{' '.join(sources)}: name pictures, or one data set")
     dataset = open_data(sources[0], size=shape[-1], channels=shape[0], split=split, track=track)
@@ -65,28 +71,22 @@ def pictures(sources: list[str], shape: tuple[int, ...], count: int, split: str)
     return [f"{row:06d}" for row in rows.tolist()], dataset.at(rows).x
 
 
-def picture(file: Path, shape: tuple[int, ...]) -> Tensor:
-    """A file's picture, laid on white and cut to a square, (C, H, W) in [-1, 1]."""
-    import numpy as np
-    import torch
-
-    from ..data.decode import Unreadable, decode
-
-    try:
-        pixels = decode(file.read_bytes(), str(file), shape[-1], shape[0]).pixels
-    except OSError as error:
-        raise RequestError(f"cannot read {file}: {(error.strerror or str(error)).lower()}; name a picture") from error
-    except Unreadable as error:
-        raise RequestError(f"{file} is no picture that can be decoded ({error}); replace it") from error
-    return torch.from_numpy(np.array(pixels)).float() / 127.5 - 1
+def places(names: list[str], out: Path) -> list[Path]:
+    """What is written: the sheet, or in a directory a PNG for each name. Raises RequestError where two share a name."""
+    if out.suffix.lower() == ".png" and not out.is_dir():
+        return [out]
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise RequestError(f"--out {out}: {count} of the pictures would be {name}.png; name a sheet.png")
+    return [out / f"{name}.png" for name in names]
 
 
-def write(names: list[str], x: Tensor, drawn: Tensor, out: Path) -> None:
-    """A sheet of both, or in a directory the reconstructions alone, one PNG each under its name."""
+def write(x: Tensor, drawn: Tensor, files: list[Path], sheet: bool) -> None:
+    """A sheet of both, or of the reconstructions alone a PNG each."""
     from .. import media
 
-    if out.suffix.lower() == ".png" and not out.is_dir():
-        media.save_png(media.reconstructions(x, drawn, COLUMNS), out)
+    if sheet:
+        media.save_png(media.reconstructions(x, drawn, COLUMNS), files[0])
         return
-    for name, item in zip(names, drawn, strict=True):
-        media.save_png(media.single(item), out / f"{name}.png")
+    for file, item in zip(files, drawn, strict=True):
+        media.save_png(media.single(item), file)

@@ -77,7 +77,7 @@ def project(
     starts: Annotated[int, Parameter(help="Random pictures to begin from.")] = 256,
     keep: Annotated[int, Parameter(help="Of them, the nearest, that are gone on with.")] = 4,
     steps: Annotated[int, Parameter(help="Of Adam.")] = 100,
-    polish: Annotated[int, Parameter(help="Second-order steps at most, where the latent is small.")] = 15,
+    polish: Annotated[int, Parameter(help="Second-order steps at most, where latents are vectors.")] = 15,
     look: Annotated[
         Literal["auto", "lpips", "lpips-alex", "cnn", "none"],
         Parameter(help="A perceptual distance beside the pixels."),
