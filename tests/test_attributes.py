@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,15 +12,16 @@ import torch
 from torch import Tensor
 
 import ganvas
-from ganvas import attributes, cli, latent
+from ganvas import attributes, cli, latent, nets, tokens
 from ganvas.attributes.finding import Found, Sampled, measure, sampled
 from ganvas.attributes.judges import Scores, judged, parse_words
 from ganvas.attributes.labeller import attributes_of
 from ganvas.attributes.steering import Guide, steered
 from ganvas.attributes.table import read_labels
+from ganvas.cli.attributing import Judged, open_judge
 from ganvas.data import shapes
 from ganvas.errors import RequestError
-from ganvas.frozen import Frozen, take_classifier
+from ganvas.frozen import Clip, Frozen, take_classifier, take_clip
 from ganvas.nets import CNN, MLPGenerator
 
 
@@ -155,6 +157,22 @@ def test_judges_give_probabilities_in_their_order() -> None:
     torch.testing.assert_close(judged(alone, x, "cpu")["class"], logits.softmax(1))
 
 
+def test_words_are_read_once_and_lead_to_a_gradient() -> None:
+    torch.manual_seed(0)
+    words = tokens.Words.of(["a red one", "a blue one"], 5)
+    image = {"size": 16, "widths": [4, 8], "depth": 1, "hidden": 8, "outputs": 6}
+    text = {"vocabulary": words.size, "context": 5, "width": 8, "layers": 1, "heads": 2, "outputs": 6}
+    network = nets.Clip({"net": "conv", "options": image}, {"net": "transformer", "options": text})
+    clip = take_clip(Clip(network.eval(), words, "clip"), {})
+    judge = attributes.Words(clip, {"color": ("red", "blue")}, "a {label} one")
+    x = torch.rand(3, 1, 16, 16, requires_grad=True)
+    found = judged(judge, x.detach(), "cpu")["color"]
+    torch.testing.assert_close(found, clip.probabilities(x.detach(), ["a red one", "a blue one"]))
+    (slope,) = torch.autograd.grad(judge.log_scores(x)["color"].sum(), x)
+    assert slope.abs().sum() > 0
+    assert judge.texts is judge.texts
+
+
 def test_words_are_parsed_into_attributes() -> None:
     assert parse_words(["color=red, blue", "big,small"]) == {"color": ("red", "blue"), "words-2": ("big", "small")}
     assert parse_words(["a b,c"]) == {"words": ("a b", "c")}
@@ -195,9 +213,14 @@ def test_a_table_says_what_it_says(tmp_path: Path) -> None:
         ("seed", "1"): "no column `seed` with others",
         ("seed,smile", "one,yes"): "whole number",
         ("seed,smile", "1,yes", "2,yes"): "fewer than two",
+        ("seed,smile",): "no row below its header",
+        ("seed,smile", "-1,yes", "2,no"): "-1 is no seed",
+        ("seed,smile", "1,yes", f"{2**63},no"): f"{2**63} is no seed",
+        ("seed,age", *(f"{i},{age}" for i, age in enumerate((1, 2, 3, 4, 5, "nan")))): "no finite number",
     }.items():
         with pytest.raises(RequestError, match=said):
             read_labels(written(tmp_path, *lines))
+    assert read_labels(written(tmp_path, "\ufeffseed, smile", "1,yes", "2, no"))[1][0].values == ("no", "yes")
     with pytest.raises(RequestError, match="cannot read the labels"):
         read_labels(tmp_path / "none.csv")
 
@@ -241,6 +264,19 @@ def test_the_command_takes_a_labeller_or_a_classifier(
     assert all(name.startswith("class=first=") or "class=" in name for name in latent.read_directions(out).names)
 
 
+def test_a_labeller_that_was_just_taught_judges_where_the_generator_draws(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ganvas.frozen.load_generator(run)
+    taught = attributes.Labeller(take_classifier(CNN((1, 8, 8), 2, (4,)).eval(), ("a", "b"), {"heads": {}}))
+    monkeypatch.setattr(attributes, "learn", lambda data, watch: taught)
+    file = tmp_path / "labeller.safetensors"
+    judge = open_judge(run, replace(model, decoder=model.decoder.to("meta")), Judged(data="digits", labeller=file))
+    assert isinstance(judge, attributes.Labeller)
+    assert all(weight.is_meta for weight in judge.classifier.network.parameters())
+    assert file.exists()
+
+
 def test_the_command_refuses_with_its_mend(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.safetensors"
     take_classifier(CNN((3, 8, 8), 2, (4,)).eval(), ("a", "b"), {}).write(other)
@@ -252,6 +288,9 @@ def test_the_command_refuses_with_its_mend(run: Path, tmp_path: Path, capsys: py
         ("--classifier", str(other)): "draws (1, 8, 8)",
         ("--labels", "none.csv"): "none.csv",
         ("--samples", "50"): "give 100",
+        ("--words", "a,b", "--classifier", str(other)): "--words and --classifier: one alone",
+        ("--clip", str(other), "--data", "digits"): "judges by words; name some",
+        ("--labeller", str(other), "--method", "sefa"): "--labeller tells attributes, and --method sefa asks for none",
     }.items():
         assert cli.main(["directions", str(run), "--method", "attribute", "--out", "d.npz", *words]) == 2
         assert said in capsys.readouterr().err

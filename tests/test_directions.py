@@ -193,6 +193,7 @@ def test_the_command_refuses_with_its_mend(generator: Path, capsys: pytest.Captu
         ("--out", "a.png"): ".npz",
         ("--out", "a.npz", "--count", "0"): "give 1 or more",
         ("--out", "a.npz", "--method", "pca", "--layer", "7"): "2 affine layers",
+        ("--out", "a.npz", "--method", "pca", "--layer", "-1"): "no layer -1",
         ("--out", "a.npz", "--strength", "high"): "FROM:TO",
     }.items():
         assert cli.main(["directions", str(generator), *words]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -64,13 +65,17 @@ class Words:
     values: dict[str, tuple[str, ...]]
     template: str = "a photo of a {label}"
 
+    @cached_property
+    def texts(self) -> dict[str, Tensor]:
+        """Attribute -> what is asked of each of its words, (K, dim), which are read once."""
+        asked = {name: [self.template.replace(LABEL, word) for word in words] for name, words in self.values.items()}
+        with torch.inference_mode(False):  # or no gradient could be taken of what is compared with them
+            return {name: self.clip.text(texts) for name, texts in asked.items()}
+
     def log_scores(self, x: Tensor) -> Scores:
         seen = self.clip.image(x)
-        asked = {name: [self.template.replace(LABEL, word) for word in words] for name, words in self.values.items()}
-        return {
-            name: self.clip.network.logits(seen, self.clip.text(texts)).float().log_softmax(1)
-            for name, texts in asked.items()
-        }
+        logits = {name: self.clip.network.logits(seen, texts) for name, texts in self.texts.items()}
+        return {name: found.float().log_softmax(1) for name, found in logits.items()}
 
 
 def judged(judge: Judge, x: Tensor, device: torch.device | str, batch: int = 256) -> Scores:

@@ -14,6 +14,7 @@ from ..errors import RequestError
 from ..latent import condition, logistic, ridge
 
 DEGREES = 5  # different numbers, above which a column is of degrees and not of kinds
+LARGEST = 2**63  # that seeds are below
 
 
 class Column(NamedTuple):
@@ -32,17 +33,23 @@ def read_labels(path: Path) -> tuple[list[int], list[Column]]:
     numbers are degrees, all others are kinds. Raises RequestError for what cannot be read so.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark at the beginning
+            reader = csv.DictReader(file)
+            header = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RequestError(f"cannot read the labels of {path} ({error}); write a CSV such as `seed,smile`") from error
-    if not rows or "seed" not in rows[0] or len(rows[0]) < 2:
+    if "seed" not in header or len(header) < 2:
         raise RequestError(f"{path} has no column `seed` with others beside it; write such as `seed,smile`")
+    if not rows:
+        raise RequestError(f"{path} holds no row below its header; write one for each sample that you looked at")
     try:
         seeds = [int(row["seed"]) for row in rows]
     except (TypeError, ValueError) as error:
         raise RequestError(f"{path}: a seed is no whole number ({error}); write the seed of each sample") from error
-    names = [name for name in rows[0] if name not in ("seed", None)]
+    if wrong := next((seed for seed in seeds if not 0 <= seed < LARGEST), None):
+        raise RequestError(f"{path}: {wrong} is no seed; write those that `ganvas sample` drew")
+    names = [name for name in header if name != "seed"]
     return seeds, [column(path, name, [(row[name] or "").strip() for row in rows]) for name in names]
 
 
@@ -58,6 +65,8 @@ def column(path: Path, name: str, cells: list[str]) -> Column:
     except ValueError:
         degrees = torch.empty(0)
     if len(kinds) > DEGREES and len(degrees):
+        if not degrees.isfinite().all():
+            raise RequestError(f"{path}: the column {name!r} holds what is no finite number; leave such cells empty")
         return Column(name, said, (), degrees)
     return Column(name, said, tuple(kinds), torch.tensor([kinds.index(cell) for cell in told]))
 

@@ -46,6 +46,18 @@ class Judged:
     held_out: int = 500
     steer: bool = True
 
+    def check(self, method: str) -> None:
+        """Raise RequestError where an option would do nothing: without its method, or beside another that leads."""
+        asked = {"--labels": self.labels, "--words": self.words, "--classifier": self.classifier}
+        asked |= {"--data": self.data} if self.data else {"--labeller": self.labeller}
+        given = [name for name, value in asked.items() if value]
+        if given and method != "attribute":
+            raise RequestError(f"{given[0]} tells attributes, and --method {method} asks for none; use attribute")
+        if len(given) > 1:
+            raise RequestError(f"{' and '.join(given)}: one alone can tell what pictures show; leave the other out")
+        if self.clip and not self.words:
+            raise RequestError(f"--clip {self.clip} judges by words; name some, such as --words color=red,blue")
+
 
 def watched(items: Iterable[Item], total: int, what: str) -> Iterable[Item]:
     """The items, with a bar on a terminal."""
@@ -80,6 +92,7 @@ def open_judge(run: Path, generator: Frozen, judged: Judged) -> attributes.Judge
     if judged.labeller is not None:
         with writing(judged.labeller):
             labeller.classifier.write(judged.labeller)
+    labeller.classifier.network.to(generator.device)
     return labeller
 
 
@@ -142,6 +155,6 @@ def from_table(generator: Frozen, file: Path) -> latent.Directions:
     seeds, columns = attributes.read_labels(file)
     z = generator.latents(seeds)
     vectors, names, right = directions(z, columns, KEPT_BACK)
-    of = f"told rightly, of {-(-len(seeds) // KEPT_BACK)} rows that were not learnt from"
+    of = f"told rightly, of one row in {KEPT_BACK} that was not learnt from"
     show([(name, f"{share:.0%}") for name, share in zip(names, right, strict=True)], ("direction", of))
     return latent.Directions(vectors, tuple(names), {"accuracy": np.array(right)})

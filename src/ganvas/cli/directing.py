@@ -79,6 +79,7 @@ METHODS: dict[str, Callable[[Path, Frozen, Asked], latent.Directions]] = {
 def write_directions(run: Path, asked: Asked, out: Path) -> None:
     """Find directions, write them with what was measured of them, draw them, and print a table."""
     parse_strengths(asked.strength)
+    asked.judged.check(asked.method)
     if out.suffix != ".npz":
         raise RequestError(f"--out {out}: directions are written as .npz, such as directions.npz")
     if min(asked.count, asked.samples - 1) < 1:

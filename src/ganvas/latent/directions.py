@@ -66,7 +66,7 @@ def entering(decoder: nn.Module, z: Tensor, label: Tensor | None = None, layer: 
     is computed. z: latents (N, ...), two or more. Raises RequestError where there are not so many layers.
     """
     layers = affine_layers(decoder, z, label)
-    if layer >= len(layers):
+    if not 0 <= layer < len(layers):
         raise RequestError(f"latents pass {len(layers)} affine layers here, from 0; there is no layer {layer}")
 
     def stop(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
