@@ -290,7 +290,8 @@ def test_the_command_refuses_with_its_mend(run: Path, tmp_path: Path, capsys: py
         ("--samples", "50"): "give 100",
         ("--words", "a,b", "--classifier", str(other)): "--words and --classifier: one alone",
         ("--clip", str(other), "--data", "digits"): "judges by words; name some",
-        ("--labeller", str(other), "--method", "sefa"): "--labeller tells attributes, and --method sefa asks for none",
     }.items():
         assert cli.main(["directions", str(run), "--method", "attribute", "--out", "d.npz", *words]) == 2
         assert said in capsys.readouterr().err
+    assert cli.main(["directions", str(run), "--out", "d.npz", "--labels", "labels.csv"]) == 2
+    assert "--labels tells attributes, and --method sefa asks for none" in capsys.readouterr().err
