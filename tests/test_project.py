@@ -16,7 +16,7 @@ from ganvas import cli, latent, media
 from ganvas.errors import RequestError
 from ganvas.frozen import Frozen
 from ganvas.nets import ConditionalGenerator, DCGANGenerator, VQGANDecoder
-from ganvas.project import Look, Measure, Search, begin, descend, distance, open_look, project
+from ganvas.project import Look, Measure, Search, begin, descend, distance, open_look, project, shrunk
 
 QUICK = Search(starts=64, keep=2, steps=40, polish=12)
 
@@ -121,9 +121,34 @@ def test_a_look_leads_where_it_prefers() -> None:
         state = begin(model, target, Search(64, 1), None, None)
         for _ in descend(state, Search(64, 1, 80, weight=100), look):
             pass
-        return upper(state.decode(state.z), target).item()
+        return upper(model.decode(state.z[:, 0]), target).item()
 
     assert descended(upper) < 0.5 * descended(None)
+
+
+def test_pictures_that_fill_the_memory_are_descended_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = generator()
+    targets = model.sample(range(3))
+
+    def found() -> tuple[Tensor, int]:
+        sizes: list[int] = []
+        hook = model.decoder.register_forward_hook(lambda _, told, __: sizes.append(len(told[0])))
+        *_, last = project(model, targets, Search(16, 2, 3, 0))
+        hook.remove()
+        return last.latents, max(sizes)
+
+    together, most = found()
+    monkeypatch.setattr(Frozen, "batch", property(lambda _: 2))
+    apart, few = found()
+    assert (most, few) == (16, 2)
+    torch.testing.assert_close(apart, together, atol=1e-4, rtol=0)
+
+
+def test_large_pictures_are_looked_at_from_afar() -> None:
+    x = torch.rand(2, 3, 16, 16)
+    assert torch.equal(shrunk(x), x)
+    fine = x.repeat_interleave(64, 2).repeat_interleave(64, 3)
+    torch.testing.assert_close(shrunk(fine), x.repeat_interleave(16, 2).repeat_interleave(16, 3))
 
 
 def test_looks_have_names() -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.func import jvp, vmap  # pyright: ignore[reportPrivateImportUsage]
+from torch.nn import functional
 
 from .errors import RequestError
 from .features import lpips
@@ -25,6 +26,9 @@ Look = Callable[[Tensor, Tensor], Tensor]  # images, images -> how unlike they l
 
 LARGEST = 4_000_000  # numbers of a Jacobian, above which there is no polish
 CHUNK = 32  # of its columns that are computed at a time
+LOOKED_AT = (
+    256  # pixels a side at which LPIPS compares larger images, as Karras et al. 2020 do: it was learnt on small ones
+)
 FIRST = 2 * 10**6  # seed of the random starts, far from those that are usually looked at
 DONE = 1e-4  # a distance below which nothing is left to find, under half a grey level
 TRIES = 4  # dampings of one step
@@ -93,11 +97,18 @@ def open_look(name: str, data: str, shape: tuple[int, ...], device: str) -> Look
     if name == "none":
         return None
     if name != "cnn":
-        return lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
+        likeness = lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
+        return lambda x, y: likeness(shrunk(x), shrunk(y))
     if classifier is None or not fits:
         raise RequestError(f"there is no classifier of {data or 'this data'} of this shape; use --look none, or lpips")
     features = classifier.network.features
     return lambda x, y: (features(x) - features(y)).square().mean(1)
+
+
+def shrunk(x: Tensor) -> Tensor:
+    """Images (N, C, H, W) of at most LOOKED_AT pixels a side, each the mean of a square of theirs."""
+    times = -(-max(x.shape[2:]) // LOOKED_AT)
+    return functional.avg_pool2d(x, times) if times > 1 else x
 
 
 @dataclass
@@ -111,10 +122,10 @@ class State:
     radius: Tensor  # the length of the longest latent that the prior drew
     best: Step
 
-    def decode(self, z: Tensor) -> Tensor:
-        """The pictures of all, (N · keep, C, H, W)."""
-        y = None if self.labels is None else self.labels.flatten(0, 1)
-        return self.generator.decoder(z.flatten(0, 1), y).float()
+    def decode(self, z: Tensor, rows: Tensor) -> Tensor:
+        """The pictures of latents (M, ...) that stand in these rows of all N · keep, (M, C, H, W)."""
+        y = None if self.labels is None else self.labels.flatten(0, 1)[rows]
+        return self.generator.decoder(z, y).float()
 
     def within(self, z: Tensor) -> Tensor:
         """Latents (N, ...) no longer than one that the prior draws: beyond lies what the decoder never learnt."""
@@ -190,29 +201,38 @@ def begin(generator: Frozen, targets: Tensor, search: Search, guesses: Tensor | 
     radius = z.flatten(1).norm(dim=1).max().to(device)
     told = None if told is None else told.to(device)
     state = State(generator, targets.to(device), chosen.to(device), told, radius, first)
-    with torch.no_grad():
-        state.note(state.z, state.decode(state.z))
+    y = None if told is None else told.flatten(0, 1)
+    state.note(state.z, generator.decode(chosen.flatten(0, 1), y).to(device))
     return state
 
 
 def descend(state: State, search: Search, look: Look | None) -> Iterator[Step]:
     """Adam on the latents of all targets at once; the rate falls to 0 along half a cosine."""
-    z = state.z.clone().requires_grad_()
+    z = state.z.clone()
     state.z = z.detach()  # the same numbers, which the optimiser moves
     targets = state.targets.repeat_interleave(z.shape[1], 0)
     optimizer = torch.optim.Adam([z], lr=search.rate)
     for step in range(search.steps):
         optimizer.param_groups[0]["lr"] = search.rate * (1 + math.cos(math.pi * step / search.steps)) / 2
-        images = state.decode(z)
-        loss = (images - targets).square().mean((1, 2, 3)).sum()
-        if look is not None:
-            loss = loss + search.weight * look(images, targets).sum()
-        (z.grad,) = torch.autograd.grad(loss, [z])
-        found = state.note(z.detach(), images.detach())
+        z.grad, images = slope(state, targets, look, search.weight)
+        found = state.note(state.z, images)
         optimizer.step()
-        with torch.no_grad():
-            z.copy_(state.within(z.flatten(0, 1)).unflatten(0, z.shape[:2]))
+        z.copy_(state.within(z.flatten(0, 1)).unflatten(0, z.shape[:2]))
         yield found
+
+
+def slope(state: State, targets: Tensor, look: Look | None, weight: float) -> tuple[Tensor, Tensor]:
+    """The gradients of all latents, of their shape, and their pictures; a batch at a time, as memory allows."""
+    slopes, pictures = [], []
+    for part in torch.arange(len(targets)).split(state.generator.batch):
+        z = state.z.flatten(0, 1)[part].requires_grad_()
+        images, wanted = state.decode(z, part), targets[part]
+        loss = (images - wanted).square().mean((1, 2, 3)).sum()
+        if look is not None:
+            loss = loss + weight * look(images, wanted).sum()
+        slopes += torch.autograd.grad(loss, [z])
+        pictures.append(images.detach())
+    return torch.cat(slopes).reshape(state.z.shape), torch.cat(pictures)
 
 
 def polish(state: State, steps: int) -> Iterator[Step]:
