@@ -20,7 +20,7 @@ from ganvas.errors import RequestError
 from ganvas.features import perceptual as distances
 from ganvas.loop import train
 from ganvas.metrics import psnr
-from ganvas.nets.patch import PatchCritic
+from ganvas.nets.patch import SMALLEST, PatchCritic
 from ganvas.nets.quantize import MEMORY, VectorQuantizer, perplexity, tally
 from ganvas.objectives.codebook import codebook_loss
 from ganvas.plan import Plan
@@ -148,6 +148,7 @@ def test_the_critic_judges_patches() -> None:
         32,
         1,
     ]
+    assert critic(torch.randn(2, 1, SMALLEST << 2, SMALLEST << 2)).shape == (2, 1, 1)
     x = torch.zeros(1, 1, 96, 96, requires_grad=True)
     critic.eval()(x)[0, 10, 10].backward()  # 34×34 pixels
     assert x.grad is not None
@@ -344,6 +345,12 @@ def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
         run(tmp_path / "a", 1, ch_mult="1,2,2", size=10)
     with pytest.raises(RequestError, match="--set objective=hnge"):
         run(tmp_path / "a", 1, objective="hnge")
+    with pytest.raises(
+        RequestError, match="a critic of 2 halvings judges images of 12 pixels a side or more, not of 8×8"
+    ):
+        run(tmp_path / "a", 1, critic_layers=2)
+    with pytest.raises(RequestError, match="ch_mult=0,1: a level has ch channels 1 time or more"):
+        run(tmp_path / "a", 1, ch_mult="0,1")
     assert not (tmp_path / "a").exists()
 
 

@@ -289,6 +289,31 @@ def test_a_checkpoint_needs_its_description(tmp_path: Path) -> None:
         ganvas.load(file)
 
 
+@pytest.mark.parametrize(
+    "described",
+    [
+        "model: 3",
+        "model: {params: 3}",
+        "model: {params: {ddconfig: 3}}",
+        "model: {params: {first_stage_config: {}}}",
+        "model: {params: {ddconfig: {resolution: 16, in_channels: 3, ch: 32, num_res_blocks: 1, z_channels: 4, "
+        "ch_mult: 2}}}",
+    ],
+)
+def test_a_description_of_something_else_is_refused(described: str, tmp_path: Path) -> None:
+    file = save(tmp_path, weights(), {})
+    file.with_suffix(".yaml").write_text(described)
+    with pytest.raises(RequestError, match=r"is not described as a VQGAN is|no \.yaml beside it"):
+        ganvas.load(file)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"_class_name": "VQModel"}'])
+def test_a_damaged_description_of_diffusers_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(RequestError, match=r"is not described as a VQGAN is .*; copy all of its files again"):
+        ganvas.load(tmp_path)
+
+
 def test_reconstruct_through_a_published_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = save(tmp_path, weights(), described())
     assert main(["reconstruct", str(file), "shapes", "--count", "4", "--out", str(tmp_path / "sheet.png")]) == 0

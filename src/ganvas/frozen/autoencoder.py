@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 from .. import nets
 from ..errors import RequestError
 from .file import Header, write
-from .generator import Frozen
+from .generator import PIXELS, Frozen
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,12 @@ class Autoencoder:
         """Where it computes."""
         return next(self.network.parameters()).device
 
-    def encode(self, x: Tensor, batch: int = 64) -> Tensor:
+    @property
+    def batch(self) -> int:
+        """How many images are taken at a time: fewer of large ones, whose features would fill the memory."""
+        return max(1, min(64, PIXELS // math.prod(self.network.shape[1:])))
+
+    def encode(self, x: Tensor, batch: int | None = None) -> Tensor:
         """Images (N, *shape) in [-1, 1] -> latents as its decoder's prior gives them, (N, ...) float32 on the CPU.
 
         Raises RequestError for images of another shape.
@@ -42,17 +48,17 @@ class Autoencoder:
             )
         return self._each(self.network.encode, x, batch)
 
-    def decode(self, z: Tensor, batch: int = 64) -> Tensor:
+    def decode(self, z: Tensor, batch: int | None = None) -> Tensor:
         """Latents (N, ...) -> images (N, *shape) in [-1, 1], float32 on the CPU."""
         return self._each(self.network.decode, z, batch)
 
-    def reconstruct(self, x: Tensor, batch: int = 64) -> Tensor:
+    def reconstruct(self, x: Tensor, batch: int | None = None) -> Tensor:
         """Images -> what is left of them behind the latents; as `encode`."""
         return self.decode(self.encode(x, batch), batch)
 
     @torch.inference_mode()
-    def _each(self, network: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
-        return torch.cat([network(part.to(self.device)).float().cpu() for part in x.split(batch)])
+    def _each(self, network: Callable[[Tensor], Tensor], x: Tensor, batch: int | None) -> Tensor:
+        return torch.cat([network(part.to(self.device)).float().cpu() for part in x.split(batch or self.batch)])
 
     def alone(self) -> Frozen:
         """Its decoder as a generator."""

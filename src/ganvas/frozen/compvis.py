@@ -36,6 +36,16 @@ def load(path: Path, device: str = "cpu") -> Autoencoder | None:
 
     Raises RequestError where it cannot be read, or where its network is built otherwise.
     """
+    try:
+        return _load(path, device)
+    except RequestError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # a description may hold anything
+        told = f"{type(error).__name__}: {error}"
+        raise RequestError(f"{path} is not described as a VQGAN is ({told}); copy all of its files again") from error
+
+
+def _load(path: Path, device: str) -> Autoencoder | None:
     if path.is_dir() and (path / "config.json").is_file():
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         kind = config.get("_class_name")  # which only diffusers writes

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from .blocks import activation, normal_init
 
 WIDEST = 8  # times the first layer's channels
+SMALLEST = 3  # pixels of a side behind the halvings, of which one logit is made
 
 
 class PatchCritic(nn.Module):
@@ -14,7 +15,8 @@ class PatchCritic(nn.Module):
 
     `layers` convolutions of 4×4 that halve the image, each but the first with batch norm, a further one that does not
     halve it, and the logits; channels double from `width` on, to eight times that. A logit of 3 layers sees 70×70
-    pixels, of 2 layers 34×34, of 1 layer 16×16: texture is judged, and what it belongs to is not.
+    pixels, of 2 layers 34×34, of 1 layer 16×16: texture is judged, and what it belongs to is not. Sides are of
+    SMALLEST · 2^layers pixels or more.
     """
 
     def __init__(self, channels: int, width: int = 64, layers: int = 3) -> None:

@@ -69,45 +69,32 @@ class Upsample(nn.Module):
 
 
 class Level(nn.Module):
-    """The blocks of one resolution, each with attention behind it where `attention` says so."""
+    """The blocks of one resolution, each with attention behind it where `attention` says so; then a change of it."""
 
-    def __init__(self, inputs: int, outputs: int, blocks: int, attention: bool, p: float, groups: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        blocks: int,
+        attention: bool,
+        p: float,
+        groups: int,
+        *,
+        halves: bool = False,
+        doubles: bool = False,
+    ) -> None:
         super().__init__()
         widths = [inputs, *[outputs] * blocks]
         self.block = nn.ModuleList(ResnetBlock(a, b, p, groups) for a, b in pairwise(widths))
         self.attn = nn.ModuleList(AttnBlock(outputs, groups) for _ in range(blocks if attention else 0))
+        self.downsample = Downsample(outputs) if halves else nn.Identity()
+        self.upsample = Upsample(outputs) if doubles else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         for i, block in enumerate(self.block):
             x = block(x)
             x = self.attn[i](x) if len(self.attn) else x
-        return x
-
-
-class Down(Level):
-    """A level of the encoder, which all but the last halve."""
-
-    def __init__(
-        self, inputs: int, outputs: int, blocks: int, attention: bool, p: float, groups: int, last: bool
-    ) -> None:
-        super().__init__(inputs, outputs, blocks, attention, p, groups)
-        self.downsample = nn.Identity() if last else Downsample(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.downsample(super().forward(x))
-
-
-class Up(Level):
-    """A level of the decoder, which all but the last double."""
-
-    def __init__(
-        self, inputs: int, outputs: int, blocks: int, attention: bool, p: float, groups: int, last: bool
-    ) -> None:
-        super().__init__(inputs, outputs, blocks, attention, p, groups)
-        self.upsample = nn.Identity() if last else Upsample(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.upsample(super().forward(x))
+        return self.upsample(self.downsample(x))
 
 
 class Mid(nn.Module):
@@ -143,7 +130,7 @@ class Encoder(nn.Module):
         self.conv_in = nn.Conv2d(channels, widths[0], 3, padding=1)
         last = len(attention) - 1
         self.down = nn.ModuleList(
-            Down(a, b, blocks, attention[i], p, groups, i == last) for i, (a, b) in enumerate(pairwise(widths))
+            Level(a, b, blocks, attention[i], p, groups, halves=i < last) for i, (a, b) in enumerate(pairwise(widths))
         )
         self.mid = Mid(widths[-1], p, groups)
         self.norm_out, self.conv_out = normalize(widths[-1], groups), nn.Conv2d(widths[-1], z_channels, 3, padding=1)
@@ -176,7 +163,7 @@ class Decoder(nn.Module):
         self.mid = Mid(widths[-1], p, groups)
         outputs, inputs = widths[1:], [*widths[2:], widths[-1]]
         self.up = nn.ModuleList(
-            Up(a, b, blocks + 1, attention[i], p, groups, i == 0)
+            Level(a, b, blocks + 1, attention[i], p, groups, doubles=i > 0)
             for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))
         )
         self.norm_out, self.conv_out = normalize(outputs[0], groups), nn.Conv2d(outputs[0], channels, 3, padding=1)

@@ -24,6 +24,10 @@ def levels(
     """The `widths` and `attention` of the networks; a RequestError where the image cannot be halved so often."""
     if len(shape) != 3:
         raise RequestError(f"VQGAN encodes images, not items of shape {tuple(shape)}; choose another data set")
+    if min(ch_mult, default=0) < 1:
+        raise RequestError(
+            f"ch_mult={','.join(map(str, ch_mult))}: a level has ch channels 1 time or more; write 1,2,4"
+        )
     factor = 1 << (len(ch_mult) - 1)
     if shape[1] % factor or shape[2] % factor:
         raise RequestError(

@@ -16,7 +16,7 @@ from ..data import Dataset
 from ..errors import RequestError
 from ..features.perceptual import PERCEPTUAL, Distance, available, perceptual
 from ..metrics import psnr
-from ..nets.patch import PatchCritic
+from ..nets.patch import SMALLEST, PatchCritic
 from ..nets.quantize import perplexity, tally
 from ..objectives.codebook import codebook_loss
 from ..plan import Plan
@@ -194,18 +194,24 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
 
 
 def check(o: VQGAN, images: Dataset) -> Dataset:
-    """The held-out items; a RequestError where VQGAN cannot learn from the data."""
+    """The held-out items; a RequestError where VQGAN cannot learn from the data. `o` as `resolve` leaves it."""
     if len(images.shape) != 3:
         raise RequestError(f"{images.name} holds points, and VQGAN encodes images; choose other data")
     if images.held_out is None:
         raise RequestError(f"{images.name} has nothing held out to measure on; use --set held_out=0.1")
+    least = SMALLEST << o.critic_layers
+    if o.adversarial_weight and min(images.shape[1:]) < least:
+        raise RequestError(
+            f"a critic of {o.critic_layers} halvings judges images of {least} pixels a side or more, not of "
+            f"{images.shape[1]}×{images.shape[2]}; use a smaller --set critic_layers, or adversarial_weight=0"
+        )
     return images.held_out
 
 
 def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
     """The networks, optimisers and losses of `options` for the images, whose `held_out` it is measured on."""
-    held_out = check(options, images)
     o = resolve(options, images.shape, plan.device)
+    held_out = check(o, images)
     distance = None if o.perceptual == "none" else perceptual(o.perceptual, images, plan.device)
     network = nets.VQGAN(
         images.shape,
