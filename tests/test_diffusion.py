@@ -212,6 +212,7 @@ def test_what_the_weights_do_not_depend_on_can_be_changed() -> None:
     for settings, message in (
         ({"width": 3}, "unknown option 'width'; choose from: guidance, sampler, schedule, sigma_max, sigma_min, steps"),
         ({"steps": "many"}, "--set steps=many: it is of type int"),
+        ({"guidance": "nan"}, "guidance=nan is no finite number"),
         ({"steps": 0}, "steps=0, sigma_min=0.002, sigma_max=80: give at least one step"),
         ({"sampler": "hoin"}, "unknown sampler 'hoin'"),
         ({"schedule": "karas"}, "unknown schedule 'karas'; did you mean karras"),

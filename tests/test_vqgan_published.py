@@ -187,6 +187,7 @@ def test_a_checkpoint_of_compvis_agrees_with_the_paper(given: str, tmp_path: Pat
     z, drawn = reference(state, x)
     torch.testing.assert_close(loaded.network.outputs(x), z, rtol=0, atol=1e-5)
     torch.testing.assert_close(loaded.network.draw(loaded.network.encode(x)), drawn, rtol=0, atol=1e-5)
+    assert loaded.batch == 64
     torch.testing.assert_close(loaded.reconstruct(x), drawn.clamp(-1, 1), rtol=0, atol=1e-5)
     ours = loaded.network.state_dict()
     assert all(torch.equal(ours[name], tensor) for name, tensor in state.items())

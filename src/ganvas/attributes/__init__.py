@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .finding import Found, Sampled, Steered, find, fit, sampled
+from .finding import Chosen, Found, Sampled, find, fit, sampled
 from .judges import Classes, Judge, Labeller, Scores, Words
 from .labeller import learn
 from .table import Column, read_labels
 
 __all__ = [
+    "Chosen",
     "Classes",
     "Column",
     "Found",
@@ -15,7 +16,6 @@ __all__ = [
     "Labeller",
     "Sampled",
     "Scores",
-    "Steered",
     "Words",
     "find",
     "fit",

@@ -67,7 +67,7 @@ class Effect(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Steered:
+class Chosen:
     """A direction with the step that was chosen for it, and what that does to held-out samples."""
 
     found: Found
@@ -90,7 +90,7 @@ def find(
     *,
     steer: bool = True,
     watch: Callable[[Sequence[Found]], Iterable[Found]] = lambda found: found,
-) -> list[Steered]:
+) -> list[Chosen]:
     """The direction to each value of each attribute, learnt from `samples` and measured on `held_out`.
 
     Three ways lead there: the boundary's normal, that conditioned on the other attributes' normals, and, where `steer`
@@ -145,7 +145,7 @@ def choose(
     samples: Sampled,
     held_out: Sampled,
     steer: bool,
-) -> Steered:
+) -> Chosen:
     """The best way to one value and the strength of its step, chosen on `samples`, measured on `held_out`."""
     ways = [one, *conditioned(one, normals), *(learnt(generator, judge, one, samples) if steer else ())]
     tuned = without(samples, one, TUNED)
@@ -161,7 +161,7 @@ def choose(
     boundary = logistic(samples.z, samples.scores[one.attribute][:, one.value])
     shows = held_out.scores[one.attribute].argmax(1) == one.value
     right = ((boundary(held_out.z) > 0) == shows).double().mean()
-    return Steered(chosen, step, measure(generator, judge, without(held_out, one), chosen, step), float(right))
+    return Chosen(chosen, step, measure(generator, judge, without(held_out, one), chosen, step), float(right))
 
 
 def without(samples: Sampled, one: Found, most: int | None = None) -> Sampled:

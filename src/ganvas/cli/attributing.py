@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from .. import attributes, latent
-from ..attributes.finding import Steered, named
+from ..attributes.finding import Chosen, named
 from ..attributes.judges import LABEL, parse_words
 from ..attributes.labeller import STEPS
 from ..attributes.table import directions
@@ -24,12 +21,11 @@ from ..frozen import Classifier, Frozen, load_classifier
 from .finding import open_clip
 from .latents import writing
 from .tables import show
+from .watching import watched
 
 FIRST, HELD_OUT = 10**6, 4 * 10**6  # seeds of what is learnt from and of what is measured on
 KEPT_BACK = 5  # of a table's rows one in so many is not learnt from
 SHARE = 0.1  # of a data set without a test split that labellers are measured on
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -57,12 +53,6 @@ class Judged:
             raise RequestError(f"{' and '.join(given)}: one alone can tell what pictures show; leave the other out")
         if self.clip and not self.words:
             raise RequestError(f"--clip {self.clip} judges by words; name some, such as --words color=red,blue")
-
-
-def watched(items: Iterable[Item], total: int, what: str) -> Iterable[Item]:
-    """The items, with a bar on a terminal."""
-    console = Console(stderr=True)
-    return track(items, what, total, console=console, transient=True) if console.is_terminal else items
 
 
 def open_judge(run: Path, generator: Frozen, judged: Judged) -> attributes.Judge:
@@ -113,7 +103,7 @@ def from_judge(run: Path, generator: Frozen, judged: Judged, samples: int, label
     judge = open_judge(run, generator, judged)
     learnt = attributes.sampled(generator, judge, range(FIRST, FIRST + samples), label)
     held_out = attributes.sampled(generator, judge, range(HELD_OUT, HELD_OUT + judged.held_out), label)
-    steered = attributes.find(
+    chosen = attributes.find(
         generator,
         judge,
         learnt,
@@ -121,13 +111,13 @@ def from_judge(run: Path, generator: Frozen, judged: Judged, samples: int, label
         steer=judged.steer,
         watch=lambda found: watched(found, len(found), "finding directions"),
     )
-    names = list(named(judge, [one.found for one in steered]))
-    table = [row(name, one) for name, one in zip(names, steered, strict=True)]
+    names = list(named(judge, [one.found for one in chosen]))
+    table = [row(name, one) for name, one in zip(names, chosen, strict=True)]
     show(table, ("direction", "step", "changes", "leaks at most", "a unit step", "way", "boundary"))
-    return latent.Directions(torch.stack([one.found.vector for one in steered]), tuple(names), told(steered))
+    return latent.Directions(torch.stack([one.found.vector for one in chosen]), tuple(names), told(chosen))
 
 
-def row(name: str, one: Steered) -> tuple[str, ...]:
+def row(name: str, one: Chosen) -> tuple[str, ...]:
     """A line of the table."""
     effect, worst = one.effect, max(one.effect.leaked.items(), key=lambda pair: pair[1], default=("", 0.0))
     leaks = f"{worst[1]:.0%} ({worst[0]})" if worst[0] else "-"
@@ -135,15 +125,15 @@ def row(name: str, one: Steered) -> tuple[str, ...]:
     return name, f"{one.strength:g}", f"{effect.changed:.0%}", leaks, per, one.found.way, f"{one.accuracy:.0%}"
 
 
-def told(steered: Sequence[Steered]) -> dict[str, np.ndarray]:
+def told(chosen: Sequence[Chosen]) -> dict[str, np.ndarray]:
     """What was measured, for the file."""
     return {
-        "strength": np.array([one.strength for one in steered]),
-        "changed": np.array([one.effect.changed for one in steered]),
-        "leakage": np.array([one.effect.leakage for one in steered]),
-        "gained": np.array([one.effect.gained for one in steered]),
-        "accuracy": np.array([one.accuracy for one in steered]),
-        "samples": np.array([one.effect.samples for one in steered]),
+        "strength": np.array([one.strength for one in chosen]),
+        "changed": np.array([one.effect.changed for one in chosen]),
+        "leakage": np.array([one.effect.leakage for one in chosen]),
+        "gained": np.array([one.effect.gained for one in chosen]),
+        "accuracy": np.array([one.accuracy for one in chosen]),
+        "samples": np.array([one.effect.samples for one in chosen]),
     }
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL.Image import Image
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from .. import film, latent, media
@@ -21,6 +19,7 @@ from ..project import Measure, Search, Step, distance, open_look, project
 from .latents import open_painter, writing
 from .pictures import read_pictures, spare
 from .tables import show
+from .watching import watched
 
 ENCODER = "autoencoder.safetensors"  # beside a decoder that was trained with an encoder
 OWN = 3 * 10**6  # seed of the samples that are found again for comparison
@@ -51,7 +50,7 @@ def write_projection(run: Path, images: Sequence[Path], wanted: Wanted, out: Pat
     targets = read_pictures(images, generator.decoder.shape)
     others, own = comparisons(run, generator, wanted.compare)
     count, way, last = len(images), [], None
-    for last in watched(search(run, generator, torch.cat([targets, others]), wanted), wanted.search):
+    for last in search(run, generator, torch.cat([targets, others]), wanted):
         if video is not None:
             way.append(last.images[:count])
     assert last is not None, "a search yields where it begins"
@@ -94,24 +93,16 @@ def search(run: Path, generator: Frozen, targets: Tensor, wanted: Wanted) -> Ite
     guesses = None
     if (run / ENCODER).is_file():
         guesses = load_autoencoder(run, str(generator.device)).encode(targets)
-    yield from project(generator, targets, wanted.search, look=look, guesses=guesses, label=wanted.label)
+    steps = project(generator, targets, wanted.search, look=look, guesses=guesses, label=wanted.label)
+    yield from watched(steps, 1 + wanted.search.steps + wanted.search.polish, "projecting")
 
 
 def nearest(run: Path, generator: Frozen, image: Path, wanted: Wanted) -> Step:
     """What comes nearest to one picture, of which it says how near that is."""
     target = read_pictures([image], generator.decoder.shape)
-    *_, found = watched(search(run, generator, target, wanted), wanted.search)
+    *_, found = search(run, generator, target, wanted)
     print(f"{image.name} is found but for {found.distance[0]:.4f} of the range a pixel")
     return found
-
-
-def watched(steps: Iterator[Step], asked: Search) -> Iterator[Step]:
-    """The steps, with a bar on a terminal; a polish that ends early leaves it short."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return steps
-    total = 1 + asked.steps + asked.polish
-    return iter(track(steps, "projecting", total=total, console=console, transient=True))
 
 
 def keep(found: Step, targets: Tensor, images: Sequence[Path], out: Path, sheet: Path) -> None:

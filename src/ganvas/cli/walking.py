@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
 from PIL.Image import Image
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from .. import film, latent
@@ -19,6 +17,7 @@ from ..errors import RequestError
 from ..frozen import Frozen
 from .latents import one_label, open_direction, open_painter, writing
 from .sampling import parse_seeds
+from .watching import watched
 
 DEFAULT = "0-4"  # seeds
 
@@ -90,12 +89,6 @@ def sheets(frames: Iterator[Tensor], columns: int, cells: int) -> Iterator[Image
     """The frames of all walks, which come in turn, put side by side."""
     while together := list(islice(frames, cells)):
         yield film.picture(torch.stack(together), columns)
-
-
-def watched(frames: Iterator[Image], count: int, what: str = "filming") -> Iterable[Image]:
-    """The frames, with a bar on a terminal."""
-    console = Console(stderr=True)
-    return track(frames, what, total=count, console=console, transient=True) if console.is_terminal else frames
 
 
 def parse_seconds(text: str) -> float | list[float]:

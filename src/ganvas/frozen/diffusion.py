@@ -48,6 +48,8 @@ class Diffusion(Generator):
         there are not, for guidance without classes, and for less than one step.
         """
         super().__init__(torch.Size(shape).numel(), shape, {})
+        if not math.isfinite(guidance):
+            raise RequestError(f"guidance={guidance:g} is no finite number; use such as 1.5")
         if steps < 1 or not 0 < sigma_min < sigma_max < math.inf:
             raise RequestError(
                 f"steps={steps}, sigma_min={sigma_min:g}, sigma_max={sigma_max:g}: give at least one step, and levels "
