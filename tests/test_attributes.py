@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import ganvas
@@ -21,7 +22,7 @@ from ganvas.attributes.table import read_labels
 from ganvas.cli.attributing import Judged, open_judge
 from ganvas.data import shapes
 from ganvas.errors import RequestError
-from ganvas.frozen import Clip, Frozen, take_classifier, take_clip
+from ganvas.frozen import Clip, Frozen, take_classifier, take_clip, weights
 from ganvas.nets import CNN, MLPGenerator
 
 
@@ -295,3 +296,41 @@ def test_the_command_refuses_with_its_mend(run: Path, tmp_path: Path, capsys: py
         assert said in capsys.readouterr().err
     assert cli.main(["directions", str(run), "--out", "d.npz", "--labels", "labels.csv"]) == 2
     assert "--labels tells attributes, and --method sefa asks for none" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator of discs on white, red where the first number of the latent is positive, or else blue."""
+    rows = torch.arange(32) - 15.5
+    inside = rows[:, None].square() + rows.square() < 10**2
+    decoder = MLPGenerator((3, 32, 32), latent=4, hidden=(2,))
+    first, _, last = decoder.layers
+    red = torch.tensor([3.0, 0, -3])[:, None, None] * inside
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[1.0, 0, 0, 0], [-1, 0, 0, 0]]))
+        first.bias.zero_()
+        last.weight.copy_(torch.stack([red.flatten(), -red.flatten()], 1))
+        last.bias.copy_(torch.where(inside, torch.tensor([0.0, -3, 0])[:, None, None], 3.0).flatten())
+    path = tmp_path_factory.mktemp("disc") / "generator.safetensors"
+    Frozen(decoder.eval().requires_grad_(False), "mlp").write(path)
+    return path
+
+
+def test_words_lead_where_clip_sees_them(disc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shipped CLIP, which knows colours, finds the one number of the latent that changes them."""
+    clip, out = str(weights.locate("paint-clip.safetensors")), tmp_path / "d.npz"
+    words = ["--words", "color=red,blue", "--template", "a {label} circle", "--clip", clip]
+    few = ["--samples", "100", "--held-out", "40", "--no-steer"]
+    assert cli.main(["directions", str(disc), "--method", "attribute", *words, *few, "--out", str(out)]) == 0
+    assert "color=red" in capsys.readouterr().out
+    found = latent.read_directions(out, torch.zeros(1, 4))
+    assert found.names == ("color=red", "color=blue")
+    assert found.vectors[0, 0] > 0.9
+    assert found.vectors[1, 0] < -0.9
+    assert (found.told["changed"] >= 0.85).all()
+    blue = ["--seed", "0", "--direction", f"{out}:color=blue", "--strength", "0:4", "--steps", "2"]
+    assert cli.main(["edit", str(disc), *blue, "--out", str(tmp_path / "strip.png")]) == 0
+    with Image.open(tmp_path / "strip.png") as strip:
+        before, after = np.asarray(strip)[strip.height // 2, [strip.width // 4, 3 * strip.width // 4]]
+    assert before[0] > 200 > 60 > before[2]
+    assert after[2] > 200 > 60 > after[0]
