@@ -176,6 +176,30 @@ def test_classes_and_keywords_survive_freezing(tmp_path: Path) -> None:
         words.sample([0], label="green")
 
 
+@pytest.mark.parametrize("known", [{"classes": 3}, {"keywords": ("blue", "circle", "red"), "prompts": 2}])
+def test_words_in_the_latent_draw_what_the_label_would(known: dict[str, object], tmp_path: Path) -> None:
+    decoder = conditional(**known)
+    if "prompts" in known:
+        decoder.prompts.copy_(torch.tensor([[1, 1, 0], [0, 0, 1]]))
+    told = ganvas.Frozen(decoder, "cgan")
+    told.place_words("latent").write(tmp_path / "open")
+    within = frozen.load_generator(tmp_path / "open")
+    z, labels = told.latents([5, 6]), told.labels([5, 6])
+    assert labels is not None and within.labels([5, 6]) is None
+    joined = decoder.join(z, labels)
+    assert torch.equal(within.decode(joined), told.decode(z, labels))
+    assert torch.equal(within.place_words("label").decode(z, labels), told.decode(z, labels))
+    drawn = within.latents(range(40))
+    assert drawn.shape == (40, 7)
+    sets = decoder.embed if "classes" in known else decoder.prompts.float() @ decoder.embed
+    nearest = torch.cdist(drawn[:, 4:], sets.detach()).min(1)
+    assert nearest.values.max() < 1e-5 and set(nearest.indices.tolist()) == set(range(len(sets)))
+    with pytest.raises(RequestError, match="has its words in its latent"):
+        within.labels([0], "red")
+    with pytest.raises(RequestError, match="unknown place of the words 'z'"):
+        told.place_words("z")
+
+
 def test_walks_show_one_label() -> None:
     decoder = conditional(keywords=("blue", "red"))
     z, label = torch.randn(3, 4), torch.tensor([0, 1])
@@ -277,3 +301,5 @@ def test_directions_of_a_prompted_generator(method: str, tmp_path: Path) -> None
     words = ["directions", str(file), "--method", method, "--count", "2", "--samples", "20", "--out", str(out)]
     assert cli.main([*words, "--label", "red"]) == 0
     assert np.load(out)["directions"].shape == (2, 4)
+    assert cli.main([*words, "--set", "words=latent"]) == 0
+    assert np.load(out)["directions"].shape == (2, 7)

@@ -187,6 +187,20 @@ def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "--size 21x13 is rounded to 20x12, whole cells of 4 pixels\n"
 
 
+def test_the_words_of_a_generator_are_painted_too_unless_they_are_told(clip: Path, tmp_path: Path) -> None:
+    inner = {"shape": [3, 8, 8], "latent": 7, "hidden": [16]}
+    decoder = nets.ConditionalGenerator((3, 8, 8), 4, "mlp", inner, keywords=("blue", "red"), embedding=3, prompts=2)
+    file = tmp_path / "generator.safetensors"
+    ganvas.Frozen(decoder.eval(), "prompt-gan").write(file)
+    given = ("--generator", file, "--clip", clip, *SHORT)
+    run("red", *given, "--out", tmp_path / "open")
+    run("red", *given, "--label", "red", "--out", tmp_path / "told")
+    shapes = [np.load(tmp_path / name / "latent.npz")["latents"].shape for name in ("open", "told")]
+    assert shapes == [(1, 7), (1, 4)]
+    sample = ["sample", str(file), "--set", "words=latent", "--latents", str(tmp_path / "open" / "latent.npz")]
+    assert cli.main([*sample, "--out", str(tmp_path / "grid.png")]) == 0
+
+
 def test_it_paints_at_once_with_what_comes_with_ganvas(tmp_path: Path) -> None:
     assert max(easel.GENERATOR.stat().st_size, easel.CLIP.stat().st_size) < 5e6
     run("a red circle", "--steps", 20, "--crops", 8, "--best-of", 32, "--out", tmp_path / "red")

@@ -32,12 +32,20 @@ class Parents:
 
 
 def write_litter(
-    run: Path, parents: str, children: int, mutation: float, crossover: str, seed: int, label: str | None, out: Path
+    run: Path,
+    parents: str,
+    children: int,
+    mutation: float,
+    crossover: str,
+    seed: int,
+    label: str | None,
+    settings: list[str] | None,
+    out: Path,
 ) -> None:
     """Breed a litter into `out`: lineage.json, latents.npz, a picture of each child, and a sheet of all."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RequestError(f"{out} already exists; choose another directory for the litter")
-    generator = open_painter(run)
+    generator = open_painter(run, settings)
     found = open_parents(parents, generator)
     litter = latent.breed(generator.decoder, found.latents, children, mutation=mutation, crossover=crossover, seed=seed)
     shown = one_label(generator, label)

@@ -31,6 +31,7 @@ class Asked:
     seed: int
     strength: str
     label: str | None
+    settings: list[str] = field(default_factory=list)
     judged: Judged = field(default_factory=Judged)
 
 
@@ -84,7 +85,7 @@ def write_directions(run: Path, asked: Asked, out: Path) -> None:
         raise RequestError(f"--out {out}: directions are written as .npz, such as directions.npz")
     if min(asked.count, asked.samples - 1) < 1:
         raise RequestError(f"--count {asked.count} of --samples {asked.samples}: give 1 or more, of 2 or more")
-    generator = open_painter(run)
+    generator = open_painter(run, asked.settings)
     directions = METHODS[asked.method](run, generator, asked)
     keep(generator, directions, asked, out)
     print(f"{len(directions.names)} directions in {out}, drawn in {out.with_suffix('.png')}")

@@ -43,6 +43,7 @@ class Asked:
     init: Path | None
     best_of: int
     label: str | None
+    settings: list[str]
     preview: int
     fps: float
     crops: Crops
@@ -82,15 +83,16 @@ class Begun:
 def open_easel(asked: Asked) -> Easel:
     """The models that are asked for, and what to paint with them."""
     asked.check()
-    generator = open_painter(asked.generator or GENERATOR)
+    generator = open_painter(asked.generator or GENERATOR, asked.settings)
+    generator = generator.place_words("latent" if asked.label is None else "label")
     clip = load_clip(asked.clip or (openai.best() if asked.generator else CLIP), devices()[0])
     extras, exclude = prompts(asked.extras, clip), prompts(asked.exclude, clip)
     wishes = [Wish(prompts([words], clip), exclude, extras) for words in asked.words]
     recipe = {
         **{"ganvas": version("ganvas"), "words": asked.words, "exclude": asked.exclude, "extras": asked.extras},
         **{"generator": str(asked.generator or GENERATOR.name), "clip": str(asked.clip or CLIP.name)},
-        **{"seed": asked.seed, "label": asked.label, "size": asked.size, "best_of": asked.best_of},
-        **{"crops": asdict(asked.crops), "brush": asdict(asked.brush)},
+        **{"seed": asked.seed, "label": asked.label, "set": asked.settings, "size": asked.size},
+        **{"best_of": asked.best_of, "crops": asdict(asked.crops), "brush": asdict(asked.brush)},
     }
     return Easel(generator, clip, wishes, grid(asked, generator), one_label(generator, asked.label), recipe)
 

@@ -29,6 +29,7 @@ def write_edit(
     fps: float,
     label: str | None,
     truncation: float,
+    settings: list[str] | None,
     out: str,
 ) -> None:
     """Draw z + i·v for strengths i from one end to the other; a film also comes back."""
@@ -38,7 +39,7 @@ def write_edit(
         film.check(out, fps)
     if steps is not None and steps < 2:
         raise RequestError(f"--steps {steps}: an edit needs two pictures or more")
-    generator = open_painter(run)
+    generator = open_painter(run, settings)
     directions, which = open_direction(direction, generator)
     row = directions.index(which or "0")
     z, shown = origin(run, generator, (seed, image, latents), label, truncation)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import RequestError
-from .root import app, parse_settings
+from .root import app
 
 RunOrFile = Annotated[Path, Parameter(help="A run directory, or its generator.safetensors.")]
 Label = Annotated[str | None, Parameter(help="Class, by name or number, where the generator knows classes.")]
@@ -17,7 +17,10 @@ Prompt = Annotated[
 ]
 Truncation = Annotated[float, Parameter(help="Below 1: more typical, less varied.")]
 Settings = Annotated[
-    list[str] | None, Parameter("--set", negative="", help="KEY=VALUE, of diffusion: sampler, steps, guidance, …")
+    list[str] | None,
+    Parameter(
+        "--set", negative="", help="KEY=VALUE; of diffusion sampler, steps, guidance, …; words=latent: labels too."
+    ),
 ]
 Fps = Annotated[float, Parameter(help="Frames a second, of a film.")]
 
@@ -49,7 +52,7 @@ def sample(
 
     from .latents import open_generator
 
-    generator = open_generator(run).adjusted(parse_settings(settings or []))
+    generator = open_generator(run, settings)
     if latents is None:
         write_samples(generator, chosen, told(label, prompt), truncation, out)
     else:
@@ -83,12 +86,13 @@ def walk(
     label: Label = None,
     prompt: Prompt = None,
     truncation: Truncation = 1.0,
+    settings: Settings = None,
 ) -> None:
     """Film a way through latent space, from keyframe to keyframe."""
     from .walking import Walk, write_walk
 
     walk = Walk(seeds, latents or [], seconds, fps, easing, loop, interpolation, through, strength, grid)
-    write_walk(run, walk, told(label, prompt), truncation, out)
+    write_walk(run, walk, told(label, prompt), truncation, settings, out)
 
 
 @app.command
@@ -111,11 +115,13 @@ def edit(
     label: Label = None,
     prompt: Prompt = None,
     truncation: Truncation = 1.0,
+    settings: Settings = None,
 ) -> None:
     """Move a latent along a direction, and see what changes."""
     from .editing import write_edit
 
-    write_edit(run, direction, seed, image, latents, strength, steps, fps, told(label, prompt), truncation, out)
+    what = told(label, prompt)
+    write_edit(run, direction, seed, image, latents, strength, steps, fps, what, truncation, settings, out)
 
 
 @app.command
@@ -133,8 +139,9 @@ def breed(
     seed: Annotated[int, Parameter(help="Of the crossover and the mutation.")] = 0,
     label: Label = None,
     prompt: Prompt = None,
+    settings: Settings = None,
 ) -> None:
     """Breed children of latents, and keep the lineage."""
     from .breeding import write_litter
 
-    write_litter(run, parents, children, mutation, crossover, seed, told(label, prompt), out)
+    write_litter(run, parents, children, mutation, crossover, seed, told(label, prompt), settings, out)

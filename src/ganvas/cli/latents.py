@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,19 +12,20 @@ from ..errors import RequestError, WorkError
 from ..frozen import Frozen, load_generator
 from ..latent import Directions, read_directions
 from ..plan import devices
+from .root import parse_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def open_generator(run: Path) -> Frozen:
-    """The generator of a run or file, on the fastest device."""
-    return load_generator(run, devices()[0])
+def open_generator(run: Path, settings: Sequence[str] | None = None) -> Frozen:
+    """The generator of a run or file, on the fastest device; `settings` are KEY=VALUE, as of `Frozen.adjusted`."""
+    return load_generator(run, devices()[0]).adjusted(parse_settings(settings or []))
 
 
-def open_painter(run: Path) -> Frozen:
+def open_painter(run: Path, settings: Sequence[str] | None = None) -> Frozen:
     """A generator of images; a RequestError for one of points, which have no picture each."""
-    generator = open_generator(run)
+    generator = open_generator(run, settings)
     if len(generator.decoder.shape) != 3:
         raise RequestError(f"{run} draws points, which have no picture each; name the run of images")
     return generator

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from .exploring import Settings
 from .root import app
 
 
@@ -28,8 +29,10 @@ def paint(
     init: Annotated[Path | None, Parameter(help="Where to begin: a picture, or a latent.npz to go on from.")] = None,
     best_of: Annotated[int, Parameter(help="Or begin with the best of so many samples.")] = 64,
     label: Annotated[
-        str | None, Parameter(help="Class, or keywords, that all of it shows, where the generator knows any.")
+        str | None,
+        Parameter(help="Class, or keywords, that all of it shows; else these too are painted, where it knows any."),
     ] = None,
+    settings: Settings = None,
     lr: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.05,
     weight_decay: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.0,
     prior: Annotated[float, Parameter(help="Weight of staying as long as the latents of the prior.")] = 0.1,
@@ -56,6 +59,7 @@ def paint(
         init=init,
         best_of=best_of,
         label=label,
+        settings=settings or [],
         preview=preview,
         fps=fps,
         crops=Crops(crops, whole=whole),

@@ -36,7 +36,9 @@ class Wanted:
     compare: int = 4
 
 
-def write_projection(run: Path, images: Sequence[Path], wanted: Wanted, out: Path, video: str | None) -> None:
+def write_projection(
+    run: Path, images: Sequence[Path], wanted: Wanted, settings: list[str] | None, out: Path, video: str | None
+) -> None:
     """Find the latents of pictures, write them, what they show beside the pictures, and the film; print how near."""
     if out.suffix != ".npz":
         raise RequestError(f"--out {out}: latents are written as .npz, such as z.npz")
@@ -46,7 +48,7 @@ def write_projection(run: Path, images: Sequence[Path], wanted: Wanted, out: Pat
         film.check(video, FPS)
     sheet = out.with_suffix(".png")
     spare(images, [sheet])
-    generator = open_painter(run)
+    generator = open_painter(run, settings)
     targets = read_pictures(images, generator.decoder.shape)
     others, own = comparisons(run, generator, wanted.compare)
     count, way, last = len(images), [], None

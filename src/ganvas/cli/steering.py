@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import RequestError
-from .exploring import Label, Prompt, RunOrFile, told
+from .exploring import Label, Prompt, RunOrFile, Settings, told
 from .root import app
 
 
@@ -58,13 +58,15 @@ def directions(
     ] = "-3:3",
     label: Label = None,
     prompt: Prompt = None,
+    settings: Settings = None,
 ) -> None:
     """Find directions of latent space with a meaning, for `edit` and `walk --through`."""
     from .attributing import Judged
     from .directing import Asked, write_directions
 
     judged = Judged(labels, data, words or [], clip, template, classifier, labeller, held_out, steer)
-    write_directions(run, Asked(method, count, layer, samples, seed, strength, told(label, prompt), judged), out)
+    asked = Asked(method, count, layer, samples, seed, strength, told(label, prompt), settings or [], judged)
+    write_directions(run, asked, out)
 
 
 @app.command
@@ -85,6 +87,7 @@ def project(
     compare: Annotated[int, Parameter(help="Own samples, and pictures of the data, to tell by what is near.")] = 4,
     label: Label = None,
     prompt: Prompt = None,
+    settings: Settings = None,
 ) -> None:
     """Find the latents of pictures, and tell how near the model comes to them."""
     from ..project import Search
@@ -93,4 +96,4 @@ def project(
     if min(starts, keep) < 1 or min(steps, polish, compare) < 0:
         raise RequestError("--starts and --keep are 1 or more; --steps, --polish and --compare 0 or more")
     search = Search(starts, keep, steps, polish)
-    write_projection(run, images, Wanted(search, look, told(label, prompt), compare), out, video)
+    write_projection(run, images, Wanted(search, look, told(label, prompt), compare), settings, out, video)

@@ -42,11 +42,13 @@ class Walk:
         return parse_seeds(self.seeds or DEFAULT) if self.seeds or not self.latents else []
 
 
-def write_walk(run: Path, walk: Walk, label: str | None, truncation: float, out: str) -> None:
+def write_walk(
+    run: Path, walk: Walk, label: str | None, truncation: float, settings: list[str] | None, out: str
+) -> None:
     """Film the walk into `out`."""
     seeds, seconds, (columns, rows) = walk.keyed(), parse_seconds(walk.seconds), parse_grid(walk.grid)
     film.check(out, walk.fps)
-    generator = open_painter(run)
+    generator = open_painter(run, settings)
     shown = one_label(generator, label, seeds[0] if seeds else 0)
     keys = keyframes(generator, walk, seeds, truncation, columns * rows)
     ways = [

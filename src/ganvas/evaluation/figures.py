@@ -199,8 +199,9 @@ def similarity(seed: int) -> Measure:
 def path_length(generator: Frozen, seed: int, device: str) -> tuple[Figure, str]:
     """The perceptual path length of a generator, and its protocol. Raises RequestError without LPIPS's weights."""
     network = lpips.load("vgg", device)
-    classes = generator.decoder.options.get("classes", 0)
-    found = metrics.path_length(generator.decoder, network.distance, classes=classes, seed=seed, device=device)
+    found = metrics.path_length(
+        generator.decoder, network.distance, classes=generator.classes, seed=seed, device=device
+    )
     told = f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"
     return figure("ppl", *found, floor=None), told
 

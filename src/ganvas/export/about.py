@@ -23,7 +23,7 @@ def about(generator: Frozen) -> dict[str, Any]:
     return {
         "recipe": generator.recipe,
         "class_names": list(generator.class_names),
-        "classes": decoder.options.get("classes", 0),
+        "classes": generator.classes,
         "keywords": list(generator.keywords),
         "shape": list(decoder.shape),
         "latent": list(generator.latents([0]).shape[1:]),

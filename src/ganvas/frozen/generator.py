@@ -121,7 +121,7 @@ class Frozen:
         RequestError for a label that the generator does not know.
         """
         seeds = list(seeds)
-        keywords, classes = self.keywords, self.decoder.options.get("classes", 0)
+        keywords, classes = self.keywords, self.classes
         if keywords:
             sets = self.decoder.get_buffer("prompts")
             if label is None:
@@ -129,9 +129,8 @@ class Frozen:
             return tokens.keywords.marked(str(label), keywords).expand(len(seeds), -1)
         if not classes:
             if label is not None:
-                raise RequestError(
-                    f"label {label!r}: this {self.recipe!r} generator was trained without labels; leave it out"
-                )
+                why = "was trained without labels" if self.told else "has its words in its latent (words=latent)"
+                raise RequestError(f"label {label!r}: this {self.recipe!r} generator {why}; leave it out")
             return None
         if label is None:
             return torch.tensor([seed % classes for seed in seeds])
@@ -147,7 +146,21 @@ class Frozen:
     @property
     def keywords(self) -> tuple[str, ...]:
         """The words of which prompts are made; none of a generator that knows classes, or nothing."""
-        return tuple(self.decoder.options.get("keywords", ()))
+        return tuple(self.decoder.options.get("keywords", ())) if self.told else ()
+
+    @property
+    def classes(self) -> int:
+        """How many classes a label may name; 0 of a generator that knows keywords, or nothing."""
+        return self.decoder.options.get("classes", 0) if self.told else 0
+
+    @property
+    def told(self) -> bool:
+        """Whether words, where it knows any, are told by a label, and are not a part of the latent."""
+        return self.decoder.options.get("words", "label") == "label"
+
+    def place_words(self, where: str) -> Frozen:
+        """The same with its words in the "label" or in the "latent"; itself where it knows none."""
+        return self.adjusted({"words": where}) if "words" in self.decoder.adjustable else self
 
 
 def take(decoder: Decoder, recipe: str, class_names: Iterable[str], device: torch.device | str) -> Frozen:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import unknown
 from .blocks import Generator
 from .dcgan import DCGANGenerator
 from .mlp import MLPGenerator
 from .residual import ResidualGenerator
 
+WORDS = ("label", "latent")  # where a generator is told what to draw
 INNER: dict[str, type[Generator]] = {"mlp": MLPGenerator, "dcgan": DCGANGenerator, "residual": ResidualGenerator}
 
 
@@ -31,7 +33,12 @@ class ConditionalGenerator(Generator):
 
     prompts: how many sets of keywords the buffer `prompts` holds, drawn as the data's: what is drawn where nothing is
         asked for.
+    words: where they are told. `latent`: no label is, and what the inner generator takes is the latent, whose prior
+        draws the words of items of the data. So they too can be searched, walked through and bred, as BigGAN's classes
+        can be.
     """
+
+    adjustable: ClassVar[tuple[str, ...]] = ("words",)
 
     prompts: Tensor
 
@@ -45,20 +52,43 @@ class ConditionalGenerator(Generator):
         keywords: Sequence[str] = (),
         embedding: int = 32,
         prompts: int = 0,
+        words: str = "label",
     ) -> None:
         """inner: the options of INNER[net], whose latent is `latent + embedding`."""
+        if words not in WORDS:
+            raise unknown("place of the words", words, WORDS)
         options = {"net": net, "inner": inner, "classes": classes, "keywords": list(keywords), "embedding": embedding}
-        super().__init__(latent, shape, {**options, "prompts": prompts})
-        self.words = classes or len(keywords)
-        self.embed = nn.Parameter(torch.randn(self.words, embedding))  # as large as z
+        super().__init__(latent, shape, {**options, "prompts": prompts, "words": words})
+        self.count = classes or len(keywords)
+        self.embed = nn.Parameter(torch.randn(self.count, embedding))  # as large as z
         self.generator = INNER[net](**inner)
         self.register_buffer("prompts", torch.zeros(prompts, len(keywords), dtype=torch.uint8))
 
+    @property
+    def told(self) -> bool:
+        """Whether a label says what to draw."""
+        return self.options["words"] == "label"
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """z ~ N(0, I), (n, latent); with the words in the latent (n, latent + embedding)."""
+        z = super().prior(n, generator)
+        if self.told:
+            return z
+        sets = self.prompts if self.options["keywords"] else torch.arange(self.count)
+        rows = torch.randint(len(sets), (n,), generator=generator, device=z.device)
+        return self.join(z, sets.to(z.device)[rows]).detach()
+
+    def join(self, z: Tensor, label: Tensor) -> Tensor:
+        """What the inner generator takes, (N, latent + embedding)."""
+        told = as_weights(label.to(z.device), self.count) @ self.embed.to(z.device)
+        return torch.cat([z, told.to(z.dtype)], 1)
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        if not self.told:
+            return self.generator(z)
         if label is None:
-            label = torch.zeros((len(z), self.words) if self.options["keywords"] else len(z), dtype=torch.int64)
-        told = as_weights(label.to(z.device), self.words) @ self.embed
-        return self.generator(torch.cat([z, told.to(z.dtype)], 1))
+            label = torch.zeros((len(z), self.count) if self.options["keywords"] else len(z), dtype=torch.int64)
+        return self.generator(self.join(z, label))
 
 
 class EmbeddingCritic(nn.Module):

@@ -100,7 +100,7 @@ class ConditionalGame(Game):
         super().__init__(options, generator, critic, *turns)
         self.rule, self.weight = options.rule, options.rule_weight
         self.dropout = options.keyword_dropout
-        self.count = generator.words
+        self.count = generator.count
         self.marks: Tensor | None = None  # (items, K) uint8, where items are labelled by keywords
         self.words = torch.empty(0)  # (N, K) of the batch for which fakes were drawn last
 
