@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="of words: the ways of painting whose name holds this")
     parser.add_argument("--sheet", type=Path, help="also draw the first 49 paintings here")
     o = parser.parse_args(arguments)
-    models = load_generator(o.generator), load_clip(o.clip), load_classifier(o.judge)
+    models = load_generator(o.generator).place_words("latent"), load_clip(o.clip), load_classifier(o.judge)
     bench, pictures = Bench(*models, o.steps, Crops(o.crops, whole=o.whole)), dict[str, Tensor]()
     parts: dict[str, Callable[[], Iterator[tuple[str, dict[str, float]]]]] = {
         "words": lambda: words(o.prompts, bench, pictures, o.only),

@@ -1,8 +1,8 @@
 """Makes the generator and the CLIP that `ganvas paint` uses by default: `python -m benchmarks.paint_weights`.
 
-The generator is a `gan` on `one-shape`, the CLIP one of the recipe `clip` on drawings with captions that tell some of
-them (`benchmarks.placed`), its weights rounded to half precision. The CLIP meets none of the combinations of colour,
-shape and place that `benchmarks.paint` asks for. Beside them a `cnn` learns to tell colours and shapes from real
+The generator is a `prompt-gan` on drawings of one shape (`benchmarks.placed`), whose words are a part of its latent; the
+CLIP one of the recipe `clip` on such drawings with captions that tell some of them, its weights rounded to half
+precision. Neither meets any of the combinations of colour, shape and place that `benchmarks.paint` asks for. Beside them a `cnn` learns to tell colours and shapes from real
 drawings alone; it judges paintings and comes with nothing. A training that was interrupted goes on, and one that is
 complete is not repeated.
 """
@@ -23,7 +23,7 @@ from ganvas.data.shapes import COLORS, KINDS
 from ganvas.frozen import Clip, load_clip, load_generator, take_clip
 from ganvas.frozen.weights import SHIPPED
 
-PAIRS, JUDGED = 24_000, 12_000  # drawings for the CLIP and the judge
+PAIRS, PICTURES, JUDGED = 24_000, 24_000, 12_000  # drawings for the CLIP, the generator and the judge
 SHOWN = 500  # drawings that the CLIP is measured on
 
 
@@ -38,15 +38,19 @@ class Training(NamedTuple):
 
 TRAININGS = {
     "clip": Training("clip", "pairs", 2000, {}),
-    "generator": Training("gan", "one-shape", 5724, {}),
+    "generator": Training("prompt-gan", "pictures", 12_000, {"decay": -1}),
     "judge": Training("cnn", "judged", 1200, {}),
 }
 
 
 def data(runs: Path, name: str) -> str:
-    """A data set that is known by its name, or the store of the drawings so called, drawn where there are none."""
-    make = {"pairs": lambda: placed.pairs(PAIRS, 0), "judged": lambda: placed.pictures(JUDGED, 7, everything=True)}
-    return str(placed.stored(runs / "data" / name, make[name])) if name in make else name
+    """The store of the drawings so called, drawn where there are none."""
+    make = {
+        "pairs": lambda: placed.pairs(PAIRS, 0),
+        "pictures": lambda: placed.pictures(PICTURES, 7),
+        "judged": lambda: placed.pictures(JUDGED, 7, everything=True),
+    }
+    return str(placed.stored(runs / "data" / name, make[name]))
 
 
 def trained(runs: Path, name: str, steps: int | None = None) -> Path:
@@ -85,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clip.network.half().float()  # what the file will hold
     facts = {**clip.facts, "combinations_held_out": placed.HELD_OUT, "accuracy": accuracy(clip, SHOWN)}
     take_clip(clip, facts).write(o.out / "paint-clip.safetensors", torch.float16)
-    load_generator(paths["generator"]).write(o.out / "paint-generator.safetensors")
+    load_generator(paths["generator"]).place_words("latent").write(o.out / "paint-generator.safetensors")
     sizes = {path.name: path.stat().st_size for path in o.out.glob("paint-*.safetensors")}
     print(json.dumps({**facts, "bytes": sizes}))
 

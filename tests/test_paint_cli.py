@@ -179,7 +179,7 @@ def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) ->
 
     asked = easel.Asked(
         **{"words": ["a"], "exclude": [], "extras": [], "generator": None, "clip": None, "size": "21x13", "steps": 1},
-        **{"seed": 0, "init": None, "best_of": 1, "label": None, "preview": 1, "fps": 25.0},  # type: ignore[arg-type]
+        **{"seed": 0, "init": None, "best_of": 1, "label": None, "settings": [], "preview": 1, "fps": 25.0},  # type: ignore[arg-type]
         crops=ganvas.paint.Crops(),
         brush=ganvas.paint.Brush(),
     )
