@@ -25,7 +25,7 @@ from ganvas import media
 from ganvas.cli.easel import CLIP, GENERATOR
 from ganvas.data.shapes import COLORS, KINDS
 from ganvas.frozen import Classifier, Clip, Frozen, load_classifier, load_clip, load_generator
-from ganvas.paint import Brush, Crops, Wish, best_of, clip_score, drawn, paint
+from ganvas.paint import Brush, Crops, Wish, best_of, clip_score, paint
 
 ATTRIBUTES = ("color", "kind", "place", "size")
 AREA = 0.09  # share of a picture: small shapes cover 0.04 to 0.08 of it, large ones 0.10 to 0.19
@@ -42,19 +42,22 @@ class Bench:
     crops: Crops
     seconds: list[float] = field(default_factory=list)  # of each painting
 
-    def paint(self, wish: Wish, seed: int, best: int = 64) -> Tensor:
+    def begin(self, wish: Wish, seed: int, best: int = 64, generations: int = 4) -> Tensor:
+        """The latent that a painting begins with, (1, ...)."""
+        judge = clip_score(self.clip, wish)
+        return best_of(self.generator.decoder, lambda x: judge(x).score, best, seed, generations=generations)
+
+    def paint(self, wish: Wish, seed: int, best: int = 64, generations: int = 4) -> Tensor:
         """A picture (3, H, W)."""
         begin, decoder = time.perf_counter(), self.generator.decoder
-        judge = clip_score(self.clip, wish)
-        z = best_of(decoder, lambda x: judge(x).score, best, seed) if best > 1 else drawn(decoder, seed)
+        z = self.begin(wish, seed, best, generations)
         *_, last = paint(decoder, self.clip, wish, z, steps=self.steps, seed=seed, crops=self.crops, brush=Brush())
         self.seconds.append(time.perf_counter() - begin)
         return last.image
 
-    def chosen(self, wish: Wish, seed: int, best: int = 64) -> Tensor:
-        """The best of the samples alone, without a stroke."""
-        judge = clip_score(self.clip, wish)
-        return self.generator.decoder(best_of(self.generator.decoder, lambda x: judge(x).score, best, seed))[0]
+    def chosen(self, wish: Wish, seed: int, best: int = 64, generations: int = 4) -> Tensor:
+        """What a painting begins with, without a stroke."""
+        return self.generator.decoder(self.begin(wish, seed, best, generations))[0]
 
     def look(self, images: Tensor) -> list[Look]:
         """What the judge sees in images (N, 3, H, W)."""
@@ -82,9 +85,11 @@ def words(count: int, bench: Bench, pictures: dict[str, Tensor], only: str) -> I
     yield "the judge, on real drawings of the prompts", success(looks, bench.look(placed.plain_pictures(looks, 3)))
     yield "samples, unguided", success(looks, bench.look(bench.generator.sample(range(count))))
     makers: dict[str, Callable[[Wish, int], Tensor]] = {
-        "the best of 64 samples, no strokes": bench.chosen,
-        "painted from one sample": lambda wish, seed: bench.paint(wish, seed, best=1),
-        "painted from the best of 64": bench.paint,
+        "the best of 64 samples, no strokes": lambda wish, seed: bench.chosen(wish, seed, generations=0),
+        "and of four generations of their children": bench.chosen,
+        "painted from one sample": lambda wish, seed: bench.paint(wish, seed, 1, 0),
+        "painted from the best of 64": lambda wish, seed: bench.paint(wish, seed, generations=0),
+        "painted from the best of all": bench.paint,
     }
     for name, make in ((name, make) for name, make in makers.items() if only in name):
         pictures[name] = torch.stack([make(wish, seed) for seed, wish in enumerate(wishes)])

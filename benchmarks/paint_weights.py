@@ -1,9 +1,10 @@
 """Makes the generator and the CLIP that `ganvas paint` uses by default: `python -m benchmarks.paint_weights`.
 
-The generator is a `prompt-gan` on drawings of one shape (`benchmarks.placed`), whose words are a part of its latent; the
-CLIP one of the recipe `clip` on such drawings with captions that tell some of them, its weights rounded to half
-precision. Neither meets any of the combinations of colour, shape and place that `benchmarks.paint` asks for. Beside them a `cnn` learns to tell colours and shapes from real
-drawings alone; it judges paintings and comes with nothing. A training that was interrupted goes on, and one that is
+The generator is a `prompt-gan` on drawings of one shape (`benchmarks.placed`), whose words are a part of its latent;
+the CLIP one of the recipe `clip` on such drawings with captions that tell some of them, its weights rounded to half
+precision. Neither meets any of the combinations of colour, shape and place that `benchmarks.paint` asks for. Beside
+them a `cnn` learns to tell colours and shapes from real drawings alone; it judges paintings and comes with nothing.
+A training that was interrupted goes on, and one that is
 complete is not repeated.
 """
 

@@ -177,6 +177,27 @@ def test_the_best_of_several_is_that_which_suits_most(generator: MLPGenerator) -
     assert judge(generator(best)).score.item() == pytest.approx(scores.max().item())
 
 
+def test_children_of_the_best_are_better_and_no_less_likely(generator: MLPGenerator) -> None:
+    judge = clip_score(Colours(), Wish.of(["green"]))
+
+    def begun(generations: int) -> Tensor:
+        return best_of(generator, lambda images: judge(images).score, 20, seed=3, generations=generations)
+
+    scores = [judge(generator(begun(n))).score.item() for n in (0, 1, 4)]
+    assert scores[0] < scores[1] < scores[2]
+    assert torch.equal(begun(4), begun(4))
+    first = torch.cat([drawn(generator, 60 + i) for i in range(20)])
+    assert all(number in first[:, i] for i, number in enumerate(begun(4)[0])), "numbers that no sample has"
+
+
+def test_children_of_grids_inherit_whole_cells() -> None:
+    decoder = Grid()
+    best = best_of(decoder, lambda images: images.mean((1, 2, 3)), 6, generations=3)
+    cells = torch.cat([drawn(decoder, i) for i in range(6)]).permute(2, 3, 0, 1)  # (2, 2, 6, 4)
+    inherited = (cells == best[0].permute(1, 2, 0)[:, :, None]).all(3)
+    assert inherited.any(2).all() and not inherited.all((0, 1)).any()
+
+
 def test_classes_are_passed_on() -> None:
     class Labelled(Grid):
         def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:

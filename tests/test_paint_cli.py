@@ -179,7 +179,16 @@ def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) ->
 
     asked = easel.Asked(
         **{"words": ["a"], "exclude": [], "extras": [], "generator": None, "clip": None, "size": "21x13", "steps": 1},
-        **{"seed": 0, "init": None, "best_of": 1, "label": None, "settings": [], "preview": 1, "fps": 25.0},  # type: ignore[arg-type]
+        **{
+            "seed": 0,
+            "init": None,
+            "best_of": 1,
+            "generations": 0,
+            "label": None,
+            "settings": [],
+            "preview": 1,
+            "fps": 25.0,
+        },  # type: ignore[arg-type]
         crops=ganvas.paint.Crops(),
         brush=ganvas.paint.Brush(),
     )
@@ -196,7 +205,7 @@ def test_the_words_of_a_generator_are_painted_too_unless_they_are_told(clip: Pat
     run("red", *given, "--out", tmp_path / "open")
     run("red", *given, "--label", "red", "--out", tmp_path / "told")
     shapes = [np.load(tmp_path / name / "latent.npz")["latents"].shape for name in ("open", "told")]
-    assert shapes == [(1, 7), (1, 4)]
+    assert shapes == [(1, 6), (1, 4)]
     sample = ["sample", str(file), "--set", "words=latent", "--latents", str(tmp_path / "open" / "latent.npz")]
     assert cli.main([*sample, "--out", str(tmp_path / "grid.png")]) == 0
 

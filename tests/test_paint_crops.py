@@ -74,7 +74,9 @@ def test_crops_turn_and_mirror_without_stretching() -> None:
 def test_some_crops_show_the_whole_as_it_is() -> None:
     x = torch.rand(1, 3, 16, 16)
     crops = Crops(8, whole=0.25)
-    views = cut(x, draw(crops, 16, 16, seed=0, step=0).maps, 16)
+    drawn = draw(crops, 16, 16, seed=0, step=0)
+    views = cut(x, drawn.maps, 16)
+    assert (drawn.deviations > 0).tolist() == [False] * 2 + [True] * 6
     assert all(torch.allclose(view, x[0], atol=1e-5) for view in views[:2])
     assert not any(torch.allclose(view, x[0], atol=0.1) for view in views[2:])
 

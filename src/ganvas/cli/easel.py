@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor
 
 from ..data.decode import SUFFIXES
@@ -42,6 +44,7 @@ class Asked:
     seed: int
     init: Path | None
     best_of: int
+    generations: int
     label: str | None
     settings: list[str]
     preview: int
@@ -92,7 +95,8 @@ def open_easel(asked: Asked) -> Easel:
         **{"ganvas": version("ganvas"), "words": asked.words, "exclude": asked.exclude, "extras": asked.extras},
         **{"generator": str(asked.generator or GENERATOR.name), "clip": str(asked.clip or CLIP.name)},
         **{"seed": asked.seed, "label": asked.label, "set": asked.settings, "size": asked.size},
-        **{"best_of": asked.best_of, "crops": asdict(asked.crops), "brush": asdict(asked.brush)},
+        **{"best_of": asked.best_of, "generations": asked.generations},
+        **{"crops": asdict(asked.crops), "brush": asdict(asked.brush)},
     }
     return Easel(generator, clip, wishes, grid(asked, generator), one_label(generator, asked.label), recipe)
 
@@ -136,20 +140,26 @@ def grid(asked: Asked, generator: Frozen) -> tuple[int, int] | None:
 
 
 def begin(asked: Asked, easel: Easel, wish: Wish, seed: int) -> Tensor:
-    """The latent (1, ...) that a painting begins with: of the seed's `best_of` ones that which CLIP likes most."""
-    decoder = easel.generator.decoder
-    if asked.best_of == 1:
-        return drawn(decoder, seed, easel.grid)
-    judge = clip_score(easel.clip, wish, asked.brush.distance)
-    return best_of(
-        decoder,
-        lambda images: judge(images).score,
-        asked.best_of,
-        seed,
-        grid=easel.grid,
-        label=easel.label,
-        device=easel.clip.device,
-    )
+    """The latent (1, ...) that a painting begins with: CLIP's favourite of the seed's `best_of` and their children."""
+    judge, console = clip_score(easel.clip, wish, asked.brush.distance), Console(stderr=True)
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task("where to begin", total=asked.best_of * (1 + asked.generations))
+
+    def judged(images: Tensor) -> Tensor:
+        bar.advance(task, len(images))
+        return judge(images).score
+
+    with bar:
+        return best_of(
+            easel.generator.decoder,
+            judged,
+            asked.best_of,
+            seed,
+            generations=asked.generations,
+            grid=easel.grid,
+            label=easel.label,
+            device=easel.clip.device,
+        )
 
 
 def resume(asked: Asked, easel: Easel, init: Path) -> Begun:

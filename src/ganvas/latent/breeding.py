@@ -36,13 +36,13 @@ class Child(NamedTuple):
     latent: Tensor
 
 
-def mix(a: Tensor, b: Tensor, generator: torch.Generator) -> Tensor:
+def mix(a: Tensor, b: Tensor, generator: torch.Generator, share: float | None = None) -> Tensor:
     """Each number from the one or the other parent; of grids (C, H, W) each place, with all its channels.
 
-    How many come from the first is itself drawn, so that some children take after one parent and some after both.
-    Numbers that both parents drew from a Gaussian stay its.
+    share: how many come from the first. By default that is itself drawn, so that some children take after one parent
+    and some after both. Numbers that both parents drew from a Gaussian stay its.
     """
-    share = torch.rand((), generator=generator)
+    share = float(torch.rand((), generator=generator)) if share is None else share
     coins = torch.rand(a.shape[-2:] if a.ndim > 1 else a.shape, generator=generator) < share
     return torch.where(coins, a, b)
 

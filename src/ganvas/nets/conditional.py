@@ -33,9 +33,8 @@ class ConditionalGenerator(Generator):
 
     prompts: how many sets of keywords the buffer `prompts` holds, drawn as the data's: what is drawn where nothing is
         asked for.
-    words: where they are told. `latent`: no label is, and what the inner generator takes is the latent, whose prior
-        draws the words of items of the data. So they too can be searched, walked through and bred, as BigGAN's classes
-        can be.
+    words: where they are told. `latent`: no label is, and beside z a latent holds a weight for each word, (N, latent +
+        words). Its prior draws those of items of the data. So they too can be searched, walked through and bred.
     """
 
     adjustable: ClassVar[tuple[str, ...]] = ("words",)
@@ -70,25 +69,21 @@ class ConditionalGenerator(Generator):
         return self.options["words"] == "label"
 
     def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """z ~ N(0, I), (n, latent); with the words in the latent (n, latent + embedding)."""
+        """z ~ N(0, I), (n, latent); with the words in the latent (n, latent + words)."""
         z = super().prior(n, generator)
         if self.told:
             return z
         sets = self.prompts if self.options["keywords"] else torch.arange(self.count)
         rows = torch.randint(len(sets), (n,), generator=generator, device=z.device)
-        return self.join(z, sets.to(z.device)[rows]).detach()
-
-    def join(self, z: Tensor, label: Tensor) -> Tensor:
-        """What the inner generator takes, (N, latent + embedding)."""
-        told = as_weights(label.to(z.device), self.count) @ self.embed.to(z.device)
-        return torch.cat([z, told.to(z.dtype)], 1)
+        return torch.cat([z, as_weights(sets.to(z.device)[rows], self.count)], 1)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         if not self.told:
-            return self.generator(z)
-        if label is None:
+            z, label = z.tensor_split([self.latent], 1)
+        elif label is None:
             label = torch.zeros((len(z), self.count) if self.options["keywords"] else len(z), dtype=torch.int64)
-        return self.generator(self.join(z, label))
+        told = as_weights(label.to(z.device), self.count) @ self.embed
+        return self.generator(torch.cat([z, told.to(z.dtype)], 1))
 
 
 class EmbeddingCritic(nn.Module):

@@ -28,10 +28,10 @@ class Crops:
     heights, within 0.43 and 1.9, and lies anywhere inside. The source mirrors and turns once a step; here each crop has
     its own draw, which costs nothing, since all is one affine map and one bilinear resampling.
 
-    Of the crops a share of `whole` shows the picture as it is instead: where place and size count, something has to see
-    them. `fill` is what lies beyond the border: its own pixels drawn out, or grey.
+    Of the crops a share of `whole` shows the picture as it is instead, without noise: where place and size count,
+    something has to see them. `fill` is what lies beyond the border: its own pixels drawn out, or grey.
 
-    Each crop is then strewn with Gaussian noise of the deviation `noise` times `layers` numbers between 0 and 1, so
+    Each other crop is then strewn with Gaussian noise of the deviation `noise` times `layers` numbers between 0 and 1, so
     that most crops have little and a few have much of it; 0 layers: all of it.
     """
 
@@ -88,6 +88,7 @@ def draw(crops: Crops, height: int, width: int, seed: int, step: int) -> Drawn:
     )
     shown = round(crops.whole * n)
     least = min(height, width)
+    deviations[:shown] = 0
     maps[:shown] = torch.tensor([[least / width, 0.0, 0.0], [0.0, least / height, 0.0]])
     return Drawn(maps, deviations, torch.randint(2**62, (n,), generator=generator))
 

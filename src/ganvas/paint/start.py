@@ -1,4 +1,4 @@
-"""Where a painting begins: a latent drawn from the prior, or the best of several."""
+"""Where a painting begins: a latent drawn from the prior, or the best of several and of what is bred from them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from torch import Tensor
 
 from ..errors import RequestError
 from ..latent import from_seeds
+from ..latent.breeding import mix
 from ..types import Decoder
 
 BATCH = 32  # candidates decoded at a time
+PARENTS, MUTATION = 8, 0.1  # the best of a generation, that breed; the share of a child's numbers that neither has
 SAMPLES = 256  # latents that the prior is measured with
 
 
@@ -60,38 +62,51 @@ def sized(decoder: Decoder, shape: tuple[int, ...], width: int, height: int) -> 
     return max(1, round(height / cell)), max(1, round(width / cell))
 
 
-def candidates(
-    decoder: Decoder, count: int, seed: int, grid: tuple[int, int] | None, label: Tensor | None, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Latents of `count` seeds from `seed` times `count`, in batches, with what they decode to on `device`."""
-    z = torch.cat([drawn(decoder, seed * count + i, grid) for i in range(count)])
-    for part in z.split(BATCH):
-        labels = None if label is None else label.expand(len(part), *label.shape).to(device)
-        with torch.no_grad():
-            images = decoder(part.to(device), labels)
-        yield part, images
-
-
 def best_of(
     decoder: Decoder,
     judge: Callable[[Tensor], Tensor],
     count: int,
     seed: int = 0,
     *,
+    generations: int = 0,
     grid: tuple[int, int] | None = None,
     label: Tensor | None = None,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Of `count` latents the one whose image has the greatest `judge`, (1, ...) on the CPU.
+    """Of `count` latents, and of as many bred from the best in each generation, that with the greatest `judge`.
+
+    A child takes each number from either of two of the PARENTS best so far, and a share of MUTATION from any of the
+    first latents, so that it is as likely a latent as they are. What no gradient finds, such as another shape, is thus
+    put together from what several have. (1, ...) on the CPU.
 
     judge: images (N, C, H, W) in [-1, 1] -> (N,).
     """
-    if count < 1:
-        raise RequestError(f"the best of {count} is nothing; give 1 or more")
-    latents, values = [], []
-    for z, images in candidates(decoder, count, seed, grid, label, torch.device(device)):
-        latents.append(z)
-        with torch.no_grad():
-            values.append(judge(images).cpu())
-    best = torch.cat(values).argmax()
-    return torch.cat(latents)[best][None]
+    if count < 1 or generations < 0:
+        raise RequestError(f"the best of {count}, bred {generations} times, is nothing; give 1 or more, and 0 or more")
+
+    def judged(z: Tensor) -> Tensor:
+        return torch.cat([judge(images).cpu() for images in decoded(decoder, z, label, torch.device(device))])
+
+    first = z = torch.cat([drawn(decoder, seed * count + i, grid) for i in range(count)])
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        values = judged(z)
+        for _ in range(generations):
+            best = values.topk(min(PARENTS, len(values))).indices
+            children = bred(z[best], first, generator)
+            z, values = torch.cat([z[best], children]), torch.cat([values[best], judged(children)])
+    return z[values.argmax()][None]
+
+
+def decoded(decoder: Decoder, z: Tensor, label: Tensor | None, device: torch.device) -> Iterator[Tensor]:
+    """What latents decode to on `device`, in batches."""
+    for part in z.split(BATCH):
+        yield decoder(part.to(device), None if label is None else label.expand(len(part), *label.shape).to(device))
+
+
+def bred(parents: Tensor, first: Tensor, generator: torch.Generator) -> Tensor:
+    """As many children of random parents (P, ...) as there are `first` latents (N, ...), from which mutations come."""
+    pairs = torch.randint(len(parents), (len(first), 2), generator=generator)
+    strangers = first[torch.randint(len(first), (len(first),), generator=generator)]
+    children = [mix(parents[a], parents[b], generator) for a, b in pairs.tolist()]
+    return torch.stack([mix(z, one, generator, 1 - MUTATION) for z, one in zip(children, strangers, strict=True)])

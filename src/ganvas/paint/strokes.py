@@ -32,7 +32,7 @@ class Brush:
         step takes and nothing else.
     """
 
-    lr: float = 0.05
+    lr: float = 0.02
     weight_decay: float = 0.0
     variation: float = 0.0
     prior: float = 0.1
