@@ -31,8 +31,8 @@ class Crops:
     Of the crops a share of `whole` shows the picture as it is instead, without noise: where place and size count,
     something has to see them. `fill` is what lies beyond the border: its own pixels drawn out, or grey.
 
-    Each other crop is then strewn with Gaussian noise of the deviation `noise` times `layers` numbers between 0 and 1, so
-    that most crops have little and a few have much of it; 0 layers: all of it.
+    Each other crop is then strewn with Gaussian noise of the deviation `noise` times `layers` numbers between 0 and 1,
+    so that most crops have little and a few have much of it; 0 layers: all of it.
     """
 
     count: int = 30
