@@ -272,7 +272,7 @@ def encode_mp4(frames: Iterable[Image.Image], fps: float) -> bytes:
             size,
             fps=fps,  # pyright: ignore[reportArgumentType] - its stub asks for whole numbers, ffmpeg does not
             codec="libx264",
-            quality=None,  # H264 says it
+            quality=None,  # pyright: ignore[reportArgumentType] - H264 says it
             macro_block_size=2,
             output_params=[*H264, *COLOURS],
         )
