@@ -9,8 +9,12 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+from torch import Tensor
 
-from ganvas import plan
+from ganvas import plan, recipes
+from ganvas.data import Dataset
+from ganvas.loop import train
+from ganvas.recipes import Training
 
 matplotlib.use("Agg")
 torch.set_num_threads(1)  # results that depend on nothing but the seed, and workers that do not starve each other
@@ -58,3 +62,23 @@ def published() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def unchanged_by_looking() -> Callable[[Training, Dataset], None]:
+    """Asserts that a system which is examined after each step learns what one that is left alone learns."""
+
+    def learnt(options: Training, data: Dataset, look: bool) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        system = recipes.build(options, data, plan.Plan())
+        for _ in train(system, data, steps=options.steps, batch=options.batch):
+            if look:
+                assert system.examine is not None
+                system.examine()
+        return torch.nn.ModuleDict(system.modules).state_dict()
+
+    def check(options: Training, data: Dataset) -> None:
+        seen, alone = learnt(options, data, True), learnt(options, data, False)
+        assert all(torch.equal(seen[key], alone[key]) for key in alone)
+
+    return check

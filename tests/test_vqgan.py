@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image
 import ganvas
 from ganvas import frozen, media, nets
 from ganvas.cli import main
-from ganvas.data import open_data
+from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError
 from ganvas.features import perceptual as distances
 from ganvas.loop import train
@@ -24,7 +24,7 @@ from ganvas.nets.patch import SMALLEST, PatchCritic
 from ganvas.nets.quantize import MEMORY, VectorQuantizer, perplexity, tally
 from ganvas.objectives.codebook import codebook_loss
 from ganvas.plan import Plan
-from ganvas.recipes import vqgan
+from ganvas.recipes import Training, vqgan
 from ganvas.recipes.vqgan import VQGAN, adaptive_weight
 from ganvas.run import checkpoint
 
@@ -336,6 +336,11 @@ def test_resuming_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert revived[0] > 0 and sum(revived[5:]) > 0
 
 
+def test_looking_does_not_change_training(unchanged_by_looking: Callable[[Training, Dataset], None]) -> None:
+    options = {**typed(SMALL), "critic_start": 2, "dropout": 0.1, "steps": 5}
+    unchanged_by_looking(VQGAN(**options), open_data("digits", hold_out=0.1))
+
+
 def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="ring holds points, and VQGAN encodes images"):
         run(tmp_path / "a", 1, "ring")
@@ -387,7 +392,7 @@ def test_reconstruct_pictures(trained: ganvas.Run, tmp_path: Path, capsys: pytes
         assert "would be replaced; name another --out" in capsys.readouterr().err
     assert [path.read_bytes() for path in files] == taken
     (tmp_path / "other").mkdir()
-    twin = shutil.copy(files[0], tmp_path / "other")
+    twin = str(shutil.copy(files[0], tmp_path / "other"))
     assert main(["reconstruct", str(trained.path), str(files[0]), twin, "--out", str(tmp_path / "twins")]) == 2
     assert "2 of the pictures would be a.png" in capsys.readouterr().err
 

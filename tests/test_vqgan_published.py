@@ -175,6 +175,7 @@ def test_the_size_of_the_imagenet_model() -> None:
     assert shapes["encoder.conv_out.weight"] == (256, 512, 3, 3)
     assert shapes["decoder.up.3.block.0.nin_shortcut.weight"] == (256, 512, 1, 1)
     assert not [name for name in shapes if name.startswith("encoder.down.3.attn")]
+    assert frozen.Autoencoder(network, "vqgan").batch == 16  # 2 GiB of features at a time would be too much
 
 
 @pytest.mark.parametrize("given", ["file", "folder"])
@@ -187,7 +188,6 @@ def test_a_checkpoint_of_compvis_agrees_with_the_paper(given: str, tmp_path: Pat
     z, drawn = reference(state, x)
     torch.testing.assert_close(loaded.network.outputs(x), z, rtol=0, atol=1e-5)
     torch.testing.assert_close(loaded.network.draw(loaded.network.encode(x)), drawn, rtol=0, atol=1e-5)
-    assert loaded.batch == 64
     torch.testing.assert_close(loaded.reconstruct(x), drawn.clamp(-1, 1), rtol=0, atol=1e-5)
     ours = loaded.network.state_dict()
     assert all(torch.equal(ours[name], tensor) for name, tensor in state.items())

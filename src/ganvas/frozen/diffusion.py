@@ -48,15 +48,7 @@ class Diffusion(Generator):
         there are not, for guidance without classes, and for less than one step.
         """
         super().__init__(torch.Size(shape).numel(), shape, {})
-        if not math.isfinite(guidance):
-            raise RequestError(f"guidance={guidance:g} is no finite number; use such as 1.5")
-        if steps < 1 or not 0 < sigma_min < sigma_max < math.inf:
-            raise RequestError(
-                f"steps={steps}, sigma_min={sigma_min:g}, sigma_max={sigma_max:g}: give at least one step, and levels "
-                "that rise from above 0, such as 0.002 and 80"
-            )
-        if guidance != 1 and not classes:
-            raise RequestError(f"guidance={guidance:g} needs labels to guide to, and there are none; use guidance=1")
+        check(classes, steps, guidance, sigma_min, sigma_max)
         self.options = {
             "shape": list(shape),
             "classes": classes,
@@ -95,6 +87,19 @@ class Diffusion(Generator):
         for x in self.trajectory(z, label):  # noqa: B007 - the last
             pass
         return x.clamp(-1, 1)
+
+
+def check(classes: int, steps: int, guidance: float, sigma_min: float, sigma_max: float) -> None:
+    """Raise RequestError for numbers with which there is no sampling."""
+    if steps < 1 or not 0 < sigma_min < sigma_max < math.inf:
+        raise RequestError(
+            f"steps={steps}, sigma_min={sigma_min:g}, sigma_max={sigma_max:g}: give at least one step, and levels "
+            "that rise from above 0, such as 0.002 and 80"
+        )
+    if not math.isfinite(guidance):
+        raise RequestError(f"guidance={guidance:g} is no finite number; use such as 1.5")
+    if guidance != 1 and not classes:
+        raise RequestError(f"guidance={guidance:g} needs labels to guide to, and there are none; use guidance=1")
 
 
 class Fresh:

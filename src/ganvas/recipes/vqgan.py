@@ -141,6 +141,7 @@ class Taming:
         return self.game.critic(real, fake).mean(), stats
 
     def freeze(self) -> frozen.Autoencoder:
+        """A frozen copy of the autoencoder as it is now."""
         return frozen.take_autoencoder(self.network, "vqgan", self.facts)
 
     def examine(self) -> Examination:
@@ -163,6 +164,7 @@ class Taming:
         return Examination(picture, {f"{split}/{name}": value for name, value in figures.items()})
 
     def write(self, path: Path) -> None:
+        """Write the file of the autoencoder as it is now. Raises OSError where that fails."""
         self.freeze().write(path)
 
 
@@ -208,6 +210,19 @@ def check(o: VQGAN, images: Dataset) -> Dataset:
     return images.held_out
 
 
+def phases(o: VQGAN, network: nets.VQGAN, critic: PatchCritic, task: Taming) -> list[Phase]:
+    """The autoencoder's move, whose codes have a learning rate of their own, and the critic's."""
+    ours, theirs = list(network.parameters()), list(critic.parameters())
+    codes = network.quantize.embedding.weight
+    groups = [{"params": [p for p in ours if p is not codes]}, {"params": [codes], "lr": o.codes_rate * o.lr}]
+    betas = o.beta1, o.beta2
+    first, then = Adam(groups, lr=o.lr, betas=betas, fused=True), Adam(theirs, lr=o.critic_lr, betas=betas, fused=True)
+    return [
+        Phase("autoencoder", ours, first, task.autoencoder_loss, rate=rate(o.warmup, o.decay)),
+        Phase("critic", theirs, then, task.critic_loss, task.turn, rate=rate(0, o.decay)),
+    ]
+
+
 def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
     """The networks, optimisers and losses of `options` for the images, whose `held_out` it is measured on."""
     o = resolve(options, images.shape, plan.device)
@@ -231,21 +246,9 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
         module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
     task = Taming(o, network, critic, distance, images, held_out.to(plan.device))
 
-    ours, theirs = list(network.parameters()), list(critic.parameters())
-    codes = network.quantize.embedding.weight
-    groups = [
-        {"params": [p for p in ours if p is not codes]},
-        {"params": [codes], "lr": o.codes_rate * o.lr},
-    ]
-    betas = o.beta1, o.beta2
-    first, then = Adam(groups, lr=o.lr, betas=betas, fused=True), Adam(theirs, lr=o.critic_lr, betas=betas, fused=True)
-    phases = [
-        Phase("autoencoder", ours, first, task.autoencoder_loss, rate=rate(o.warmup, o.decay)),
-        Phase("critic", theirs, then, task.critic_loss, task.turn, rate=rate(0, o.decay)),
-    ]
     return System(
         {"autoencoder": network, "critic": critic},
-        phases,
+        phases(o, network, critic, task),
         network.alone(),
         plan.dtype,
         task.examine,
