@@ -137,6 +137,12 @@ def test_a_labeller_learns_every_attribute_of_real_pictures(monkeypatch: pytest.
 def test_what_is_known_of_a_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     digits = attributes_of(ganvas.open_data("digits"))
     assert list(digits) == ["class"] and digits["class"][0] == tuple("0123456789")
+    nothing = {
+        "empty": torch.zeros(1797, 0, dtype=torch.int64),
+        "share": torch.rand(1797),
+        "same": torch.ones(1797).long(),
+    }
+    assert list(attributes_of(replace(ganvas.open_data("digits"), attributes=nothing))) == ["class"]
     monkeypatch.setattr(shapes, "SCENES", 100)
     monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
     several = attributes_of(ganvas.open_data("shapes", size=16))

@@ -149,6 +149,8 @@ def test_the_critic_judges_patches() -> None:
         1,
     ]
     assert critic(torch.randn(2, 1, SMALLEST << 2, SMALLEST << 2)).shape == (2, 1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert critic(torch.randn(2, 1, 28, 28)).dtype == torch.float32
     x = torch.zeros(1, 1, 96, 96, requires_grad=True)
     critic.eval()(x)[0, 10, 10].backward()  # 34×34 pixels
     assert x.grad is not None

@@ -36,8 +36,10 @@ def attributes_of(data: Dataset) -> dict[str, tuple[tuple[str, ...], Tensor]]:
     """
     found: dict[str, tuple[tuple[str, ...], Tensor]] = {}
     for name, table in (data.attributes or {}).items():
-        values = table.reshape(len(table), -1)[:, 0] if table.numel() else table
-        if values.is_floating_point() or int(values.min()) < 0 or not 1 < len(values.unique()) <= MOST:
+        if table.is_floating_point() or not table.numel():
+            continue
+        values = table.reshape(len(table), -1)[:, 0]
+        if int(values.min()) < 0 or not 1 < len(values.unique()) <= MOST:
             continue
         names = VALUES.get(name, ())
         count = int(values.max()) + 1

@@ -25,11 +25,11 @@ def directions(
             "labels tell apart."
         ),
     ] = "sefa",
-    count: Annotated[int, Parameter(help="How many, the strongest first.")] = 10,
+    count: Annotated[int, Parameter(help="sefa, pca: how many, the strongest first.")] = 10,
     layer: Annotated[
         int, Parameter(help="pca: the layer whose inputs are looked at; later ones are more abstract.")
     ] = 1,
-    samples: Annotated[int, Parameter(help="Latents to learn from.")] = 2000,
+    samples: Annotated[int, Parameter(help="pca, attribute: latents to learn from.")] = 2000,
     labels: Annotated[
         Path | None, Parameter(negative="", help="attribute: a CSV of samples that you labelled: seed,smile,…")
     ] = None,
@@ -37,7 +37,7 @@ def directions(
         str | None, Parameter(help="attribute: whose attributes a labeller is taught; by default the run's own data.")
     ] = None,
     labeller: Annotated[
-        Path | None, Parameter(help="Where the labeller is kept, or is read from if it is there.")
+        Path | None, Parameter(help="attribute: where the labeller is kept, or is read from if it is there.")
     ] = None,
     words: Annotated[
         list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from .blocks import activation, normal_init
@@ -31,4 +32,6 @@ class PatchCritic(nn.Module):
         normal_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).squeeze(1)
+        h = self.layers[:-1](x)
+        with torch.autocast(x.device.type, enabled=False):  # a loss is of differences of logits, which are not rounded
+            return self.layers[-1](h.float()).squeeze(1)

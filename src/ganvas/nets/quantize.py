@@ -61,7 +61,7 @@ class VectorQuantizer(nn.Module):
         """Moves every code of which the running usage is below `share`/n to a vector of the grid `z`, drawn at random.
 
         Nothing would ever move it again: only what is looked up has a gradient (Dhariwal et al. 2020, "Jukebox",
-        section 3.2). Before the first step nothing has been used, so that training begins with codes that are outputs
+        section 3.1). Before the first step nothing has been used, so that training begins with codes that are outputs
         of the encoder. It draws from torch's global generator. Returns how many were moved, a scalar.
         """
         weight, n = self.embedding.weight, len(self.usage)

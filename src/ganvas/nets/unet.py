@@ -67,7 +67,7 @@ class Look(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = group_norm(channels)
-        self.attention = Attention(channels, max(1, channels // HEAD) if channels % HEAD == 0 else 1)
+        self.attention = Attention(channels, channels // HEAD if channels % HEAD == 0 else 1)
         zeroed(self.attention.out)
 
     def forward(self, x: Tensor) -> Tensor:
