@@ -111,6 +111,17 @@ def test_a_learnt_step_leaves_what_it_shall_leave(known: tuple[Frozen, Sampled, 
     assert torch.equal(w, steered(model, Pixels(), dark.z, None, dark.scores, Guide("right", 1, 4.0), start))
 
 
+def test_steps_that_are_learnt_are_taken_where_they_do_better(known: tuple[Frozen, Sampled, Sampled]) -> None:
+    model, *both = known
+    samples, held_out = (one._replace(scores={name: one.scores[name] for name in ("left", "right")}) for one in both)
+    found = attributes.find(model, Pixels(), samples, held_out)
+    plain = attributes.find(model, Pixels(), samples, held_out, steer=False)
+    assert "steered" in [one.found.way for one in found]
+    for one, other in zip(found, plain, strict=True):
+        assert one.effect.leakage <= other.effect.leakage
+        assert one.effect.changed > other.effect.changed - 0.02
+
+
 def test_nothing_to_tell_apart_is_refused(known: tuple[Frozen, Sampled, Sampled]) -> None:
     model, samples, held_out = known
     same = samples._replace(scores={"left": torch.tensor([[1.0, 0.0]]).expand(600, 2)})

@@ -223,6 +223,14 @@ def test_the_command_writes_what_the_others_read(
     assert cli.main(["sample", str(run), "--latents", str(out), "--out", str(tmp_path / "a.png")]) == 0
 
 
+@pytest.mark.parametrize("name", ["", "autoencoder.safetensors"])
+def test_a_search_begins_from_what_the_encoder_says(run: Path, name: str, pictures: list[Path], tmp_path: Path) -> None:
+    none = ("--starts", "1", "--keep", "1", "--steps", "0", "--polish", "0", "--compare", "0")
+    assert cli.main(["project", str(run / name), str(pictures[0]), *none, "--out", str(tmp_path / "z.npz")]) == 0
+    expected = ganvas.frozen.load_autoencoder(run).encode(digit_of(pictures[0]))
+    torch.testing.assert_close(latent.read_latents(tmp_path / "z.npz"), expected)
+
+
 def digit_of(path: Path) -> Tensor:
     with Image.open(path) as image:
         return torch.from_numpy(np.array(image)).float()[None, None] / 127.5 - 1

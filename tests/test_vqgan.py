@@ -311,6 +311,11 @@ def test_what_it_leaves_is_what_it_measured(trained: ganvas.Run) -> None:
     torch.testing.assert_close(frozen.load_autoencoder(copied).reconstruct(x), drawn, rtol=0, atol=0)
 
 
+def test_images_of_another_size_are_refused(trained: ganvas.Run) -> None:
+    with pytest.raises(RequestError, match=r"this 'vqgan' takes images of 1×8×8, not of 1×9×9; resize them first"):
+        frozen.load_autoencoder(trained.path).encode(torch.zeros(1, 1, 9, 9))
+
+
 def test_resuming_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     """Through the revival of codes, which draws at random, and over the moment when the critic begins."""
 
@@ -356,6 +361,8 @@ def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
         RequestError, match="a critic of 2 halvings judges images of 12 pixels a side or more, not of 8×8"
     ):
         run(tmp_path / "a", 1, critic_layers=2)
+    with pytest.raises(RequestError, match="attn_resolutions=5: no level is so high; they are of 8, 4 pixels"):
+        run(tmp_path / "a", 1, attn_resolutions="4,5")
     with pytest.raises(RequestError, match="ch_mult=0,1: a level has ch channels 1 time or more"):
         run(tmp_path / "a", 1, ch_mult="0,1")
     assert not (tmp_path / "a").exists()

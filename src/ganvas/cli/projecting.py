@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import film, latent, media
 from ..errors import RequestError
 from ..evaluation.sources import open_real, trained_on, unwatched
-from ..frozen import Frozen, load_autoencoder
+from ..frozen import Autoencoder, Frozen, load
 from ..project import Measure, Search, Step, distance, open_look, project
 from .latents import open_painter, writing
 from .pictures import read_pictures, spare
@@ -88,13 +88,13 @@ def comparisons(run: Path, generator: Frozen, count: int) -> tuple[Tensor, int]:
 
 
 def search(run: Path, generator: Frozen, targets: Tensor, wanted: Wanted) -> Iterator[Step]:
-    """The projection of pictures (N, C, H, W), with what lies beside the generator to help: its encoder, its data."""
+    """The projection of pictures (N, C, H, W), with what lies by the generator to help: its encoder, its data."""
     training = trained_on(run)
     data = "" if training is None else training.data
     look = open_look(wanted.look, data, generator.decoder.shape, str(generator.device))
-    guesses = None
-    if (run / ENCODER).is_file():
-        guesses = load_autoencoder(run, str(generator.device)).encode(targets)
+    beside = run / ENCODER
+    loaded = load(beside if beside.is_file() else run, str(generator.device))
+    guesses = loaded.encode(targets) if isinstance(loaded, Autoencoder) else None
     steps = project(generator, targets, wanted.search, look=look, guesses=guesses, label=wanted.label)
     yield from watched(steps, 1 + wanted.search.steps + wanted.search.polish, "projecting")
 

@@ -201,6 +201,10 @@ def check(o: VQGAN, images: Dataset) -> Dataset:
         raise RequestError(f"{images.name} holds points, and VQGAN encodes images; choose other data")
     if images.held_out is None:
         raise RequestError(f"{images.name} has nothing held out to measure on; use --set held_out=0.1")
+    heights = [images.shape[1] >> i for i in range(len(o.ch_mult))]
+    if wrong := [str(height) for height in o.attn_resolutions if height not in heights]:
+        there = ", ".join(map(str, heights))
+        raise RequestError(f"attn_resolutions={','.join(wrong)}: no level is so high; they are of {there} pixels")
     least = SMALLEST << o.critic_layers
     if o.adversarial_weight and min(images.shape[1:]) < least:
         raise RequestError(
