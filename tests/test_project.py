@@ -180,6 +180,7 @@ def test_the_verdict_knows_what_is_usual() -> None:
     )
     assert "far" in measure.verdict(0.07, 0.08)  # hardly nearer than a grey picture
     assert Measure(own=0.003).verdict(0.1, 0.4) == "near"
+    assert Measure(own=0.12).verdict(0.2, 0.4) == "near"  # where not even its own samples are found
 
 
 @pytest.fixture(scope="module")

@@ -315,6 +315,12 @@ def test_a_damaged_description_of_diffusers_is_refused(content: str, tmp_path: P
         ganvas.load(tmp_path)
 
 
+def test_a_folder_of_neither_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(RequestError, match=r"holds no weights; put model.safetensors or pytorch_model.bin beside"):
+        ganvas.load(tmp_path)
+
+
 def test_reconstruct_through_a_published_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = save(tmp_path, weights(), described())
     assert main(["reconstruct", str(file), "shapes", "--count", "4", "--out", str(tmp_path / "sheet.png")]) == 0

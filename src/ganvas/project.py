@@ -33,6 +33,7 @@ FIRST = 2 * 10**6  # seed of the random starts, far from those that are usually 
 DONE = 1e-4  # a distance below which nothing is left to find, under half a grey level
 TRIES = 4  # dampings of one step
 FOUND = 0.02  # a distance that is a finding, whatever the model
+LOST = 0.05  # a distance that is none, however far the model's own samples stay
 LIKE_DATA = 1.5  # times as far as pictures of the data are, and no farther, is near
 FLAT = 0.75  # of the distance of a flat grey picture, beyond which next to nothing of an image is shown
 
@@ -71,7 +72,7 @@ class Measure(NamedTuple):
 
     def verdict(self, away: float, contrast: float) -> str:
         """What a distance says of an image in which pixels deviate by `contrast` (RMS, a share of the range)."""
-        if away <= max(FOUND, 2 * self.own):
+        if away <= max(FOUND, min(2 * self.own, LOST)):
             return "found"
         limit = FLAT * contrast if self.data is None else min(LIKE_DATA * self.data, FLAT * contrast)
         if away <= limit:

@@ -25,6 +25,7 @@ from .clip import Clip
 
 Spec = dict[str, Any]
 Found = tuple[Spec, dict[str, Tensor]]  # of a tower: what builds it, and its weights
+TRANSFORMERS = ("model.safetensors", "pytorch_model.bin")  # in a folder of transformers
 HEAD = 64  # channels of an attention head in all of OpenAI's towers, where no config says otherwise
 
 # The parts of a transformer's block: ours -> OpenAI's, transformers'
@@ -70,7 +71,10 @@ def load(path: Path, device: str = "cpu") -> Clip | None:
     config: dict[str, Any] = {}
     if path.is_dir():
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        path = next((path / f for f in ("model.safetensors", "pytorch_model.bin") if (path / f).is_file()), path)
+        file = next((path / name for name in TRANSFORMERS if (path / name).is_file()), None)
+        if file is None:
+            raise RequestError(f"{path} holds no weights; put {' or '.join(TRANSFORMERS)} beside its config.json")
+        path = file
     tensors = foreign.read(path)
     if "text_model.embeddings.token_embedding.weight" in tensors:
         towers = partial(of_transformers, tensors, config)
