@@ -96,6 +96,17 @@ def words(count: int, bench: Bench, pictures: dict[str, Tensor], only: str) -> I
         yield name, success(looks, bench.look(pictures[name]))
 
 
+def short(bench: Bench, pictures: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Each colour and shape, of which nothing else is said."""
+    asked = [Look("", color, kind, "") for color, kind in product(COLORS, KINDS)]
+    makers = {"begun": bench.chosen, "painted": bench.paint}
+    for name, make in makers.items():
+        wishes = [Wish.of([placed.caption(look)]) for look in asked]
+        pictures[name] = torch.stack([make(wish, seed) for seed, wish in enumerate(wishes)])
+        told = success(asked, bench.look(pictures[name]))
+        yield f"short: {name}", {key: told[key] for key in ("color", "kind", "color and kind")}
+
+
 def share(seen: Sequence[Look], name: str, wanted: Sequence[str]) -> float:
     """How many of the pictures show the attribute that is wanted of each."""
     return sum(getattr(look, name) == word for look, word in zip(seen, wanted, strict=True)) / len(seen)
@@ -155,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=100, help="strokes")
     parser.add_argument("--crops", type=int, default=30)
     parser.add_argument("--whole", type=float, default=0.5, help="share of the crops that show the whole picture")
-    parser.add_argument("--parts", default="words,exclusion,extras,weights", help="of what is measured")
+    parser.add_argument("--parts", default="short,words,exclusion,extras,weights", help="of what is measured")
     parser.add_argument("--only", default="", help="of words: the ways of painting whose name holds this")
     parser.add_argument("--sheet", type=Path, help="also draw the first 49 paintings here")
     o = parser.parse_args(arguments)
@@ -163,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench, pictures = Bench(*models, o.steps, Crops(o.crops, whole=o.whole)), dict[str, Tensor]()
     parts: dict[str, Callable[[], Iterator[tuple[str, dict[str, float]]]]] = {
         "words": lambda: words(o.prompts, bench, pictures, o.only),
+        "short": lambda: short(bench, pictures),
         "exclusion": lambda: exclusion(bench),
         "extras": lambda: extras(bench),
         "weights": lambda: weights(bench),

@@ -25,6 +25,8 @@ RADII = {"small": (0.14, 0.16), "large": (0.23, 0.25)}  # shares of the side
 PLACES = ("in the middle", "at the left", "at the right", "at the top", "at the bottom")
 NEAR, FAR = 0.06, 0.1  # shares of the side: in the middle is within the first, elsewhere is beyond the second
 HELD_OUT = 50  # combinations of colour, shape and place
+ODD = 0.25  # of the pictures that a CLIP learns from: shapes between two kinds
+ANGLES = 64  # of an outline between two kinds
 SAID = {"size": 0.35, "color": 0.8, "kind": 0.8, "place": 0.5}  # how often a caption tells each
 
 
@@ -87,20 +89,37 @@ def centre(rng: np.random.Generator, radius: float, place: str) -> tuple[float, 
             return x, y
 
 
-def drawn(look: Look, x: float, y: float, radius: float, turn: float = 0.0) -> np.ndarray:
-    """The picture, (3, SIZE, SIZE) uint8, antialiased; `turn` is in radians."""
+def drawn(
+    look: Look, x: float, y: float, radius: float, turn: float = 0.0, outline: np.ndarray | None = None
+) -> np.ndarray:
+    """The picture, (3, SIZE, SIZE) uint8, antialiased; `turn` is in radians, an `outline` (K, 2) for the kind's."""
     side = SIZE * SUPERSAMPLING
     canvas = Image.new("RGB", (side, side), BACKGROUND)
     cos, sin = math.cos(turn), math.sin(turn)
-    outline = (OUTLINES[look.kind] @ np.array([[cos, sin], [-sin, cos]]) * radius + (x, y)) * side
-    ImageDraw.Draw(canvas).polygon(outline.ravel().tolist(), fill=COLORS[look.color])
+    outline = OUTLINES[look.kind] if outline is None else outline
+    corners = (outline @ np.array([[cos, sin], [-sin, cos]]) * radius + (x, y)) * side
+    ImageDraw.Draw(canvas).polygon(corners.ravel().tolist(), fill=COLORS[look.color])
     return np.asarray(canvas.reduce(SUPERSAMPLING)).transpose(2, 0, 1)
 
 
-def plain(rng: np.random.Generator, look: Look) -> np.ndarray:
+def between(a: str, b: str, share: float) -> np.ndarray:
+    """An outline (K, 2) between those of two kinds: no shape that has a name."""
+    return share * _even(OUTLINES[a]) + (1 - share) * _even(OUTLINES[b])
+
+
+def _even(outline: np.ndarray) -> np.ndarray:
+    """The points (ANGLES, 2) of a closed outline at equal angles from its middle, which sees all of it."""
+    ends = np.linspace(0, 1, 16, endpoint=False)[:, None]
+    points = np.concatenate([a + ends * (b - a) for a, b in zip(outline, np.roll(outline, -1, 0), strict=True)])
+    angles = np.linspace(-math.pi, math.pi, ANGLES, endpoint=False)
+    radii = np.interp(angles, np.arctan2(points[:, 1], points[:, 0]), np.hypot(*points.T), period=2 * math.pi)
+    return radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+def plain(rng: np.random.Generator, look: Look, outline: np.ndarray | None = None) -> np.ndarray:
     """A picture as the look says."""
     radius = float(rng.uniform(*RADII[look.size]))
-    return drawn(look, *centre(rng, radius, look.place), radius)
+    return drawn(look, *centre(rng, radius, look.place), radius, outline=outline)
 
 
 def plain_pictures(looks: list[Look], seed: int) -> Tensor:
@@ -109,11 +128,11 @@ def plain_pictures(looks: list[Look], seed: int) -> Tensor:
     return torch.from_numpy(np.stack([plain(rng, look) for look in looks])).float() / 127.5 - 1
 
 
-def cropped(rng: np.random.Generator, look: Look) -> np.ndarray:
+def cropped(rng: np.random.Generator, look: Look, outline: np.ndarray | None = None) -> np.ndarray:
     """What a crop may show of it: another size, another place, turned."""
     radius = float(rng.uniform(0.1, 0.45))
     x, y, turn = rng.uniform((0.15, 0.15, -math.pi / 6), (0.85, 0.85, math.pi / 6)).tolist()
-    return drawn(look, x, y, radius, turn)
+    return drawn(look, x, y, radius, turn, outline)
 
 
 def said(rng: np.random.Generator, look: Look, clear: bool) -> str:
@@ -145,16 +164,22 @@ def pictures(count: int, seed: int, everything: bool = False) -> Dataset:
 
 
 def pairs(count: int, seed: int) -> Dataset:
-    """Pictures with captions that tell some of them; two fifths are such as a crop may show."""
+    """Pictures with captions that tell some of them; two fifths are such as a crop may show.
+
+    Of a share of ODD the shape is none that has a name, and none is said: who has met shapes alone takes for one what
+    only resembles it, and such pictures are what a search finds first.
+    """
     rng, kept = np.random.default_rng((seed, 1)), held_out()
     looks = [look for look in (draw_look(rng) for _ in range(2 * count)) if look[1:] not in kept][:count]
-    clear = [bool(rng.random() < 0.6) for _ in looks]
-    items = [plain(rng, look) if whole else cropped(rng, look) for look, whole in zip(looks, clear, strict=True)]
-    return Dataset(
-        name="placed-pairs",
-        items=torch.from_numpy(np.stack(items)),
-        captions=tuple(said(rng, look, whole) for look, whole in zip(looks, clear, strict=True)),
-    )
+    items, captions = [], []
+    for look in looks:
+        clear, outline, told = bool(rng.random() < 0.6), None, look
+        if rng.random() < ODD:
+            outline = between(look.kind, str(rng.choice([k for k in KINDS if k != look.kind])), rng.uniform(0.4, 0.6))
+            told = look._replace(kind="")
+        items.append(plain(rng, look, outline) if clear else cropped(rng, look, outline))
+        captions.append(said(rng, told, clear))
+    return Dataset(name="placed-pairs", items=torch.from_numpy(np.stack(items)), captions=tuple(captions))
 
 
 def stored(folder: Path, make: Callable[[], Dataset]) -> Path:
