@@ -68,7 +68,8 @@ def latents(folder: Path) -> np.ndarray:
 def test_a_painting_and_its_recipe(words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a"
     run("a red circle", "--exclude", "something blue", *words, *SHORT, "--out", out)
-    told = capsys.readouterr().out.splitlines()
+    told, begun = (text.splitlines() for text in capsys.readouterr())
+    assert begun == ["where to begin: CLIP looks at 25 samples and their children"]
     assert [line.split("  ")[0] for line in told[:3]] == [f"a red circle: stroke {i} of 4" for i in (0, 2, 4)]
     assert told[3] == f"a red circle: {out / 'painting.png'}" and f"--init {out / 'latent.npz'}" in told[-1]
     with Image.open(out / "painting.png") as picture, Image.open(out / "preview.png") as preview:
@@ -79,6 +80,19 @@ def test_a_painting_and_its_recipe(words: tuple[str, ...], tmp_path: Path, capsy
     assert recipe["generator"] == words[1] and recipe["clip"] == words[3]
     films = [path for path in out.iterdir() if path.stem == "painting" and path.suffix in (".mp4", ".webp")]
     assert len(films) == 1 and not list(out.glob("interpolation*"))
+
+
+def test_the_recipe_names_the_clip_that_was_found(
+    generator: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tmp_path / "weights" / "lit.safetensors"
+    found.parent.mkdir()
+    found.write_bytes(clip.read_bytes())
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GANVAS_WEIGHTS", str(found.parent))
+    run("a red circle", "--generator", generator, *SHORT, "--out", tmp_path / "a")
+    with Image.open(tmp_path / "a/painting.png") as picture:
+        assert json.loads(picture.info["ganvas"])["clip"] == str(found)
 
 
 def test_the_same_seed_is_the_same_picture(words: tuple[str, ...], tmp_path: Path) -> None:

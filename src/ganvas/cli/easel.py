@@ -88,12 +88,13 @@ def open_easel(asked: Asked) -> Easel:
     asked.check()
     generator = open_painter(asked.generator or GENERATOR, asked.settings)
     generator = generator.place_words("latent" if asked.label is None else "label")
-    clip = load_clip(asked.clip or (openai.best() if asked.generator else CLIP), devices()[0])
+    file = asked.clip or (openai.best() if asked.generator else CLIP)
+    clip = load_clip(file, devices()[0])
     extras, exclude = prompts(asked.extras, clip), prompts(asked.exclude, clip)
     wishes = [Wish(prompts([words], clip), exclude, extras) for words in asked.words]
     recipe = {
         **{"ganvas": version("ganvas"), "words": asked.words, "exclude": asked.exclude, "extras": asked.extras},
-        **{"generator": str(asked.generator or GENERATOR.name), "clip": str(asked.clip or CLIP.name)},
+        **{"generator": str(asked.generator or GENERATOR.name), "clip": CLIP.name if file == CLIP else str(file)},
         **{"seed": asked.seed, "label": asked.label, "set": asked.settings, "size": asked.size},
         **{"best_of": asked.best_of, "generations": asked.generations},
         **{"crops": asdict(asked.crops), "brush": asdict(asked.brush)},
@@ -141,9 +142,12 @@ def grid(asked: Asked, generator: Frozen) -> tuple[int, int] | None:
 
 def begin(asked: Asked, easel: Easel, wish: Wish, seed: int) -> Tensor:
     """The latent (1, ...) that a painting begins with: CLIP's favourite of the seed's `best_of` and their children."""
-    judge, console = clip_score(easel.clip, wish, asked.brush.distance), Console(stderr=True)
+    judge, console = clip_score(easel.clip, wish, asked.brush.distance), Console(stderr=True, highlight=False)
+    total = asked.best_of * (1 + asked.generations)
+    if not console.is_terminal:
+        console.print(f"where to begin: CLIP looks at {total:,} samples and their children")
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task("where to begin", total=asked.best_of * (1 + asked.generations))
+    task = bar.add_task("where to begin", total=total)
 
     def judged(images: Tensor) -> Tensor:
         bar.advance(task, len(images))
