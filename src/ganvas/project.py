@@ -26,9 +26,8 @@ Look = Callable[[Tensor, Tensor], Tensor]  # images, images -> how unlike they l
 
 LARGEST = 4_000_000  # numbers of a Jacobian, above which there is no polish
 CHUNK = 32  # of its columns that are computed at a time
-LOOKED_AT = (
-    256  # pixels a side at which LPIPS compares larger images, as Karras et al. 2020 do: it was learnt on small ones
-)
+LOOKED_AT = 256  # pixels a side at which LPIPS, learnt on small images, sees larger ones (Karras et al. 2020)
+LOUDNESS = 10  # times LPIPS beside the pixels: at a tenth of it photographs are found less well, in pixels too
 FIRST = 2 * 10**6  # seed of the random starts, far from those that are usually looked at
 DONE = 1e-4  # a distance below which nothing is left to find, under half a grey level
 TRIES = 4  # dampings of one step
@@ -99,7 +98,7 @@ def open_look(name: str, data: str, shape: tuple[int, ...], device: str) -> Look
         return None
     if name != "cnn":
         likeness = lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
-        return lambda x, y: likeness(shrunk(x), shrunk(y))
+        return lambda x, y: LOUDNESS * likeness(shrunk(x), shrunk(y))
     if classifier is None or not fits:
         raise RequestError(f"there is no classifier of {data or 'this data'} of this shape; use --look none, or lpips")
     features = classifier.network.features
