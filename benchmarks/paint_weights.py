@@ -38,7 +38,7 @@ class Training(NamedTuple):
 
 
 TRAININGS = {
-    "clip": Training("clip", "pairs", 2000, {}),
+    "clip": Training("clip", "pairs", 4000, {}),
     "generator": Training("prompt-gan", "pictures", 12_000, {"decay": -1}),
     "judge": Training("cnn", "judged", 1200, {}),
 }
