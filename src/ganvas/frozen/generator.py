@@ -129,8 +129,12 @@ class Frozen:
             return tokens.keywords.marked(str(label), keywords).expand(len(seeds), -1)
         if not classes:
             if label is not None:
-                why = "was trained without labels" if self.told else "has its words in its latent (words=latent)"
-                raise RequestError(f"label {label!r}: this {self.recipe!r} generator {why}; leave it out")
+                why = (
+                    "was trained without labels; leave it out"
+                    if self.told
+                    else "has its words in its latent; leave it out, or use words=label"
+                )
+                raise RequestError(f"label {label!r}: this {self.recipe!r} generator {why}")
             return None
         if label is None:
             return torch.tensor([seed % classes for seed in seeds])
