@@ -34,6 +34,9 @@ from ganvas.tokens.keywords import named
 from .lit import on_white, seen
 
 LEFT_OUT = ("People & Body", "Flags", "Component")  # more than half of all, in postures and skins that differ little
+WAYS = ("samples", "the best sample", "painted", "real")
+Pictures = dict[str, Tensor]  # what is asked for -> images (N, C, H, W) in [-1, 1]
+Rows = dict[str, dict[str, Tensor]]  # what is asked for -> way -> (2,), as `Judge.found`
 NEAREST = 5  # real emoji that a picture is held against
 # what is asked for -> the word that the names or tags of a right answer hold
 WORDS = {
@@ -117,11 +120,6 @@ def to_pixels(images: Tensor) -> Tensor:
     return torch.from_numpy(media.to_uint8(images)).permute(0, 3, 1, 2).contiguous()
 
 
-WAYS = ("samples", "the best sample", "painted", "real")
-Pictures = dict[str, Tensor]  # what is asked for -> images (N, C, H, W) in [-1, 1]
-Rows = dict[str, dict[str, Tensor]]  # what is asked for -> way -> (2,), as `Judge.found`
-
-
 def paintings(found: Frozen, judge: Judge, o: argparse.Namespace) -> tuple[Pictures, Rows]:
     """Paint all words: rows of pictures for the sheet, and by word and way what the judge found, (2,) each."""
     clip, decoder = load_clip(o.clip), found.decoder
@@ -165,11 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/lit-paint"), help="where all of it goes")
     parser.add_argument("--samples", type=int, default=256, help="that CLIP chooses the beginnings from (256)")
     parser.add_argument("--judged", type=int, default=100, help="of them, that are judged for comparison (100)")
-    parser.add_argument("--steps", type=int, default=20, help="strokes (20)")
-    parser.add_argument("--crops", type=int, default=4, help="views of a stroke (4)")
-    parser.add_argument("--lr", type=float, default=0.05, help="of the strokes (0.05)")
+    parser.add_argument("--steps", type=int, default=12, help="strokes (12)")
+    parser.add_argument("--crops", type=int, default=3, help="views of a stroke (3)")
+    parser.add_argument("--lr", type=float, default=0.08, help="of the strokes (0.08)")
     parser.add_argument("--seed", type=int, default=0, help="of the samples and the crops (0)")
-    parser.add_argument("--train-steps", type=int, default=6000, help="of the generator (6000)")
+    parser.add_argument("--train-steps", type=int, default=3000, help="of the generator (3000)")
     o = parser.parse_args(arguments)
     emoji = gather(o.assets, o.out / "emoji")
     found = load_generator(o.generator or trained(emoji, o.out / "generator", o.train_steps))
