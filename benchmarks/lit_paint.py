@@ -123,7 +123,7 @@ def to_pixels(images: Tensor) -> Tensor:
 def paintings(found: Frozen, judge: Judge, o: argparse.Namespace) -> tuple[Pictures, Rows]:
     """Paint all words: rows of pictures for the sheet, and by word and way what the judge found, (2,) each."""
     clip, decoder = load_clip(o.clip), found.decoder
-    z = torch.cat([decoder.prior(1, torch.Generator().manual_seed(o.seed * o.samples + i)) for i in range(o.samples)])
+    z = found.latents(range(o.seed * o.samples, (o.seed + 1) * o.samples))  # those of `--best-of`
     samples = to_pixels(found.decode(z))
     vectors = seen(clip, samples)
     pictures: Pictures = {}
@@ -132,7 +132,7 @@ def paintings(found: Frozen, judge: Judge, o: argparse.Namespace) -> tuple[Pictu
         wish, begin = Wish.of([text]), time.perf_counter()
         best = int((vectors @ encode(clip, wish.include)[0].cpu()).argmax())
         strokes = paint(
-            *(decoder, clip, wish, z[best][None]), steps=o.steps, seed=o.seed, brush=Brush(lr=o.lr),
+            *(decoder, clip, wish, z[best][None]), steps=o.steps, seed=o.seed, brush=Brush(lr=o.lr, relative=True),
             crops=Crops(o.crops, whole=0.5),
         )  # fmt: skip
         *_, last = strokes

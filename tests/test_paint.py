@@ -15,6 +15,7 @@ from ganvas.paint import Brush, Crops, Stroke, Wish, best_of, clip_score, drawn,
 from ganvas.paint.crops import cut, draw, strew
 from ganvas.paint.start import measured
 from ganvas.paint.strokes import look, rein
+from ganvas.types import Decoder
 
 WORDS = {"red": (1.0, -0.5, -0.5), "green": (-0.5, 1.0, -0.5), "blue": (-0.5, -0.5, 1.0), "purple": (0.5, -1.0, 0.5)}
 
@@ -43,6 +44,22 @@ class Grid(nn.Module):
         return F.interpolate(z[:, :3], scale_factor=4.0).tanh()
 
 
+class Narrow(nn.Module):
+    """A decoder of which the prior draws the first number ten times smaller than the others, as a rare word's."""
+
+    shape = (3, 8, 8)
+
+    def __init__(self, inner: MLPGenerator) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        return self.inner.prior(n, generator) * torch.tensor([0.1, 1, 1, 1, 1, 1])
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.inner(z, label)
+
+
 @pytest.fixture(scope="module")
 def generator() -> MLPGenerator:
     torch.manual_seed(0)
@@ -52,7 +69,7 @@ def generator() -> MLPGenerator:
     return decoder
 
 
-def strokes(generator: MLPGenerator, words: str = "red", **options: object) -> list[Stroke]:
+def strokes(generator: Decoder, words: str = "red", **options: object) -> list[Stroke]:
     given = {"start": drawn(generator, 0), "steps": 6, "brush": Brush(lr=0.1), **options}
     return list(paint(generator, Colours(), Wish.of([words]), **given))  # type: ignore[arg-type]
 
@@ -147,6 +164,18 @@ def test_a_latent_stays_where_the_decoder_was_trained(generator: MLPGenerator) -
     assert abs(held - prior.norm) < 0.5 < free - prior.norm
     bound = strokes(generator, start=far, steps=2, brush=Brush(prior=0.0))[-1].latent
     assert (bound >= prior.low[0]).all() and (bound <= prior.high[0]).all()
+
+
+def test_relative_strokes_are_as_long_as_the_numbers_are_spread(generator: MLPGenerator) -> None:
+    narrow = Narrow(generator)
+    moved = {
+        relative: strokes(narrow, steps=1, brush=Brush(lr=0.02, bound=False, relative=relative))
+        for relative in (False, True)
+    }
+    alike, spread = ((last.latent - first.latent).abs() for first, last in moved.values())
+    assert torch.allclose(alike, torch.full_like(alike, 0.02), rtol=1e-2)  # as Adam's first step is
+    assert torch.allclose(spread, alike * measured(narrow).deviation[0], rtol=1e-4)
+    assert spread[0] < 0.2 * spread[1]
 
 
 def test_a_grid_is_bound_channel_by_channel_and_has_any_size(capsys: pytest.CaptureFixture[str]) -> None:

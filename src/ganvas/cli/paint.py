@@ -36,6 +36,10 @@ def paint(
     settings: Settings = None,
     lr: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.02,
     weight_decay: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.0,
+    relative: Annotated[
+        bool,
+        Parameter(negative="", help="Move each number in deviations of the prior, where a latent has many words."),
+    ] = False,
     prior: Annotated[float, Parameter(help="Weight of staying as long as the latents of the prior.")] = 0.1,
     variation: Annotated[float, Parameter(help="Weight of the total variation.")] = 0.0,
     distance: Annotated[Literal["cosine", "spherical"], Parameter(help="Between picture and words.")] = "cosine",
@@ -47,7 +51,7 @@ def paint(
     from .easel import Asked
     from .painting import write_painting
 
-    brush = Brush(lr, weight_decay, variation, prior, distance=distance)
+    brush = Brush(lr, weight_decay, variation, prior, relative=relative, distance=distance)
     asked = Asked(
         words=words,
         exclude=exclude or [],

@@ -24,13 +24,15 @@ class Prior(NamedTuple):
     low: Tensor  # (1, C) or (1, C, 1, 1): the least and the greatest of each channel's numbers
     high: Tensor
     norm: float  # the mean length of a latent
+    deviation: Tensor  # (1, C) or (1, C, 1, 1) of each channel's numbers
 
 
 def measured(decoder: Decoder) -> Prior:
     """The prior of a decoder. Of a codebook's entries, drawn by the prior of a VQGAN, these are the bounds."""
     z = decoder.prior(SAMPLES, torch.Generator().manual_seed(0))
     over = [0, *range(2, z.ndim)]
-    return Prior(z.amin(over, keepdim=True), z.amax(over, keepdim=True), z.flatten(1).norm(dim=1).mean().item())
+    low, high, deviation = z.amin(over, keepdim=True), z.amax(over, keepdim=True), z.std(over, keepdim=True)
+    return Prior(low, high, z.flatten(1).norm(dim=1).mean().item(), deviation)
 
 
 def drawn(decoder: Decoder, seed: int, grid: tuple[int, int] | None = None) -> Tensor:

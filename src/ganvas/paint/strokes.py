@@ -27,6 +27,8 @@ class Brush:
     prior: weight of ((‖z‖ - r) / r)², r the mean length of the latents that the decoder was trained on. Without it a
         latent goes where the decoder has never been, and what is drawn there is mush that CLIP alone likes.
     bound: keep each number within what the prior draws; of a VQGAN within its codebook.
+    relative: move each number in deviations of the prior. AdamW moves all alike, by about `lr`, and of a latent with
+        hundreds of words, of which the prior draws a handful at a time, that makes a mush of all of them.
     distance: cosine or spherical.
     chunk: crops that CLIP looks at together; 0: as many as fit a few megabytes of pixels. It changes the memory that a
         step takes and nothing else.
@@ -37,6 +39,7 @@ class Brush:
     variation: float = 0.0
     prior: float = 0.1
     bound: bool = True
+    relative: bool = False
     distance: str = "cosine"
     chunk: int = 0
 
@@ -81,7 +84,7 @@ def paint(
     """
     crops, brush = crops or Crops(), brush or Brush()
     judge, known = clip_score(clip, wish, brush.distance), measured(decoder)
-    known = known._replace(low=known.low.to(clip.device), high=known.high.to(clip.device))
+    known = Prior(known.low.to(clip.device), known.high.to(clip.device), known.norm, known.deviation.to(clip.device))
     z = start.to(clip.device).clone().requires_grad_()
     optimizer = AdamW([z], lr=brush.lr, weight_decay=brush.weight_decay)
     if moments is not None:
@@ -100,10 +103,18 @@ def paint(
             break
         optimizer.zero_grad()
         torch.autograd.backward([image, rein(brush, known, z, image)], [gradient, None])
-        optimizer.step()
-        if brush.bound:
-            with torch.no_grad():
-                z.clamp_(known.low, known.high)
+        stroke(optimizer, z, brush, known)
+
+
+@torch.no_grad()
+def stroke(optimizer: AdamW, z: Tensor, brush: Brush, known: Prior) -> None:
+    """Move the latent z, in place."""
+    before = z.clone()
+    optimizer.step()
+    if brush.relative:
+        z.copy_(before + known.deviation * (z - before))
+    if brush.bound:
+        z.clamp_(known.low, known.high)
 
 
 def look(
