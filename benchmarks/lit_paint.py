@@ -35,8 +35,9 @@ from .lit import on_white, seen
 
 LEFT_OUT = ("People & Body", "Flags", "Component")  # more than half of all, in postures and skins that differ little
 WAYS = ("samples", "the best sample", "painted", "real")
+JUDGED = ("nearest", "of five", "of the words")  # columns of `Judge.found`
 Pictures = dict[str, Tensor]  # what is asked for -> images (N, C, H, W) in [-1, 1]
-Rows = dict[str, dict[str, Tensor]]  # what is asked for -> way -> (2,), as `Judge.found`
+Rows = dict[str, dict[str, Tensor]]  # what is asked for -> way -> (3,), as `Judge.found`
 NEAREST = 5  # real emoji that a picture is held against
 # what is asked for -> the word that the names or tags of a right answer hold
 WORDS = {
@@ -102,13 +103,25 @@ class Judge:
         return self.order(picture)[0, :NEAREST].tolist()
 
     def found(self, pixels: Tensor, word: str, *, itself: bool = False) -> Tensor:
-        """(N, 2): whether the nearest real emoji has the word, and the share of the NEAREST that do.
+        """(N, 3): whether the nearest real emoji has the word, the share of the NEAREST that do, and `told`.
 
-        itself: the pictures are real, and each is not held against itself.
+        itself: the pictures are real and have the word, and each is not held against itself.
         """
         order = self.order(pixels)[:, int(itself) :][:, :NEAREST]
         right = torch.tensor([[word in self.words[i] for i in row] for row in order.tolist()]).float()
-        return torch.stack([right[:, 0], right.mean(1)], 1)
+        return torch.stack([right[:, 0], right.mean(1), self.told(pixels, word, itself=itself)], 1)
+
+    def told(self, pixels: Tensor, word: str, *, itself: bool = False) -> Tensor:
+        """(N,): whether a picture is more like the real emoji of the word, in the mean, than like those of any other.
+
+        The others are those of WORDS. Where pictures are held against themselves, that is taken off.
+        """
+        seen, scores = self.see(pixels), {}
+        for each in WORDS.values():
+            like = seen @ self.real[self.of(each)].T
+            own = (like > 1 - 1e-5).float() if itself else torch.zeros_like(like)
+            scores[each] = ((like * (1 - own)).sum(1) / (1 - own).sum(1)).nan_to_num(-1)
+        return (scores[word] >= torch.stack(list(scores.values())).amax(0)).float()
 
     def of(self, word: str) -> list[int]:
         """The numbers of the real emoji that have the word."""
@@ -121,7 +134,7 @@ def to_pixels(images: Tensor) -> Tensor:
 
 
 def paintings(found: Frozen, judge: Judge, o: argparse.Namespace) -> tuple[Pictures, Rows]:
-    """Paint all words: rows of pictures for the sheet, and by word and way what the judge found, (2,) each."""
+    """Paint all words: rows of pictures for the sheet, and by word and way what the judge found, (3,) each."""
     clip, decoder = load_clip(o.clip), found.decoder
     z = found.latents(range(o.seed * o.samples, (o.seed + 1) * o.samples))  # those of `--best-of`
     samples = to_pixels(found.decode(z))
@@ -175,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pictures, rows = paintings(found.place_words("latent"), judge, o)
     for way in WAYS:
         mean = torch.stack([row[way] for row in rows.values()]).mean(0)
-        print(json.dumps({"way": way, "nearest": round(mean[0].item(), 3), "of five": round(mean[1].item(), 3)}))
+        print(json.dumps({"way": way} | dict(zip(JUDGED, [round(v, 3) for v in mean.tolist()], strict=True))))
     media.labelled_rows(pictures).save(o.out / "sheet.png")
 
 

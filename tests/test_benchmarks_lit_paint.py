@@ -14,7 +14,7 @@ from benchmarks import lit_paint
 from benchmarks.lit_paint import Judge, gather, to_pixels
 from ganvas.data import Dataset, open_data
 
-COLORS = {"red heart": "red", "red apple": "darkred", "green tree": "green", "blue sea": "blue"}
+COLORS = {"red heart": "red", "red apple": "orange", "green tree": "green", "blue sea": "blue"}
 
 
 class Hue(nn.Module):
@@ -50,16 +50,19 @@ def test_emoji_are_gathered_with_their_names_and_tags(emoji: Dataset) -> None:
     assert emoji.captions == tuple(f"{name}, tag" for name in COLORS)
 
 
-def test_a_picture_is_right_where_the_nearest_emoji_have_the_word(emoji: Dataset) -> None:
+def test_a_picture_is_right_where_the_nearest_emoji_have_the_word(
+    emoji: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judge = Judge(emoji)
     assert judge.of("red") == [0, 1] and judge.of("tree") == [2]
     scarlet = torch.tensor([0.9, -0.9, -0.9])[None, :, None, None].expand(1, 3, 8, 8)
     assert set(judge.nearest(to_pixels(scarlet))[:2]) == {0, 1}
-    assert judge.found(to_pixels(scarlet), "red").tolist() == [[1, 0.5]]  # two of all four
-    assert judge.found(to_pixels(scarlet), "tree").tolist() == [[0, 0.25]]
+    monkeypatch.setattr(lit_paint, "WORDS", {"a red thing": "red", "a tree": "tree", "the sea": "sea"})
+    assert judge.found(to_pixels(scarlet), "red").tolist() == [[1, 0.5, 1]]  # two of all four, and red of the words
+    assert judge.found(to_pixels(scarlet), "tree").tolist() == [[0, 0.25, 0]]
     red, tree = judge.pixels[judge.of("red")], judge.pixels[judge.of("tree")]
-    assert judge.found(red, "red", itself=True)[:, 0].tolist() == [1, 1]  # each has the other
-    assert judge.found(tree, "tree", itself=True)[:, 0].tolist() == [0]  # nothing but itself is a tree
+    assert judge.found(red, "red", itself=True)[:, ::2].tolist() == [[1, 1], [1, 1]]  # each has the other
+    assert judge.found(tree, "tree", itself=True)[:, ::2].tolist() == [[0, 0]]  # nothing but itself is a tree
 
 
 def test_pixels_are_those_of_files() -> None:
