@@ -69,7 +69,7 @@ def test_a_painting_and_its_recipe(words: tuple[str, ...], tmp_path: Path, capsy
     out = tmp_path / "a"
     run("a red circle", "--exclude", "something blue", *words, *SHORT, "--out", out)
     told, begun = (text.splitlines() for text in capsys.readouterr())
-    assert begun == ["where to begin: CLIP looks at 25 samples and their children"]
+    assert begun == ["where to begin: CLIP looks at 25 pictures"]
     assert [line.split("  ")[0] for line in told[:3]] == [f"a red circle: stroke {i} of 4" for i in (0, 2, 4)]
     assert told[3] == f"a red circle: {out / 'painting.png'}" and f"--init {out / 'latent.npz'}" in told[-1]
     with Image.open(out / "painting.png") as picture, Image.open(out / "preview.png") as preview:

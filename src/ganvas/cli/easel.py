@@ -145,7 +145,7 @@ def begin(asked: Asked, easel: Easel, wish: Wish, seed: int) -> Tensor:
     judge, console = clip_score(easel.clip, wish, asked.brush.distance), Console(stderr=True, highlight=False)
     total = asked.best_of * (1 + asked.generations)
     if not console.is_terminal:
-        console.print(f"where to begin: CLIP looks at {total:,} samples and their children")
+        console.print(f"where to begin: CLIP looks at {total:,} pictures")
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task("where to begin", total=total)
 
