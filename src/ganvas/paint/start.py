@@ -15,6 +15,7 @@ from ..types import Decoder
 
 BATCH = 32  # candidates decoded at a time
 PARENTS, MUTATION = 8, 0.1  # the best of a generation, that breed; the share of a child's numbers that neither has
+CLEARLY = 0.3  # deviations: by how much a child has to be better than all samples
 SAMPLES = 256  # latents that the prior is measured with
 
 
@@ -79,7 +80,8 @@ def best_of(
 
     A child takes each number from either of two of the PARENTS best so far, and a share of MUTATION from any of the
     first latents, so that it is as likely a latent as they are. What no gradient finds, such as another shape, is thus
-    put together from what several have. (1, ...) on the CPU.
+    put together from what several have. But a search also finds what only the judge likes: the best of the first stays
+    unless a child is better by CLEARLY deviations of their values. (1, ...) on the CPU.
 
     judge: images (N, C, H, W) in [-1, 1] -> (N,).
     """
@@ -93,11 +95,12 @@ def best_of(
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         values = judged(z)
+        sample, enough = z[values.argmax()], values.max() + CLEARLY * values.std(correction=0)
         for _ in range(generations):
             best = values.topk(min(PARENTS, len(values))).indices
             children = bred(z[best], first, generator)
             z, values = torch.cat([z[best], children]), torch.cat([values[best], judged(children)])
-    return z[values.argmax()][None]
+    return (z[values.argmax()] if values.max() > enough else sample)[None]
 
 
 def decoded(decoder: Decoder, z: Tensor, label: Tensor | None, device: torch.device) -> Iterator[Tensor]:
