@@ -212,11 +212,24 @@ def test_children_of_the_best_are_better_and_no_less_likely(generator: MLPGenera
     def begun(generations: int) -> Tensor:
         return best_of(generator, lambda images: judge(images).score, 20, seed=3, generations=generations)
 
-    scores = [judge(generator(begun(n))).score.item() for n in (0, 1, 4)]
+    scores = [judge(generator(begun(n))).score.item() for n in (0, 2, 8)]
     assert scores[0] < scores[1] < scores[2]
     assert torch.equal(begun(4), begun(4))
     first = torch.cat([drawn(generator, 60 + i) for i in range(20)])
     assert all(number in first[:, i] for i, number in enumerate(begun(4)[0])), "numbers that no sample has"
+
+
+def test_a_sample_stays_where_no_child_is_clearly_better(generator: MLPGenerator) -> None:
+    judge = clip_score(Colours(), Wish.of(["green"]))
+
+    def begun(generations: int, most: float) -> Tensor:
+        """Where no picture is worth more than `most`."""
+        return best_of(
+            generator, lambda images: judge(images).score.clamp(max=most), 20, seed=3, generations=generations
+        )
+
+    assert not torch.equal(begun(4, 1.0), begun(0, 1.0))
+    assert torch.equal(begun(4, 0.85), begun(0, 0.85)), "0.85 is better than the best sample, and not clearly"
 
 
 def test_children_of_grids_inherit_whole_cells() -> None:
