@@ -7,7 +7,8 @@ their nearest item. A run that is neither clearly healthy nor clearly sick count
 at any time is an alarm. Cases are split by name into a half by which thresholds may be chosen and one held out.
 
 A run that is complete is not trained again; --judge-only judges the logs that there are, after a change of thresholds.
-Runs of seed 0 were looked at while the monitor was written, so that its rates are those of other seeds.
+Choose thresholds with --half calibration, which leaves the logs of the other half unread. Runs of seed 0 were looked at
+while the monitor was written, so that its rates are those of other seeds.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ BOUNDS = {  # below the first a run is sick, from the second on it may be health
     "precision": (0.06, 0.1),
     "recall": (0.06, 0.2),
 }
+HALVES = ("calibration", "held out")
 OUTCOME = "outcome.json"
 
 
@@ -97,13 +99,13 @@ def state(figures: dict[str, Any]) -> str:
 
 def half(case: str) -> str:
     """Which half a case belongs to, whatever its seed: decided by its name alone."""
-    return "held out" if zlib.crc32(case.encode()) % 2 else "calibration"
+    return HALVES[zlib.crc32(case.encode()) % 2]
 
 
-def rows(out: Path) -> list[dict[str, Any]]:
-    """What each finished run is, and what the monitor says of it."""
+def rows(out: Path, halves: Sequence[str] = HALVES) -> list[dict[str, Any]]:
+    """What each finished run of these halves is, and what the monitor says of it; logs of others are not read."""
     found: list[dict[str, Any]] = []
-    for case in CASES:
+    for case in (case for case in CASES if half(case.name) in halves):
         for path in sorted(out.glob(f"{case.name}-[0-9]*")):
             if (path / OUTCOME).exists():
                 figures = json.loads((path / OUTCOME).read_text(encoding="utf-8"))
@@ -135,10 +137,10 @@ def rates(chosen: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def report(out: Path) -> None:
-    """Print the rates of both halves, and write them with every run to OUT/monitor.json."""
-    found = rows(out)
-    summary = {name: rates([row for row in found if row["half"] == name]) for name in ("calibration", "held out")}
+def report(out: Path, halves: Sequence[str] = HALVES) -> None:
+    """Print the rates of these halves, and write them with every run to OUT/monitor.json."""
+    found = rows(out, halves)
+    summary = {name: rates([row for row in found if row["half"] == name]) for name in halves}
     for name, figures in summary.items():
         print(f"{name}: {figures['detected']} of {figures['sick']} sick runs detected, ", end="")
         print(f"{figures['accused']} of {figures['healthy']} healthy runs accused, {len(figures['unclear'])} unclear")
@@ -156,16 +158,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each (1)")
     parser.add_argument("--seeds", default="1,2", help="of each case, separated by commas (1,2)")
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--half", choices=HALVES, help="train and judge this half alone")
     parser.add_argument("--judge-only", action="store_true", help="judge the logs that there are")
     options = parser.parse_args(arguments)
+    halves = (options.half,) if options.half else HALVES
     if not options.judge_only:
         options.out.mkdir(parents=True, exist_ok=True)
-        chosen = [case for case in CASES if options.only in case.name]
+        chosen = [case for case in CASES if options.only in case.name and half(case.name) in halves]
         work = [(case.name, seed, options.out) for seed in map(int, options.seeds.split(",")) for case in chosen]
         with multiprocessing.get_context("spawn").Pool(options.jobs, maxtasksperchild=1) as pool:
             for name in pool.imap_unordered(work_on, work):
                 print(f"{name} is done", flush=True)
-    report(options.out)
+    report(options.out, halves)
 
 
 def work_on(work: tuple[str, int, Path]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cases import CASES, HEALTHY, SICK
-from benchmarks.monitor import half, rates, report, state, train
+from benchmarks.monitor import half, main, rates, report, state, train
 from ganvas.data import open_data
 from ganvas.run import Run
 
@@ -77,6 +77,9 @@ def test_a_case_is_trained_once_and_judged(tmp_path: Path, capsys: pytest.Captur
     assert "1 of 1 sick runs detected" in capsys.readouterr().out
     (row,) = json.loads((tmp_path / "monitor.json").read_text())["runs"]
     assert (row["state"], row["half"]) == ("sick", half(case.name))
+    main(["--out", str(tmp_path), "--judge-only", "--half", "calibration"])  # to which this case does not belong
+    assert capsys.readouterr().out.startswith("calibration: 0 of 0 sick runs detected, 0 of 0 healthy")
+    assert json.loads((tmp_path / "monitor.json").read_text())["runs"] == []
 
 
 @pytest.mark.parametrize("sickness", ["narrow data", "learnt by heart"])
