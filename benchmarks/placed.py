@@ -26,6 +26,7 @@ PLACES = ("in the middle", "at the left", "at the right", "at the top", "at the 
 NEAR, FAR = 0.06, 0.1  # shares of the side: in the middle is within the first, elsewhere is beyond the second
 HELD_OUT = 50  # combinations of colour, shape and place
 ODD = 0.25  # of the pictures that a CLIP learns from: shapes between two kinds
+NOISY, NOISE = 0.5, 0.2  # of those pictures, with noise of a deviation up to this, where white is 1 and black -1
 ANGLES = 64  # of an outline between two kinds
 SAID = {"size": 0.35, "color": 0.8, "kind": 0.8, "place": 0.5}  # how often a caption tells each
 
@@ -135,6 +136,12 @@ def cropped(rng: np.random.Generator, look: Look, outline: np.ndarray | None = N
     return drawn(look, x, y, radius, turn, outline)
 
 
+def noisy(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+    """A picture, uint8, with Gaussian noise of a random deviation."""
+    noise = rng.normal(0, 127.5 * rng.uniform(0, NOISE), picture.shape)
+    return (picture + noise).round().clip(0, 255).astype(np.uint8)
+
+
 def said(rng: np.random.Generator, look: Look, clear: bool) -> str:
     """A caption that tells some of the look; of what is not `clear` the colour and the shape at most."""
     told = Look(
@@ -167,7 +174,8 @@ def pairs(count: int, seed: int) -> Dataset:
     """Pictures with captions that tell some of them; two fifths are such as a crop may show.
 
     Of a share of ODD the shape is none that has a name, and none is said: who has met shapes alone takes for one what
-    only resembles it, and such pictures are what a search finds first.
+    only resembles it, and such pictures are what a search finds first. A share of NOISY has noise, as crops have when
+    it paints.
     """
     rng, kept = np.random.default_rng((seed, 1)), held_out()
     looks = [look for look in (draw_look(rng) for _ in range(2 * count)) if look[1:] not in kept][:count]
@@ -177,7 +185,8 @@ def pairs(count: int, seed: int) -> Dataset:
         if rng.random() < ODD:
             outline = between(look.kind, str(rng.choice([k for k in KINDS if k != look.kind])), rng.uniform(0.4, 0.6))
             told = look._replace(kind="")
-        items.append(plain(rng, look, outline) if clear else cropped(rng, look, outline))
+        picture = plain(rng, look, outline) if clear else cropped(rng, look, outline)
+        items.append(noisy(rng, picture) if rng.random() < NOISY else picture)
         captions.append(said(rng, told, clear))
     return Dataset(name="placed-pairs", items=torch.from_numpy(np.stack(items)), captions=tuple(captions))
 

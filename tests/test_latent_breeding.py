@@ -56,6 +56,32 @@ def test_grids_cross_place_by_place() -> None:
     assert any(0 < child.latent.mean() < 1 for child in children)
 
 
+class Things(MLPGenerator):
+    """Eight Gaussian numbers, a colour of three, and a shape of four that every other item lacks."""
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        colour, shape = (torch.randint(k, (n,), generator=generator) for k in (3, 4))
+        words = [torch.nn.functional.one_hot(a, k) for a, k in ((colour, 3), (shape, 4))]
+        words[1] = words[1] * torch.randint(2, (n, 1), generator=generator)
+        return torch.cat([torch.randn(n, 8, generator=generator), *words], 1)
+
+
+def test_what_follows_from_the_rest_is_linked() -> None:
+    groups = latent.linkage(Things((1, 8, 8)))
+    assert groups is not None
+    assert groups.tolist() == [*range(8), 8, 8, 8, 11, 12, 13, 14], "a shape that may be missing follows from nothing"
+    assert latent.linkage(DECODER).tolist() == list(range(400))  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_children_have_one_colour() -> None:
+    decoder = Things((1, 8, 8))
+    parents = dict(zip("abcd", decoder.prior(4, torch.Generator().manual_seed(1)), strict=True))
+    children = latent.breed(decoder, parents, 60, mutation=0.0)
+    assert all(child.latent[8:11].sort().values.tolist() == [0, 0, 1] for child in children)
+    several = {tuple(child.latent[:8].tolist()) for child in children}
+    assert len(several) > 20, "of what is not linked they have some of either"
+
+
 def test_every_pair_gets_its_turn_and_one_parent_is_enough() -> None:
     three = {name: torch.randn(400) for name in "abc"}
     pairs = [child.birth.parents for child in latent.breed(DECODER, three, 6)]

@@ -219,19 +219,6 @@ def test_children_of_the_best_are_better_and_no_less_likely(generator: MLPGenera
     assert all(number in first[:, i] for i, number in enumerate(begun(4)[0])), "numbers that no sample has"
 
 
-def test_a_sample_stays_where_no_child_is_clearly_better(generator: MLPGenerator) -> None:
-    judge = clip_score(Colours(), Wish.of(["green"]))
-
-    def begun(generations: int, most: float) -> Tensor:
-        """Where no picture is worth more than `most`."""
-        return best_of(
-            generator, lambda images: judge(images).score.clamp(max=most), 20, seed=3, generations=generations
-        )
-
-    assert not torch.equal(begun(4, 1.0), begun(0, 1.0))
-    assert torch.equal(begun(4, 0.85), begun(0, 0.85)), "0.85 is better than the best sample, and not clearly"
-
-
 def test_children_of_grids_inherit_whole_cells() -> None:
     decoder = Grid()
     best = best_of(decoder, lambda images: images.mean((1, 2, 3)), 6, generations=3)

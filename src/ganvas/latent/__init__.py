@@ -9,6 +9,7 @@ from __future__ import annotations
 from .breeding import CROSSOVERS, Birth, Child, breed, regrow
 from .directions import Boundary, Components, condition, entering, logistic, principal, ridge, sefa
 from .interpolation import EASINGS, INTERPOLATIONS, lerp, slerp
+from .linkage import linkage
 from .saved import Directions, read_directions, read_latents, strip, write_latents
 from .seeds import from_seeds, reject, truncate
 from .walks import frame_counts, path, tour, walk
@@ -28,6 +29,7 @@ __all__ = [
     "frame_counts",
     "from_seeds",
     "lerp",
+    "linkage",
     "logistic",
     "path",
     "principal",

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import RequestError, unknown
 from ..types import Decoder
 from .interpolation import slerp
+from .linkage import linkage
 from .seeds import from_seeds
 
 SEED = re.compile(r"seed-(\d{1,18})")
@@ -36,23 +37,26 @@ class Child(NamedTuple):
     latent: Tensor
 
 
-def mix(a: Tensor, b: Tensor, generator: torch.Generator, share: float | None = None) -> Tensor:
+def mix(
+    a: Tensor, b: Tensor, generator: torch.Generator, links: Tensor | None = None, share: float | None = None
+) -> Tensor:
     """Each number from the one or the other parent; of grids (C, H, W) each place, with all its channels.
 
+    links: the group of each number of a vector, see `linkage`; those of one group come from one parent.
     share: how many come from the first. By default that is itself drawn, so that some children take after one parent
     and some after both. Numbers that both parents drew from a Gaussian stay its.
     """
     share = float(torch.rand((), generator=generator)) if share is None else share
     coins = torch.rand(a.shape[-2:] if a.ndim > 1 else a.shape, generator=generator) < share
-    return torch.where(coins, a, b)
+    return torch.where(coins if links is None else coins[links], a, b)
 
 
-def blend(a: Tensor, b: Tensor, generator: torch.Generator) -> Tensor:
+def blend(a: Tensor, b: Tensor, generator: torch.Generator, links: Tensor | None = None) -> Tensor:
     """A point on the arc between the parents."""
     return slerp(a[None], b[None], torch.rand((), generator=generator))[0]
 
 
-CROSSOVERS: dict[str, Callable[[Tensor, Tensor, torch.Generator], Tensor]] = {"mix": mix, "blend": blend}
+CROSSOVERS: dict[str, Callable[[Tensor, Tensor, torch.Generator, Tensor | None], Tensor]] = {"mix": mix, "blend": blend}
 
 
 def mutate(z: Tensor, noise: Tensor, mutation: float) -> Tensor:
@@ -60,12 +64,12 @@ def mutate(z: Tensor, noise: Tensor, mutation: float) -> Tensor:
     return math.sqrt(1 - mutation**2) * z + mutation * noise
 
 
-def bear(decoder: Decoder, parents: Sequence[Tensor], birth: Birth) -> Tensor:
-    """The latent (...) of a child, a function of its parents' latents and its record alone."""
+def bear(decoder: Decoder, parents: Sequence[Tensor], birth: Birth, links: Tensor | None) -> Tensor:
+    """The latent (...) of a child, a function of its parents' latents and its record alone; links: the decoder's."""
     generator = torch.Generator().manual_seed(birth.seed)
     z = parents[0]
     if len(parents) > 1:
-        z = CROSSOVERS[birth.crossover](parents[0], parents[1], generator)
+        z = CROSSOVERS[birth.crossover](parents[0], parents[1], generator, links)
     return mutate(z, decoder.prior(1, generator)[0], birth.mutation)
 
 
@@ -91,10 +95,10 @@ def breed(
         raise RequestError(f"{children} children of {len(parents)} parents make no litter; give at least one of each")
     names = list(parents)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]] or [(names[0],)]
-    litter = []
+    links, litter = linkage(decoder), []
     for i in range(children):
         birth = Birth(pairs[i % len(pairs)], seed * 1_000_003 + i, mutation, crossover)
-        z = bear(decoder, [parents[name] for name in birth.parents], birth)
+        z = bear(decoder, [parents[name] for name in birth.parents], birth, links)
         litter.append(Child(name_of(z), birth, z))
     return litter
 
@@ -115,10 +119,15 @@ def regrow(decoder: Decoder, individuals: Mapping[str, Mapping[str, Any]], name:
     individuals: name -> the fields of its Birth, as a lineage's JSON holds them. Raises RequestError where the line
     leads to somebody who is neither recorded nor a seed.
     """
-    if found := SEED.fullmatch(name):
-        return from_seeds(decoder, [int(found[1])])[0]
-    if name not in individuals:
-        raise RequestError(f"the lineage does not tell where {name!r} came from; breed from its latent instead")
-    record = individuals[name]
-    birth = Birth(tuple(record["parents"]), record["seed"], record["mutation"], record["crossover"])
-    return bear(decoder, [regrow(decoder, individuals, parent) for parent in birth.parents], birth)
+    links = linkage(decoder)
+
+    def grown(name: str) -> Tensor:
+        if found := SEED.fullmatch(name):
+            return from_seeds(decoder, [int(found[1])])[0]
+        if name not in individuals:
+            raise RequestError(f"the lineage does not tell where {name!r} came from; breed from its latent instead")
+        record = individuals[name]
+        birth = Birth(tuple(record["parents"]), record["seed"], record["mutation"], record["crossover"])
+        return bear(decoder, [grown(parent) for parent in birth.parents], birth, links)
+
+    return grown(name)

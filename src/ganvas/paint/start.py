@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from ..errors import RequestError
-from ..latent import from_seeds
+from ..latent import from_seeds, linkage
 from ..latent.breeding import mix
 from ..types import Decoder
 
 BATCH = 32  # candidates decoded at a time
-PARENTS, MUTATION = 8, 0.1  # the best of a generation, that breed; the share of a child's numbers that neither has
-CLEARLY = 0.3  # deviations: by how much a child has to be better than all samples
+PARENTS, MUTATION = 8, 0.2  # the best of a generation, that breed; the share of a child's numbers that neither has
 SAMPLES = 256  # latents that the prior is measured with
 
 
@@ -79,9 +78,9 @@ def best_of(
     """Of `count` latents, and of as many bred from the best in each generation, that with the greatest `judge`.
 
     A child takes each number from either of two of the PARENTS best so far, and a share of MUTATION from any of the
-    first latents, so that it is as likely a latent as they are. What no gradient finds, such as another shape, is thus
-    put together from what several have. But a search also finds what only the judge likes: the best of the first stays
-    unless a child is better by CLEARLY deviations of their values. (1, ...) on the CPU.
+    first latents; numbers that make sense only together (`latent.linkage`) have one origin, so that it is as likely a
+    latent as they are. What no gradient finds, such as another shape, is thus put together from what several have.
+    (1, ...) on the CPU.
 
     judge: images (N, C, H, W) in [-1, 1] -> (N,).
     """
@@ -94,13 +93,12 @@ def best_of(
     first = z = torch.cat([drawn(decoder, seed * count + i, grid) for i in range(count)])
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        values = judged(z)
-        sample, enough = z[values.argmax()], values.max() + CLEARLY * values.std(correction=0)
+        values, links = judged(z), linkage(decoder) if generations else None
         for _ in range(generations):
             best = values.topk(min(PARENTS, len(values))).indices
-            children = bred(z[best], first, generator)
+            children = bred(z[best], first, generator, links)
             z, values = torch.cat([z[best], children]), torch.cat([values[best], judged(children)])
-    return (z[values.argmax()] if values.max() > enough else sample)[None]
+    return z[values.argmax()][None]
 
 
 def decoded(decoder: Decoder, z: Tensor, label: Tensor | None, device: torch.device) -> Iterator[Tensor]:
@@ -109,9 +107,10 @@ def decoded(decoder: Decoder, z: Tensor, label: Tensor | None, device: torch.dev
         yield decoder(part.to(device), None if label is None else label.expand(len(part), *label.shape).to(device))
 
 
-def bred(parents: Tensor, first: Tensor, generator: torch.Generator) -> Tensor:
+def bred(parents: Tensor, first: Tensor, generator: torch.Generator, links: Tensor | None) -> Tensor:
     """As many children of random parents (P, ...) as there are `first` latents (N, ...), from which mutations come."""
     pairs = torch.randint(len(parents), (len(first), 2), generator=generator)
     strangers = first[torch.randint(len(first), (len(first),), generator=generator)]
-    children = [mix(parents[a], parents[b], generator) for a, b in pairs.tolist()]
-    return torch.stack([mix(z, one, generator, 1 - MUTATION) for z, one in zip(children, strangers, strict=True)])
+    children = [mix(parents[a], parents[b], generator, links) for a, b in pairs.tolist()]
+    both = zip(children, strangers, strict=True)
+    return torch.stack([mix(child, one, generator, links, 1 - MUTATION) for child, one in both])
