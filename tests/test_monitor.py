@@ -58,6 +58,14 @@ SICK = {
         log([4.0] * 6, critic__accuracy_real=0.6, critic__accuracy_fake=0.6),
     ],
     "copying": [log(LEARNING, monitor__copies=0.9)],
+    "decline": [
+        log([*LEARNING, 0.2, 0.32, 0.4, 0.4, 0.32]),
+        log([0.5, 0.4, *[0.65] * WINDOW]),
+    ],
+    "stall": [
+        log([1.5, *[0.8] * 2 * WINDOW], monitor__diversity=0.5),
+        log([0.75 - 0.005 * i for i in range(2 * WINDOW)]),
+    ],
 }
 
 
@@ -83,6 +91,11 @@ HEALTHY = {
         {key: value for key, value in line.items() if "critic" not in key} for line in log(STUCK, vae__active_units=9.0)
     ],
     "no unit active yet": [look(100, 2.0, vae__active_units=0.0), *log([1.0] * WINDOW, vae__active_units=1.0)],
+    "far and no nearer, but better than the average": log([0.6] * 20),
+    "hopeless, but not yet for long": log([0.8] * (2 * WINDOW - 1)),
+    "hopeless until it learnt": log([*[0.9] * (2 * WINDOW - 1), 0.7, 0.6, 0.5]),
+    "a worse time that passes": log([*LEARNING, *[0.4] * (WINDOW - 1), 0.2]),
+    "worse than it was, and still near": log([0.05, *[0.2] * WINDOW]),
     "never looked at": [{"step": 50, "critic/loss": 1.0}],
     "empty": [],
 }
@@ -98,10 +111,18 @@ def test_a_finding_keeps_the_step_at_which_it_was_seen_first() -> None:
     (found,) = judge(lines)
     assert found == Finding("collapse", 100 * (WINDOW + 2), *WORDS["collapse"])
     assert judge(lines[: WINDOW + 1]) == []  # the second look was nearer than the first
-    assert judge(lines + log(LEARNING)) == [found]  # it recovered, and has been sick
-    assert symptoms(lines + log(LEARNING)) == []
+    assert judge(lines + log(LEARNING[3:])) == [found]  # it recovered, and has been sick
+    assert symptoms(lines + log(LEARNING[3:])) == []
     between = [{"step": 150, "critic/loss": 1.0}]  # lines without numbers of the monitor say nothing
     assert judge([*lines[:1], *between, *lines[1:]]) == [found]
+
+
+def test_what_says_why_is_said_instead_of_what_is_vague() -> None:
+    assert symptoms(log(STUCK)) == ["stall"]
+    assert symptoms(log(STUCK, critic__accuracy_real=0.99, critic__accuracy_fake=1.0)) == ["critic-overpowers"]
+    declined = [0.4, *[0.65] * WINDOW]
+    assert symptoms(log(declined)) == ["decline"]
+    assert symptoms(log(declined, monitor__entropy=0.1)) == ["collapse"]
 
 
 def test_every_kind_has_its_words_which_name_options_that_exist() -> None:

@@ -21,6 +21,7 @@ from ganvas import cli, monitor
 from ganvas.errors import RequestError, WorkError
 from ganvas.features import open_features
 from ganvas.frozen import load_generator
+from ganvas.monitor import rules
 from ganvas.run import Run, checkpoint
 from ganvas.run.progress import follow
 from ganvas.run.watch import stream
@@ -66,9 +67,9 @@ def same(run: Run, other: dict[str, Any]) -> None:
 @pytest.fixture(autouse=True)
 def ill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Rule], None]:
     """Makes the monitor find collapse where a rule says so; by default it finds nothing."""
-    monkeypatch.setattr(monitor, "RULES", {})
-    monkeypatch.setattr(monitor, "WINDOW", 1)
-    return lambda rule: monkeypatch.setattr(monitor, "RULES", {"collapse": rule})
+    monkeypatch.setattr(rules, "RULES", {})
+    monkeypatch.setattr(rules, "WINDOW", 1)
+    return lambda rule: monkeypatch.setattr(rules, "RULES", {"collapse": rule})
 
 
 def at(step: int) -> Rule:

@@ -1,4 +1,4 @@
-"""What the numbers of a training run mean: the probe that measures samples as they go, and the judge of the log."""
+"""Judges the log of a run by what the probe has measured."""
 
 from __future__ import annotations
 
@@ -7,103 +7,6 @@ from math import dist, inf
 from statistics import median
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
-
-from .data import Dataset
-from .features import Extractor, embed
-from .metrics import Moments, density_coverage, frechet, measurable, nearest
-
-SAMPLES = 512  # of the generator at each look, seeds 0, 1, 2, ...
-REFERENCE = 2048  # items of the data that they are compared with
-LEAST = 16  # items of a data set that can be judged at all
-AXES = 64  # principal axes of the data's features: fewer than SAMPLES, so that a covariance means something
-CELLS = 20  # groups of the data whose shares are compared
-NEIGHBOURS = 5  # of coverage
-OFFSETS = 3  # axes along which the mean of the samples is followed
-
-
-class Probe:
-    """Measures samples against the data, at every look along the same principal axes of the same items.
-
-    The numbers are a function of the data and the samples alone, so that a resumed run measures the very same.
-    """
-
-    def __init__(self, extractor: Extractor, dataset: Dataset) -> None:
-        """Looks at up to REFERENCE of the data's items, LEAST or more, with the extractor."""
-        self.extractor = extractor
-        order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))[:REFERENCE]
-        features = torch.cat([embed(extractor, dataset.at(rows).x) for rows in order.split(SAMPLES)]).double()
-        self.mean = features.mean(0)
-        values, vectors = torch.linalg.eigh((features - self.mean).T @ (features - self.mean) / (len(features) - 1))
-        self.axes = vectors.flip(1)[:, :AXES]  # (D, K)
-        self.deviations = values.flip(0)[:AXES].clamp(min=1e-12).sqrt()  # (K,)
-        real = (features - self.mean) @ self.axes  # (N, K)
-        self.real, self.moments = real[:SAMPLES], moments(real)
-        self.spread = torch.pdist(self.real).mean().clamp(min=1e-12)
-        self.centres = group(real)
-        self.entropy = max(1e-12, entropy(nearest(real, self.centres)[1]))
-        # In the plane every sample is near some point of a large set: copying has a meaning for images alone.
-        self.items = real if len(dataset) <= REFERENCE and len(dataset.shape) == 3 else None
-        self.gaps = None if self.items is None else nearest(self.items, self.items, 2)[0][:, 1]
-
-    def measure(self, samples: Tensor) -> dict[str, float]:
-        """The `monitor/...` numbers of a generator's samples: (N, C, H, W) in [-1, 1] or (N, D).
-
-        - distance: the Fréchet distance over the data's variance: 0 is perfect, 1 what the data's mean alone would get.
-        - coverage: the share of real items with a sample among their neighbours (Naeem et al. 2020).
-        - diversity: the mean distance between two samples over that between two real items.
-        - entropy: that of the samples' shares among CELLS groups of the data, over the data's own (after the bins of
-          Richardson and Weiss 2018).
-        - offset_1, ...: how far the samples' mean lies from the data's, in standard deviations along each axis.
-        - copies: the share of samples less than half as far from an item as that is from its nearest other item; for
-          images, where the data are few enough to be copied.
-
-        Of samples that are not finite, or too immense to measure, there is the distance alone, which is then infinite.
-        """
-        fake = (embed(self.extractor, samples).double() - self.mean) @ self.axes
-        if not (measurable(samples) and measurable(fake)):
-            return {"monitor/distance": inf}
-        figures = {
-            "distance": frechet(self.moments, moments(fake)) / self.deviations.square().sum().item(),
-            "coverage": density_coverage(self.real, fake, NEIGHBOURS).coverage,
-            "diversity": (torch.pdist(fake).mean() / self.spread).item(),
-            "entropy": entropy(nearest(fake, self.centres)[1]) / self.entropy,
-        }
-        offsets = (fake.mean(0) / self.deviations)[:OFFSETS].tolist()
-        figures |= {f"offset_{i}": offset for i, offset in enumerate(offsets, start=1)}
-        if self.items is not None and self.gaps is not None:
-            distance, item = nearest(fake, self.items)
-            figures["copies"] = (distance[:, 0] < self.gaps[item[:, 0]] / 2).double().mean().item()
-        return {f"monitor/{name}": value for name, value in figures.items()}
-
-
-def moments(features: Tensor) -> Moments:
-    """The moments of features (N, D)."""
-    gathered = Moments(features.shape[1])
-    gathered.update(features)
-    return gathered
-
-
-def group(features: Tensor, rounds: int = 20) -> Tensor:
-    """The centres (CELLS, D) of groups of features (N, D), by Lloyd's k-means from the first items."""
-    centres = features[:CELLS].clone()
-    for _ in range(rounds):
-        cell = nearest(features, centres)[1][:, 0]
-        counts = torch.bincount(cell, minlength=len(centres))
-        sums = torch.zeros_like(centres).index_add_(0, cell, features)
-        centres[counts > 0] = sums[counts > 0] / counts[counts > 0, None]
-    return centres
-
-
-def entropy(cells: Tensor) -> float:
-    """The entropy of the shares of integer cells, in nats."""
-    shares = torch.bincount(cells.flatten()).double() / cells.numel()
-    return max(0.0, -torch.xlogy(shares, shares).sum().item())  # 0 - 0 is -0
-
-
-# -- judging -----------------------------------------------------------------------------------------------------------
-
 Line = Mapping[str, Any]  # of log.jsonl
 Looks = Sequence[Line]  # the lines at which the probe has measured
 
@@ -111,7 +14,9 @@ Looks = Sequence[Line]  # the lines at which the probe has measured
 WINDOW = 4  # looks in a row that must show the same, so that one bad moment is no finding
 GAIN = 0.9  # of the best distance before: below this, training still makes progress
 FAR = 0.3  # a distance that leaves much to learn
+HOPELESS = 0.7  # a distance hardly better than the 1 that the data's mean alone would get
 LOST = 10.0  # times the best distance: samples that have left the data behind
+WORSE = 1.5  # times the best distance: samples that are clearly worse than they were
 HUGE, GROWN = 1e3, 30.0  # a gradient norm, and how many times the first one, that are an explosion
 ALIKE = 0.4  # a diversity ...
 NARROW = 0.5  # ... and an entropy that healthy samples exceed
@@ -152,7 +57,8 @@ def judge(lines: Sequence[Line]) -> list[Finding]:
 def symptoms(lines: Sequence[Line]) -> list[str]:
     """The kinds that hold at the last look."""
     looks = [line for line in lines if "monitor/distance" in line]
-    return [kind for kind, holds in RULES.items() if len(looks) >= WINDOW and holds(looks)]
+    found = [kind for kind, holds in RULES.items() if len(looks) >= WINDOW and holds(looks)]
+    return [kind for kind in found if kind not in VAGUE] or found
 
 
 def diverged(step: int) -> Finding:
@@ -229,6 +135,20 @@ def copying(looks: Looks) -> bool:
     return all(look.get("monitor/copies", 0.0) > COPIED for look in looks[-WINDOW:])
 
 
+def decline(looks: Looks) -> bool:
+    """The samples are far from the data, were clearly nearer, and have not come back."""
+    d = distances(looks)
+    return min(d[-WINDOW:]) > max(FAR, WORSE * min(d[:-WINDOW], default=inf))
+
+
+def stall(looks: Looks) -> bool:
+    """The samples come no nearer for long while they are hopeless, whatever the critic makes of them."""
+    recent = looks[-2 * WINDOW :]
+    judged = all("critic/accuracy_real" in look for look in recent)  # a blurry decoder may have come as far as it can
+    long = len(recent) == 2 * WINDOW and stuck(looks, 2 * WINDOW - 1)
+    return judged and long and min(distances(recent)) > HOPELESS
+
+
 RULES: dict[str, Callable[[Looks], bool]] = {
     "divergence": divergence,
     "collapse": collapse,
@@ -237,7 +157,10 @@ RULES: dict[str, Callable[[Looks], bool]] = {
     "critic-overpowers": critic_overpowers,
     "critic-blind": critic_blind,
     "copying": copying,
+    "decline": decline,
+    "stall": stall,
 }
+VAGUE = {"decline", "stall"}  # said where no other rule says why
 
 # kind -> (what it means, what to try)
 WORDS: dict[str, tuple[str, str]] = {
@@ -270,5 +193,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "copying": (
         "The generator copies its training set: more than a fifth of its samples are all but one of the items.",
         "Try more data, --set augment=diffaugment, a smaller network (--set width=32) or fewer --steps.",
+    ),
+    "decline": (
+        "Training has gone backwards: the samples are far from the data, were clearly nearer, and have not come back.",
+        "Take checkpoints/best, or try --on-collapse rollback, a rate that falls (--set decay=-1), a lower one "
+        "(--set lr=1e-4) or a moving average (--set ema=0.999).",
+    ),
+    "stall": (
+        "Training has stalled far from the data: the samples are little better than the average of all, and stay so.",
+        "Try another rate (--set lr=..., --set critic_lr=...), a penalty (--set penalty=r1:1), --set beta1=0 or wider "
+        "networks (--set width=...).",
     ),
 }
