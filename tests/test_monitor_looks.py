@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
 
 from ganvas.data import open_data
 from ganvas.features import open_features
-from ganvas.monitor import COPIED, WINDOW, WORDS, Looks, Probe, judge, rules, symptoms
+from ganvas.monitor import COPIED, RULES, WINDOW, WORDS, Looks, Probe, judge, rules, symptoms
 
 Line = dict[str, float]
 
@@ -68,6 +70,14 @@ def test_the_judge_does_not_go_through_the_whole_log_at_every_look(monkeypatch: 
     judge(drawn(0, 500))
     assert len(seen) == 500 - WINDOW + 1
     assert max(seen) < 4 * WINDOW
+
+
+def test_the_page_of_the_monitor_names_every_kind_and_threshold() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "monitor.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(RULES)
+    for threshold in (rules.FAR, rules.HOPELESS, rules.ALIKE, rules.NARROW, rules.WORSE):
+        assert f" {threshold}" in page
+    assert f"above {rules.HUGE:.0f}" in page
 
 
 def test_copying_is_said_of_the_share_at_which_it_is_found() -> None:
