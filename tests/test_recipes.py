@@ -78,6 +78,7 @@ def test_every_penalty_joins_the_critics_loss(penalty: str) -> None:
         {"dropout": 0.3},
         {"ema": 0.9},
         {"augment": "diffaugment"},
+        {"augment": "diffaugment", "augment_policy": "translation"},
         {"augment": "ada"},
         {"net": "residual", "objective": "r3gan", "width": 16},
         {"net": "mlp", "critic_norm": "spectral", "dropout": 0.3, "pack": 4, "minibatch_stddev": True},
@@ -98,6 +99,13 @@ def test_points_and_colour_play_too() -> None:
 def test_began_logs_its_control_and_ada_its_probability() -> None:
     assert {"began/k", "began/M"} <= play({"objective": "began"}).keys()
     assert "augment/p" in play({"augment": "ada"})
+
+
+def test_the_policy_says_what_augmentation_does() -> None:
+    options = recipes.override(GAN(), SMALL | {"augment": "diffaugment", "augment_policy": "translation"})
+    game = recipes.build(options, GREY, Plan()).phases[0].loss.__self__  # pyright: ignore[reportFunctionMemberAccess]
+    x = torch.full((20, 1, *GREY.shape[1:]), 0.7)
+    assert game.augment(x).unique().tolist() == pytest.approx([0.0, 0.7]), "moved, neither coloured nor cut"
 
 
 def test_wgan_clips_the_critic() -> None:
@@ -124,6 +132,7 @@ def test_wgan_clips_the_critic() -> None:
         ({"penalty": "r1:much"}, "not a number"),
         ({"penalty": "r1:-1"}, "at least 0"),
         ({"activation": "rleu", "net": "mlp"}, "relu"),
+        ({"augment": "diffaugment", "augment_policy": "color,translate"}, "translation"),
     ],
     ids=str,
 )

@@ -66,7 +66,16 @@ def mirror(x: Tensor) -> Tensor:
 POLICIES = {"color": _color, "translation": _translation, "cutout": _cutout}
 
 
-def diff_augment(x: Tensor, policy: str = "color,translation,cutout") -> Tensor:
+def transforms(policy: str) -> list[str]:
+    """The names in a policy such as "color,translation"; raises `RequestError` for one that is not of POLICIES."""
+    names = [name.strip() for name in policy.split(",")] if policy else []
+    for name in names:
+        if name not in POLICIES:
+            raise unknown("augmentation", name, POLICIES)
+    return names
+
+
+def diff_augment(x: Tensor, policy: str = ",".join(POLICIES)) -> Tensor:
     """Augment every image of `x` (N, C, H, W) by each transform that `policy` names, in its order.
 
     - `color`: brightness shifted by U(-0.5, 0.5), saturation scaled by U(0, 2), contrast scaled by U(0.5, 1.5);
@@ -76,10 +85,7 @@ def diff_augment(x: Tensor, policy: str = "color,translation,cutout") -> Tensor:
     An empty policy returns `x` itself. The result has the shape and the dtype of `x`; the arithmetic is float32.
     Raises `RequestError` for an unknown name. Zhao et al. 2020, section 3.2.
     """
-    names = [name.strip() for name in policy.split(",")] if policy else []
-    for name in names:
-        if name not in POLICIES:
-            raise unknown("augmentation", name, POLICIES)
+    names = transforms(policy)
     y = x.float()
     for name in names:
         y = POLICIES[name](y)

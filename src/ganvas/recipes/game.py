@@ -39,7 +39,7 @@ class Game:
     def augment(self, x: Tensor) -> Tensor:
         if self.adaptive is not None:
             return self.adaptive(x)
-        return diff_augment(x) if self.options.augment == "diffaugment" else x
+        return diff_augment(x, self.options.augment_policy) if self.options.augment == "diffaugment" else x
 
     def losses(self) -> Adversarial:
         return self.control.game() if self.control is not None else self.row.game

@@ -13,6 +13,7 @@ from torch.nn import Parameter
 from torch.optim import Adam, Optimizer, RMSprop
 
 from .. import objectives
+from ..augment import POLICIES, transforms
 from ..errors import RequestError
 from ..loop import EMA
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
@@ -66,6 +67,7 @@ class GAN(Training):
     turns: Literal["steps", "epochs"] = opt("steps", "the unit of the turns")
     ema: float = opt(0.0, "decay of the generator's moving average, which is what is sampled; 0: none", high=0.99999)
     augment: Literal["none", "diffaugment", "ada"] = opt("none", "augmentation of what the critic sees")
+    augment_policy: str = opt(",".join(POLICIES), "diffaugment: its transforms")
     ada_images: int = opt(500_000, "images in which ADA's probability can rise from 0 to 1", low=1)
 
 
@@ -170,6 +172,7 @@ def check(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> None:
     """Raises a RequestError with the reason and the mend where the options contradict each other."""
     penalties = objectives.parse_penalty(o.penalty)
     finite = [name for name in penalties if name.startswith("fd-")]
+    transforms(o.augment_policy)
     refusals = {
         "batch normalisation in the critic makes its gradient depend on the whole batch, so the penalty "
         f"{o.penalty!r} is not defined; use critic_norm=none or spectral": bool(penalties) and o.critic_norm == "batch",
