@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ganvas.errors import RequestError
-from ganvas.nets import DCGANGenerator, MLPGenerator
+from ganvas.nets import ConditionalGenerator, DCGANGenerator, MLPGenerator
 from ganvas.paint import Brush, Crops, Stroke, Wish, best_of, clip_score, drawn, paint, sized
 from ganvas.paint.crops import cut, draw, strew
 from ganvas.paint.start import measured
@@ -225,6 +225,18 @@ def test_children_of_grids_inherit_whole_cells() -> None:
     cells = torch.cat([drawn(decoder, i) for i in range(6)]).permute(2, 3, 0, 1)  # (2, 2, 6, 4)
     inherited = (cells == best[0].permute(1, 2, 0)[:, :, None]).all(3)
     assert inherited.any(2).all() and not inherited.all((0, 1)).any()
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_words_that_exclude_each_other_stay_as_chosen(hold: bool) -> None:
+    torch.manual_seed(0)
+    inner = {"shape": [3, 8, 8], "latent": 12, "hidden": [16]}
+    decoder = ConditionalGenerator((3, 8, 8), 8, "mlp", inner, classes=3, embedding=4, words="latent")
+    decoder.eval().requires_grad_(False)
+    start = drawn(decoder, 1)
+    *_, last = paint(decoder, Colours(), Wish.of(["red"]), start, steps=5, brush=Brush(hold=hold))
+    assert not torch.equal(last.latent[:8], start[0, :8])
+    assert torch.equal(last.latent[8:], start[0, 8:]) == hold
 
 
 def test_classes_are_passed_on() -> None:

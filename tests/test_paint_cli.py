@@ -126,6 +126,22 @@ def test_other_words_begin_at_a_saved_latent(words: tuple[str, ...], tmp_path: P
     assert np.allclose(latents(tmp_path / "b"), latents(tmp_path / "a"), atol=1e-6)
 
 
+def test_words_are_held_where_a_search_has_chosen_them(words: tuple[str, ...], tmp_path: Path) -> None:
+    def held(*given: object) -> bool:
+        with Image.open(tmp_path / str(given[-1]) / "painting.png") as picture:
+            return json.loads(picture.info["ganvas"])["brush"]["hold"]
+
+    run("a red circle", *words, *SHORT, "--out", tmp_path / "searched")
+    elsewhere = ("something blue", *words, "--crops", 3, "--best-of", 5, "--preview", 2)
+    first = tmp_path / "searched/latent.npz"
+    run(*elsewhere, "--steps", 6, "--init", first, "--out", tmp_path / "whole")
+    run(*elsewhere, "--steps", 4, "--init", first, "--out", tmp_path / "part")
+    run(*elsewhere, "--steps", 6, "--init", tmp_path / "part/latent.npz", "--out", tmp_path / "part")
+    run("a red circle", *words, *SHORT, "--no-hold", "--out", tmp_path / "free")
+    assert held("searched") and not held("whole") and not held("part") and not held("free")
+    assert np.array_equal(latents(tmp_path / "whole"), latents(tmp_path / "part"))
+
+
 def test_it_begins_at_a_picture_and_paints_one(words: tuple[str, ...], generator: Path, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     ganvas.media.save_png(ganvas.media.single(ganvas.load(generator).sample([7])[0]), photo)  # type: ignore[union-attr]

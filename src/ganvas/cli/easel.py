@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from .latents import one_label, open_painter
 from .projecting import ENCODER, read_pictures
 
 GENERATOR, CLIP = SHIPPED / "paint-generator.safetensors", SHIPPED / "paint-clip.safetensors"
+LATENTS = ".npz"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Asked:
     fps: float
     crops: Crops
     brush: Brush
+    hold: bool | None  # what `brush.hold` is; None: whether the painting began with a search
 
     def check(self) -> None:
         """Raise RequestError for numbers that make no sense."""
@@ -70,6 +72,7 @@ class Easel:
     wishes: list[Wish]  # painted in turn
     grid: tuple[int, int] | None  # of the latent, where it is not the generator's own
     label: Tensor | None
+    brush: Brush
     recipe: dict[str, Any]  # JSON-able; a latent that was painted by the same one can go on
 
 
@@ -92,14 +95,18 @@ def open_easel(asked: Asked) -> Easel:
     clip = load_clip(file, devices()[0])
     extras, exclude = prompts(asked.extras, clip), prompts(asked.exclude, clip)
     wishes = [Wish(prompts([words], clip), exclude, extras) for words in asked.words]
-    recipe = {
+    brush = replace(asked.brush, hold=asked.best_of > 1 if asked.hold is None else asked.hold)
+    recipe: dict[str, Any] = {
         **{"ganvas": version("ganvas"), "words": asked.words, "exclude": asked.exclude, "extras": asked.extras},
         **{"generator": str(asked.generator or GENERATOR.name), "clip": CLIP.name if file == CLIP else str(file)},
         **{"seed": asked.seed, "label": asked.label, "set": asked.settings, "size": asked.size},
         **{"best_of": asked.best_of, "generations": asked.generations},
-        **{"crops": asdict(asked.crops), "brush": asdict(asked.brush)},
+        **{"crops": asdict(asked.crops), "brush": asdict(brush)},
     }
-    return Easel(generator, clip, wishes, grid(asked, generator), one_label(generator, asked.label), recipe)
+    if asked.hold is None and asked.init and recorded(asked.init) != recipe:  # nobody has chosen the words anew
+        brush = replace(brush, hold=False)
+        recipe["brush"] = asdict(brush)
+    return Easel(generator, clip, wishes, grid(asked, generator), one_label(generator, asked.label), brush, recipe)
 
 
 def prompts(texts: Sequence[str], clip: Clip) -> tuple[Prompt, ...]:
@@ -166,14 +173,20 @@ def begin(asked: Asked, easel: Easel, wish: Wish, seed: int) -> Tensor:
         )
 
 
+def recorded(init: Path) -> dict[str, Any] | None:
+    """The recipe of the painting that left a latent.npz; None where none did."""
+    arrays = read_arrays(init) if init.suffix.lower() == LATENTS else {}
+    return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None
+
+
 def resume(asked: Asked, easel: Easel, init: Path) -> Begun:
     """What --init names: a picture to begin at, a latent of any origin, or the latent of this very painting."""
-    if init.suffix.lower() != ".npz":
+    if init.suffix.lower() != LATENTS:
         return Begun([], like(asked, easel, init))
     z = read_latents(init, drawn(easel.generator.decoder, 0, easel.grid))
-    arrays = read_arrays(init)
-    if "recipe" not in arrays or json.loads(str(arrays["recipe"])) != easel.recipe:
+    if recorded(init) != easel.recipe:
         return Begun([], z[-1:])
+    arrays = read_arrays(init)
     moments = Moments(*(torch.from_numpy(arrays[name]) for name in ("first", "second")))
     return Begun(list(z[:-1]), z[-1:], int(arrays["step"]), moments)
 

@@ -34,6 +34,10 @@ def paint(
         Parameter(help="Class, or keywords, that all of it shows; else these too are painted, where it knows any."),
     ] = None,
     settings: Settings = None,
+    hold: Annotated[
+        bool | None,
+        Parameter(help="Leave words that exclude each other, such as colours, as chosen; by default, unless --init."),
+    ] = None,
     lr: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.02,
     weight_decay: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.0,
     relative: Annotated[
@@ -70,5 +74,6 @@ def paint(
         fps=fps,
         crops=Crops(crops, whole=whole),
         brush=brush,
+        hold=hold,
     )
     write_painting(asked, out)

@@ -80,7 +80,7 @@ def one(asked: Asked, work: Work, begun: Begun) -> Tensor:
         steps=asked.steps,
         seed=asked.seed + i,
         crops=asked.crops,
-        brush=asked.brush,
+        brush=easel.brush,
         label=easel.label,
         step=begun.step,
         moments=begun.moments,

@@ -32,10 +32,16 @@ def linkage(decoder: Decoder) -> Tensor | None:
     z = z / z.std(0).clamp(min=1e-6)
     precision = torch.linalg.inv(torch.cov(z.T) + RIDGE * torch.eye(size, dtype=z.dtype))
     scale = precision.diagonal().rsqrt()
-    linked = (scale * precision * scale[:, None]).abs() > BOUND  # (D, D); every number is linked with itself
+    together = (scale * precision * scale[:, None]).abs() > BOUND  # (D, D); every number is linked with itself
     groups = torch.arange(size)
     while True:
-        least = torch.where(linked, groups, size).amin(1)
+        least = torch.where(together, groups, size).amin(1)
         if torch.equal(least, groups):
             return groups
         groups = least
+
+
+def linked(decoder: Decoder) -> Tensor:
+    """Which numbers of a vector latent are in a group with others, (D,) bool; of a grid none, () bool."""
+    groups = linkage(decoder)
+    return torch.tensor(False) if groups is None else groups.bincount()[groups] > 1

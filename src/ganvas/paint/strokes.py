@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
+from ..latent.linkage import linked
 from ..types import Decoder
 from .crops import Crops, Drawn, cut, draw, strew
 from .score import Judgement, Towers, Wish, clip_score
@@ -27,6 +28,8 @@ class Brush:
     prior: weight of ((‖z‖ - r) / r)², r the mean length of the latents that the decoder was trained on. Without it a
         latent goes where the decoder has never been, and what is drawn there is mush that CLIP alone likes.
     bound: keep each number within what the prior draws; of a VQGAN within its codebook.
+    hold: leave numbers that make sense only together (`latent.linkage`), such as the weights of words for a colour, as
+        they begin: half of a colour and half of another is none, and a search has chosen better than strokes can.
     relative: move each number in deviations of the prior. AdamW moves all alike, by about `lr`, and of a latent with
         hundreds of words, of which the prior draws a handful at a time, that makes a mush of all of them.
     distance: cosine or spherical.
@@ -39,6 +42,7 @@ class Brush:
     variation: float = 0.0
     prior: float = 0.1
     bound: bool = True
+    hold: bool = False
     relative: bool = False
     distance: str = "cosine"
     chunk: int = 0
@@ -85,6 +89,7 @@ def paint(
     crops, brush = crops or Crops(), brush or Brush()
     judge, known = clip_score(clip, wish, brush.distance), measured(decoder)
     known = Prior(known.low.to(clip.device), known.high.to(clip.device), known.norm, known.deviation.to(clip.device))
+    held = linked(decoder).to(clip.device) if brush.hold else None
     z = start.to(clip.device).clone().requires_grad_()
     optimizer = AdamW([z], lr=brush.lr, weight_decay=brush.weight_decay)
     if moments is not None:
@@ -103,18 +108,20 @@ def paint(
             break
         optimizer.zero_grad()
         torch.autograd.backward([image, rein(brush, known, z, image)], [gradient, None])
-        stroke(optimizer, z, brush, known)
+        stroke(optimizer, z, brush, known, held)
 
 
 @torch.no_grad()
-def stroke(optimizer: AdamW, z: Tensor, brush: Brush, known: Prior) -> None:
-    """Move the latent z, in place."""
+def stroke(optimizer: AdamW, z: Tensor, brush: Brush, known: Prior, held: Tensor | None) -> None:
+    """Move the latent z, in place, but for the numbers that are `held`."""
     before = z.clone()
     optimizer.step()
     if brush.relative:
         z.copy_(before + known.deviation * (z - before))
     if brush.bound:
         z.clamp_(known.low, known.high)
+    if held is not None:
+        z.copy_(torch.where(held, before, z))
 
 
 def look(
