@@ -218,6 +218,7 @@ def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) ->
             "settings": [],
             "preview": 1,
             "fps": 25.0,
+            "hold": None,
         },  # type: ignore[arg-type]
         crops=ganvas.paint.Crops(),
         brush=ganvas.paint.Brush(),
