@@ -196,12 +196,17 @@ def stored(folder: Path, make: Callable[[], Dataset]) -> Path:
     return folder if (folder / "meta.json").is_file() else make().save(folder)
 
 
+def ink(images: Tensor) -> Tensor:
+    """Which pixels of images (N, 3, H, W) in [-1, 1] are not paper, (N, H, W) bool."""
+    paper = torch.tensor(BACKGROUND).view(3, 1, 1) / 127.5 - 1
+    return (images - paper).abs().amax(1) > 0.4
+
+
 def place_seen(images: Tensor) -> list[tuple[float, float, float]]:
     """Where the ink of each image (N, 3, H, W) in [-1, 1] lies: its centre (x, y), and its area, as shares."""
-    paper = torch.tensor(BACKGROUND).view(3, 1, 1) / 127.5 - 1
-    ink = ((images - paper).abs().amax(1) > 0.4).float()  # (N, H, W)
-    mass = ink.sum((1, 2)).clamp(min=1e-6)
+    covered = ink(images).float()
+    mass = covered.sum((1, 2)).clamp(min=1e-6)
     across = (torch.arange(images.shape[3]) + 0.5) / images.shape[3]
     down = (torch.arange(images.shape[2]) + 0.5) / images.shape[2]
-    x, y = (ink * across).sum((1, 2)) / mass, (ink * down[:, None]).sum((1, 2)) / mass
-    return list(zip(x.tolist(), y.tolist(), ink.mean((1, 2)).tolist(), strict=True))
+    x, y = (covered * across).sum((1, 2)) / mass, (covered * down[:, None]).sum((1, 2)) / mass
+    return list(zip(x.tolist(), y.tolist(), covered.mean((1, 2)).tolist(), strict=True))
