@@ -50,7 +50,7 @@ class Bench:
     def paint(self, wish: Wish, seed: int, best: int = 64, generations: int = 4) -> Tensor:
         """A picture (3, H, W)."""
         begin, decoder = time.perf_counter(), self.generator.decoder
-        z, brush = self.begin(wish, seed, best, generations), Brush(hold=best > 1)
+        z, brush = self.begin(wish, seed, best, generations), Brush(hold=generations > 0)
         *_, last = paint(decoder, self.clip, wish, z, steps=self.steps, seed=seed, crops=self.crops, brush=brush)
         self.seconds.append(time.perf_counter() - begin)
         return last.image

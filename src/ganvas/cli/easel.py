@@ -52,7 +52,7 @@ class Asked:
     fps: float
     crops: Crops
     brush: Brush
-    hold: bool | None  # what `brush.hold` is; None: whether the painting began with a search
+    hold: bool | None  # what `brush.hold` is; None: whether the beginning was bred
 
     def check(self) -> None:
         """Raise RequestError for numbers that make no sense."""
@@ -95,7 +95,8 @@ def open_easel(asked: Asked) -> Easel:
     clip = load_clip(file, devices()[0])
     extras, exclude = prompts(asked.extras, clip), prompts(asked.exclude, clip)
     wishes = [Wish(prompts([words], clip), exclude, extras) for words in asked.words]
-    brush = replace(asked.brush, hold=asked.best_of > 1 if asked.hold is None else asked.hold)
+    bred = min(asked.best_of - 1, asked.generations) > 0
+    brush = replace(asked.brush, hold=bred if asked.hold is None else asked.hold)
     recipe: dict[str, Any] = {
         **{"ganvas": version("ganvas"), "words": asked.words, "exclude": asked.exclude, "extras": asked.extras},
         **{"generator": str(asked.generator or GENERATOR.name), "clip": CLIP.name if file == CLIP else str(file)},
@@ -103,7 +104,7 @@ def open_easel(asked: Asked) -> Easel:
         **{"best_of": asked.best_of, "generations": asked.generations},
         **{"crops": asdict(asked.crops), "brush": asdict(brush)},
     }
-    if asked.hold is None and asked.init and recorded(asked.init) != recipe:  # nobody has chosen the words anew
+    if asked.hold is None and asked.init and recorded(asked.init) != recipe:  # nothing was bred for these words
         brush = replace(brush, hold=False)
         recipe["brush"] = asdict(brush)
     return Easel(generator, clip, wishes, grid(asked, generator), one_label(generator, asked.label), brush, recipe)

@@ -29,7 +29,7 @@ class Brush:
         latent goes where the decoder has never been, and what is drawn there is mush that CLIP alone likes.
     bound: keep each number within what the prior draws; of a VQGAN within its codebook.
     hold: leave numbers that make sense only together (`latent.linkage`), such as the weights of words for a colour, as
-        they begin: half of a colour and half of another is none, and a search has chosen better than strokes can.
+        they begin: half of a colour and half of another is none, and breeding finds better ones than strokes can.
     relative: move each number in deviations of the prior. AdamW moves all alike, by about `lr`, and of a latent with
         hundreds of words, of which the prior draws a handful at a time, that makes a mush of all of them.
     distance: cosine or spherical.
