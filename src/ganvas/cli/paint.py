@@ -36,9 +36,7 @@ def paint(
     settings: Settings = None,
     hold: Annotated[
         bool | None,
-        Parameter(
-            help="Leave words that exclude each other, such as colours, as they begin; by default after breeding."
-        ),
+        Parameter(help="Leave words that exclude each other, such as colours, as they begin; by default if bred."),
     ] = None,
     lr: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.02,
     weight_decay: Annotated[float, Parameter(help="AdamW's, on the latent.")] = 0.0,
