@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import ganvas
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError, WorkError
 from ganvas.evaluation import Evaluation, Figure, evaluate, figures, words
+from ganvas.evaluation.copies import Copies
 from ganvas.evaluation.figures import Metric, spread
 from ganvas.evaluation.sources import Items
 from ganvas.evaluation.views import View
@@ -183,6 +185,12 @@ def test_every_figure_carries_its_protocol(perfect: Evaluation, parts: tuple[Dat
     assert "of 800 training items in cnn-digits" in told["copies"]
 
 
+def test_samples_that_lie_there_have_no_latents(digits: Dataset) -> None:
+    told = evaluate(items(digits)[:100], digits, metrics=["fid"], device="cpu").protocol
+    assert told["source_kind"] == "tensor"
+    assert not {"latent_seeds", "sample_labels", "values"} & told.keys()
+
+
 def test_the_seed_decides_everything(digits: Dataset) -> None:
     first, again, other = (
         evaluate(items(digits)[:200], digits, metrics=["fid", "kid", "diversity"], seed=seed, device="cpu")
@@ -277,6 +285,21 @@ def test_a_run_is_judged_by_what_it_held_out(tmp_path: Path, digits: Dataset) ->
     assert (told["reference_count"], told["samples"]) == (359, 1438)
     assert "of the 1,438 training items" in found.findings[0] and "of held-out real items are" in found.findings[0]
     assert "test split" not in warned(found) and "trained on" not in warned(found)
+
+
+def test_a_runs_own_folder_is_known_by_any_path(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "mine.npz", images=items(digits)[:200].add(1).mul(127.5).byte().permute(0, 2, 3, 1).numpy())
+    monkeypatch.chdir(tmp_path)
+    options = {"hidden": "8", "critic_hidden": "8", "latent": "4", "batch": "8", "held_out": "0.3"}
+    settings: dict[str, Any] = {"device": "cpu", "precision": "fp32", "options": options, "progress": False}
+    ganvas.train("mlp", "mine.npz", out="run", steps=1, **settings)
+    told = evaluate("run", metrics=["fid"], device="cpu")
+    named = evaluate("run", "./mine.npz", metrics=["fid"], device="cpu")
+    assert told.protocol["reference"] == named.protocol["reference"] == "a share held out of training"
+    assert told.figures == named.figures
+    assert "is judged by other items" not in warned(named)
 
 
 def test_a_checkpoint_is_judged_by_the_data_of_its_run(run: Path, digits: Dataset, tmp_path: Path) -> None:
@@ -383,7 +406,31 @@ def test_samples_that_are_not_finite_are_refused(digits: Dataset) -> None:
         evaluate(samples, digits, metrics=["fid"], features="pixels", device="cpu")
 
 
+def test_fewer_samples_than_none_are_refused(digits: Dataset) -> None:
+    with pytest.raises(RequestError, match="0 samples and 898 real items are too few"):
+        evaluate(items(digits)[:100], digits, metrics=["fid"], samples=-5, device="cpu")
+
+
 # -- words -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("near", "floor", "said"),
+    [
+        (0.02, 0.01, "no sign of it"),
+        (0.04, 0.01, "some samples may be copies"),
+        (0.12, 0.01, "this looks like copying"),
+        (0.04, 0.05, "no sign of it"),  # the nearest of 20 real items
+        (0.2, 0.2, "no sign of it"),  # of data whose items repeat
+        (1.0, 0.2, "this looks like copying"),
+        (1.0, 1.0, "no sign of it"),  # of data whose items are all equal
+    ],
+)
+def test_copies_are_told_by_the_odds_of_real_items(near: float, floor: float, said: str) -> None:
+    x = torch.zeros(100, 1)
+    view = View(Items(lambda rows: x[rows], torch.arange(100)), x)
+    found = Copies(torch.arange(100) < 100 * near, floor, 1.0, view, (), x[:, 0])
+    assert said in words.memory(found, 1000, tested=True)
 
 
 def floors(**values: float) -> dict[str, Figure]:

@@ -82,7 +82,7 @@ def tell_classes(eyes: Eyes, dataset: Dataset, device: str, asked: Sequence[str]
 def look_around(real: Real, source: Source, eyes: Eyes, count: int, whole: bool, watch: Watch) -> Sides:
     """Look at the samples, and at as many real items as they are compared with; `whole`: at all training items."""
     half = 0 if real.test else min(len(real.train) // 2, REFERENCE)
-    items = source.draw(min(count, len(real.train) - half))
+    items = source.draw(max(0, min(count, len(real.train) - half)))
     reference = real.test.at(slice(REFERENCE)) if real.test else real.train.at(slice(half))
     if min(len(items), len(reference)) < LEAST:
         raise RequestError(
@@ -108,7 +108,7 @@ def protocol(
     """How the figures came about, a fact an entry."""
     tested, rows = sides.test is not None, sides.samples.items.rows
     told: dict[str, Any] = {f"source_{name}" if name == "kind" else name: value for name, value in source.told.items()}
-    if source.told["kind"] != "items":
+    if source.generated:
         told["latent_seeds"] = f"{rows[0]}-{rows[-1]}"
         told["sample_labels"] = "the classes in turn" if sides.samples.items.labels is not None else "none"
     told |= {
@@ -122,8 +122,9 @@ def protocol(
         "features_hash": eyes.extractor.hash,
         "features_dim": eyes.extractor.dim,
         "resize": eyes.extractor.resize,
-        "values": "generated images are rounded to 8 bits",
     }
+    if source.generated and len(real.dataset.shape) == 3:
+        told["values"] = "generated images are rounded to 8 bits"
     if eyes.classifier:
         told |= {"classifier": eyes.classifier.name, "classifier_hash": eyes.classifier.hash}
         if sides.reference.items.labels is not None:

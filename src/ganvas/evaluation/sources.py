@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from ..data import Dataset, open_data
+from ..data import NAMES, Dataset, open_data
 from ..data.options import NoSplit, Track
 from ..errors import RequestError
 from ..frozen import NAME, Frozen, load_generator
@@ -61,6 +61,11 @@ class Source:
     draw: Callable[[int], Items]  # as many items, or all where there are fewer
     warnings: tuple[str, ...] = ()
 
+    @property
+    def generated(self) -> bool:
+        """Whether a generator draws them."""
+        return self.told["kind"] in ("generator", "run")
+
 
 @dataclass(frozen=True)
 class Training:
@@ -105,6 +110,13 @@ def trained_on(source: object) -> Training | None:
         held_out=options["held_out"],
         fingerprint=record["data"]["fingerprint"],
     )
+
+
+def same_data(spec: str, recorded: str) -> bool:
+    """Whether a spec is the data of a run, whose record has paths made absolute."""
+    if spec in NAMES or not Path(recorded).is_absolute():
+        return spec == recorded
+    return Path(spec).expanduser().resolve() == Path(recorded)
 
 
 def run_of(path: Path) -> Path | None:
@@ -214,7 +226,7 @@ def open_real(
         train, test = spec, spec.held_out
     else:
         share = 0.0
-        if training is not None and spec == training.data:
+        if training is not None and same_data(spec, training.data):
             size, channels, share = training.size, training.channels, training.held_out
         else:
             channels, size = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)

@@ -15,7 +15,7 @@ FEW = 1000  # items: with fewer, figures depend on how many there are
 HALF = 0.5  # of the variety of real items: less is a collapse
 LOST = 0.1  # of the recall of real items: with less, samples of a mode are all alike
 ALMOST = 0.99  # of the modes that real items reach: fewer are missing
-SOME, MANY = 0.03, 0.1  # of the samples as near to the training set as 1 % of real items are
+SOME, MANY = 3, 10  # times the odds that a real item is as near to the training set as a copy
 UNEVEN = 0.05  # of the real items in other classes than an even draw would give
 
 
@@ -48,7 +48,7 @@ def warn(real: Real, training: Training | None, source: Source, reference: View,
             "and with figures of the same counts only."
         )
     labels = real.train.labels
-    if source.told["kind"] != "items" and samples.items.labels is not None and labels is not None:
+    if source.generated and samples.items.labels is not None and labels is not None:
         shares = torch.bincount(labels, minlength=real.dataset.classes) / len(labels)
         if (shares - 1 / len(shares)).clamp(min=0).sum() > UNEVEN:
             told.append("The classes of the data are uneven, and the samples were asked for in even numbers of each.")
@@ -101,8 +101,13 @@ def memory(found: Copies, total: int, tested: bool) -> str:
         f"{share:.1%} of the samples are as near to one of the {total:,} training items as the nearest "
         f"{found.floor:.1%} of {fresh} are"
     )
-    if share >= MANY:
+
+    def beyond(times: int) -> bool:
+        """Whether the odds are higher than so many times those of real items; of equal items they never are."""
+        return share * (1 - found.floor) > times * found.floor * (1 - share)
+
+    if beyond(MANY):
         return f"Memorisation: this looks like copying of the training set: {fact}; see the nearest neighbours."
-    if share >= SOME:
+    if beyond(SOME):
         return f"Memorisation: some samples may be copies: {fact}; look at the nearest neighbours."
     return f"Memorisation: no sign of it: {fact}."
