@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ganvas
-from ganvas import cli
+from ganvas import cli, files
 from ganvas.data import open_data
 
 QUICK = ("--metrics", "fid,copies", "--samples", "60", "--device", "cpu")
@@ -46,6 +46,23 @@ def test_a_run_is_told_of_and_keeps_its_figures(
     assert f"written: {run / 'metrics.json'}, nearest neighbours: {run / 'neighbours.png'}\n" in out
     assert file.read_bytes() == (run / "metrics.json").read_bytes()
     assert file.with_name("neighbours.png").is_file()
+    assert "of 1,797 training items in cnn-digits" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_was_asked_for_is_written_though_the_run_cannot_be(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write = files.write
+
+    def elsewhere(path: Path, content: bytes) -> None:
+        if path.is_relative_to(run):
+            raise PermissionError(13, "Permission denied")
+        write(path, content)
+
+    monkeypatch.setattr(files, "write", elsewhere)
+    assert cli.main(["evaluate", str(run), "--json", str(tmp_path / "a.json"), *QUICK]) == 1
+    assert f"cannot write {run / 'metrics.json'}: permission denied" in capsys.readouterr().err
+    assert (tmp_path / "a.json").is_file()
 
 
 def test_points_that_were_saved_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

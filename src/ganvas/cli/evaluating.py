@@ -11,6 +11,7 @@ from rich.progress import track as rich_track
 
 from ..errors import WorkError
 from ..evaluation import PICTURE, Evaluation, Figure
+from ..report import attempt_report
 from ..run.folder import RECORD
 from .tables import show
 
@@ -48,12 +49,14 @@ def row(name: str, figure: Figure) -> tuple[str, ...]:
 
 
 def keep(evaluation: Evaluation, source: str, json: Path | None) -> None:
-    """Write the run's metrics.json, where `source` is a run, and the file that was asked for."""
+    """Write the file that was asked for and, where `source` is a run, its metrics.json and its report anew."""
     run = [Path(source) / METRICS] if (Path(source) / RECORD).is_file() else []
-    for file in (*run, *([json] if json else [])):
+    for file in (*([json] if json else []), *run):  # what was asked for first: the run may be another's
         try:
             evaluation.write(file)
         except OSError as error:
             raise WorkError(f"cannot write {file}: {(error.strerror or str(error)).lower()}") from error
         beside = f", nearest neighbours: {file.with_name(PICTURE)}" if evaluation.neighbours else ""
         print(f"written: {file}{beside}")
+    if run:
+        attempt_report(source)

@@ -185,7 +185,7 @@ def short(value: float) -> str:
     """A number in as few characters as tell it: 0.693, 12.5, 1,500, 2.0e-05."""
     size = abs(value)
     if value == 0 or (size >= 1 and float(value).is_integer() and size < 1e6):
-        return f"{value:,.0f}"
+        return f"{value or 0:,.0f}"  # no minus before a zero
     if size >= 1e6 or size < 1e-3:
         return f"{value:.1e}"
-    return f"{value:,.0f}" if size >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if size >= 999.5 else f"{value:.3g}"

@@ -172,7 +172,7 @@ def metrics(run: Path) -> dict[str, Any]:
     ]
     protocol = [(name, text(value)) for name, value in found["protocol"].items()]
     neighbours = None
-    if (run / NEIGHBOURS).is_file():
+    if "copies" in found["figures"] and (run / NEIGHBOURS).is_file():  # or it is of an older evaluation
         with Image.open(run / NEIGHBOURS) as image:
             alt = "Samples, each beside the training image nearest to it."
             neighbours = page.picture(image, alt, LARGE)
