@@ -217,6 +217,18 @@ def test_the_spread_of_a_mean_is_its_standard_error() -> None:
     assert subsets[0] == pytest.approx(exact, rel=0.06)
 
 
+def test_a_classifier_of_other_classes_counts_none(digits: Dataset) -> None:
+    letters = replace(digits, class_names=tuple("abcdefghij"))
+    found = evaluate(items(digits)[:100], letters, metrics=None, features="cnn-digits", device="cpu")
+    assert "modes" not in found.figures and not found.shares
+    assert "classifier" not in found.protocol
+
+
+def test_the_classifier_behind_a_score_is_told(digits: Dataset) -> None:
+    told = evaluate(items(digits)[:100], digits, metrics=["is"], features="pixels", device="cpu").protocol
+    assert (told["features"], told["classifier"]) == ("pixels", "cnn-digits")
+
+
 # -- warnings ----------------------------------------------------------------------------------------------------------
 
 

@@ -84,17 +84,18 @@ def open_eyes(dataset: Dataset, features: str | Path, device: str) -> Eyes:
 
 
 def only_for(eyes: Eyes, metrics: Collection[str]) -> Eyes:
-    """The eyes without what these metrics do not look at."""
+    """The eyes without what these metrics do not look at; a classifier that gives the inception score is told of."""
+    scored = "is" in metrics and eyes.classifier is not None and eyes.classifier.logits is eyes.logits
     return Eyes(
         eyes.extractor,
-        eyes.classifier if {"modes", "accuracy"}.intersection(metrics) else None,
+        eyes.classifier if {"modes", "accuracy"}.intersection(metrics) or scored else None,
         eyes.logits if "is" in metrics else None,
         eyes.pixels if "copies" in metrics else None,
     )
 
 
 def with_classifier(eyes: Eyes, dataset: Dataset, device: str) -> Eyes:
-    """The same eyes with what tells the data's classes apart, where there is such a network.
+    """The same eyes with a network that tells the data's own classes apart, by their names, where there is one.
 
     Raises RequestError where the weights of the one that the data needs are missing.
     """
@@ -109,8 +110,7 @@ def _classifier(eyes: Eyes, dataset: Dataset, device: str) -> Classifier | None:
         digits = open_features("cnn-mnist", device=device)
         return Classifier(f"{digits.name} on each channel", digits.hash, dataset.classes, triples(digits))
     for network in (eyes.extractor, open_features("auto", dataset=dataset, device=device)):
-        sample = network.logits(dataset.at(torch.zeros(1, dtype=torch.int64)).x)
-        if sample is not None and sample.shape[1] == dataset.classes:
+        if network.classify and network.class_names == dataset.class_names:  # as many others would mean nothing
             own = network is eyes.extractor and eyes.logits
             return Classifier(network.name, network.hash, dataset.classes, own or network.logits)
     return None

@@ -32,6 +32,7 @@ class Extractor:
     features: Callable[[Tensor], Tensor]  # items on `device` -> (N, dim)
     classify: Callable[[Tensor], Tensor] | None = None  # items on `device` -> (N, classes), where the network does
     device: str = "cpu"
+    class_names: tuple[str, ...] = ()  # of the logits, where they are known
 
     @exact()
     def __call__(self, x: Tensor) -> Tensor:

@@ -61,4 +61,5 @@ def of_classifier(classifier: Classifier, name: str) -> Extractor:
         lambda x: network.features(fit(x, shape)),
         lambda x: network(fit(x, shape)),
         str(device),
+        classifier.class_names,
     )
