@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from ganvas import compare
 from ganvas.compare import Comparison
@@ -83,6 +84,11 @@ def test_what_the_monitor_found_is_counted_once_a_run() -> None:
         ({"options": {"lrr": "1"}}, "unknown option 'lrr'"),
         ({"options": {"objective": "ns"}}, "objective is what a comparison varies"),
         ({"data": "nowhere"}, "nowhere"),
+        ({"recipe": "vae", "data": "digits"}, "recipe 'vae' has no objectives to compare"),
+        ({"options": {"data": "grid"}}, "--set data is not possible in a comparison; give --data"),
+        ({"options": {"steps": "9"}}, "--set steps is not possible in a comparison; give --steps"),
+        ({"metrics": "curve"}, "metric 'curve' needs the points of sine"),
+        ({"metrics": "ppl"}, "metric 'ppl' needs a generator of images"),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_written(
@@ -109,6 +115,14 @@ def test_an_objective_named_twice_is_measured_once(tmp_path: Path) -> None:
 def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RequestError, match="holds something else than a comparison"):
+        Comparison.begin(tmp_path)
+    with pytest.raises(RequestError, match="holds something else than a comparison"):
+        Comparison.begin(tmp_path / "notes.txt")
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    (tmp_path / "compare.json").write_text("{")
+    with pytest.raises(WorkError, match=r"compare\.json is damaged"):
         Comparison.begin(tmp_path)
 
 
@@ -256,6 +270,15 @@ def test_results_can_be_written_where_every_run_failed(tmp_path: Path) -> None:
     comparison = Comparison.begin(tmp_path, losses="ns", seeds=1, steps=4)
     results.write_results(tmp_path, comparison.protocol, [outcome("ns", 0, None)])
     assert "nothing to rank" in (tmp_path / "compare.html").read_text()
+    table = [line for line in (tmp_path / "compare.md").read_text().splitlines() if line.startswith("|")]
+    assert [line.count("|") for line in table] == [4, 4, 4]
+
+
+def test_samples_stand_in_the_column_of_their_seed() -> None:
+    red = Image.new("RGB", (results.SMALL, results.SMALL), "red")
+    sheet = results.contact({"ns": {1: red}, "mm": {0: red, 1: red}})
+    column = results.SMALL + 10
+    assert sheet.getpixel((column + 50, 100)) == (255, 0, 0) != sheet.getpixel((50, 100))
 
 
 def test_metrics_that_are_asked_for_are_all_that_is_measured(tmp_path: Path) -> None:

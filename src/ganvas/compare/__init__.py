@@ -18,8 +18,11 @@ import torch
 
 from .. import files, recipes
 from ..data import Dataset, open_data
-from ..errors import RequestError, unknown
-from ..evaluation.judging import NEEDS, select
+from ..errors import RequestError, WorkError, unknown
+from ..evaluation.figures import available
+from ..evaluation.judging import select, tell_classes
+from ..evaluation.views import open_eyes
+from ..features import lpips
 from ..objectives import ADVERSARIAL
 from ..run.building import lasting
 from .page import write_results
@@ -27,6 +30,7 @@ from .work import Job, Outcome, work_through
 
 STATE = "compare.json"
 GROWS = ("objectives", "seeds")  # what a later call may ask more of; the rest of the protocol stays
+FLAGS = {"data": "--data DATA", "steps": "--steps N"}  # options that are arguments of their own
 VARIED = {"objective", "penalty", "penalty_every", "critic_steps", "clip"}  # by the objectives and their papers
 POINT_STEPS, POINT_SAMPLES, SAMPLES = 2000, 2500, 10_000
 
@@ -70,13 +74,14 @@ class Comparison:
 
         Raises:
             RequestError: before anything is written, where the request is wrong or `out` holds something else.
+            WorkError: what `out` holds is damaged.
         """
         names = list(ADVERSARIAL if losses == "all" else dict.fromkeys(losses.replace(" ", "").split(",")))
         check_request(names, {"seeds": seeds, "steps": steps, "samples": samples}, options or {})
         dataset = open_data(data)
         points = len(dataset.shape) == 1
         recipe = recipe or ("points" if points else "gan")
-        chosen = recipes.override(recipes.recipe(recipe), options or {})
+        chosen = shared(recipe, options or {})
         protocol = {
             "data": lasting(data),
             "fingerprint": dataset.fingerprint,
@@ -158,11 +163,21 @@ def check_request(names: Sequence[str], counts: Mapping[str, int | None], option
             raise RequestError(f"--{name} {value} is not possible; give 1 or more")
     for key in VARIED & options.keys():
         raise RequestError(f"--set {key}: {key} is what a comparison varies; leave it out")
+    for key in FLAGS.keys() & options.keys():
+        raise RequestError(f"--set {key} is not possible in a comparison; give {FLAGS[key]}")
+
+
+def shared(recipe: str, options: Mapping[str, object]) -> recipes.Training:
+    """The options that all runs share. Raises RequestError where they are wrong, or the recipe has no objective."""
+    chosen = recipes.override(recipes.recipe(recipe), options)
+    if VARIED - recipes.to_json(chosen).keys():
+        raise RequestError(f"recipe {recipe!r} has no objectives to compare; choose gan or another adversarial one")
+    return chosen
 
 
 def known_outcomes(out: Path, protocol: Mapping[str, Any]) -> dict[tuple[str, int], Outcome]:
     """What a comparison in `out` has found so far; a RequestError where its protocol is another, or it is none."""
-    if out.is_dir() and any(out.iterdir()) and not (out / STATE).exists():
+    if out.exists() and not (out / STATE).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise RequestError(f"{out} holds something else than a comparison; choose another with --out")
     old, outcomes = read_state(out / STATE)
     for key in old.keys() - set(GROWS):
@@ -176,19 +191,29 @@ def known_outcomes(out: Path, protocol: Mapping[str, Any]) -> dict[tuple[str, in
 def metrics_of(dataset: Dataset, asked: str | None = None) -> list[str] | None:
     """What is measured: `asked`, or of images all that `evaluate` knows, of points what they allow for and is quick.
 
-    Raises RequestError for a name that no metric has, before anything is trained.
+    Raises RequestError for a metric that is not known or cannot be had of the data, before anything is trained.
     """
+    images = len(dataset.shape) == 3
     if asked:
-        return select(asked.replace(" ", "").split(","), NEEDS)
-    if len(dataset.shape) == 3:
+        names = asked.replace(" ", "").split(",")
+        eyes, _ = tell_classes(open_eyes(dataset, "auto", "cpu"), dataset, "cpu", names)
+        known = available(dataset, eyes, seed=0, labelled_samples=True)
+        chosen = select(names, [*known, "copies", *(["ppl"] if images else [])])
+        if "ppl" in chosen:
+            lpips.load()  # or its weights would be missed after hours
+        return chosen
+    if images:
         return None
     return [*(["modes"] if dataset.modes else []), *(["curve"] if dataset.name == "sine" else []), "dc", "fid"]
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], dict[tuple[str, int], Outcome]]:
-    """The protocol and the outcomes of an older call; nothing where there is none."""
+    """The protocol and the outcomes of an older call; nothing where there is none. WorkError where it is damaged."""
     if not path.exists():
         return {}, {}
-    state = json.loads(path.read_bytes())
-    outcomes = [Outcome(**run) for run in state["runs"]]
-    return state["protocol"], {(outcome.objective, outcome.seed): outcome for outcome in outcomes}
+    try:
+        state = json.loads(path.read_bytes())
+        outcomes = [Outcome(**run) for run in state["runs"]]
+        return state["protocol"], {(outcome.objective, outcome.seed): outcome for outcome in outcomes}
+    except (ValueError, KeyError, TypeError) as error:
+        raise WorkError(f"{path} is damaged ({error}); copy it back, or choose another directory with --out") from error

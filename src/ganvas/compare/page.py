@@ -39,7 +39,7 @@ def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcom
         media.save_png(plots(known, rows), out / "compare.png")
     if any(sheets.values()):
         media.save_png(contact(sheets), out / "samples.png")
-    page.write(out / "compare.html", "compare.html", content(out, protocol, known, key, rows, sheets))
+    page.write(out / "compare.html", "compare.html", content(protocol, known, key, rows, sheets))
 
 
 def evaluation(out: Path, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -109,12 +109,12 @@ def markdown(protocol: dict[str, Any], known: dict[str, dict[str, Any]], rows: S
         f"# The loss table on {protocol['data']}\n",
         f"{equal(protocol)} Median over the seeds {numbers(protocol['seeds'])} "
         "(the best run to the worst); a failed run counts as worse than any other.\n",
-        "| objective | " + " | ".join(map(title, known)) + " | monitor | failed |",
+        f"| {' | '.join(['objective', *map(title, known), 'monitor', 'failed'])} |",
         "|---|" + "---|" * (len(known) + 2),
     ]
     for row in rows:
-        cells = [cell_text(row.cells[name]) for name in known]
-        lines.append(f"| `{row.objective}` | {' | '.join([*cells, row.monitor])} | {len(row.failures)} of {row.runs} |")
+        cells = [f"`{row.objective}`", *(cell_text(row.cells[name]) for name in known), row.monitor]
+        lines.append(f"| {' | '.join(cells)} | {len(row.failures)} of {row.runs} |")
     floors = [floor(figure) or "" for figure in known.values()]
     if any(floors):
         lines.append(f"| *real data* | {' | '.join(floors)} | | |")
@@ -146,14 +146,15 @@ def sample_sheets(out: Path, name: str, seeds: Sequence[int]) -> dict[int, Image
 def contact(sheets: dict[str, dict[int, Image.Image]]) -> Image.Image:
     """A row an objective, a column a seed."""
     caption, gap = 22, 10
-    columns = max(len(row) for row in sheets.values())
+    seeds = sorted({seed for row in sheets.values() for seed in row})
+    columns = len(seeds)
     whole = Image.new("RGB", (columns * (SMALL + gap), len(sheets) * (SMALL + caption + gap)), media.PAPER)
     draw = ImageDraw.Draw(whole)
     for i, (name, row) in enumerate(sheets.items()):
         top = i * (SMALL + caption + gap)
         draw.text((4, top + 3), name, media.INK, ImageFont.load_default(size=15))
-        for j, image in enumerate(row.values()):
-            whole.paste(image, (j * (SMALL + gap), top + caption))
+        for seed, image in row.items():
+            whole.paste(image, (seeds.index(seed) * (SMALL + gap), top + caption))
     return whole
 
 
@@ -206,8 +207,29 @@ def dots(name: str, told: dict[str, Any], rows: Sequence[Row]) -> Dots:
     )
 
 
+def table_row(row: Row, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """An objective in the table."""
+    return {
+        "objective": row.objective,
+        "cells": [(row.cells[name].median, spread(row.cells[name])) for name in known],
+        "monitor": row.monitor,
+        "failed": len(row.failures),
+        "runs": row.runs,
+        "minutes": f"{row.seconds / 60:.1f}",
+    }
+
+
+def card(row: Row, sheets: dict[int, Image.Image]) -> dict[str, Any]:
+    """What an objective draws, by seed, each picture with the report of its run."""
+    name = row.objective
+    pictures = [
+        (seed, f"{name}-{seed}/report.html", page.picture(image, f"Samples of {name}, seed {seed}.", SMALL))
+        for seed, image in sheets.items()
+    ]
+    return {"objective": name, "own": own(name), "failures": row.failures, "pictures": pictures}
+
+
 def content(
-    out: Path,
     protocol: dict[str, Any],
     known: dict[str, dict[str, Any]],
     key: str,
@@ -215,33 +237,6 @@ def content(
     sheets: dict[str, dict[int, Image.Image]],
 ) -> dict[str, Any]:
     """Everything that `compare.html` shows."""
-    cards = [
-        {
-            "objective": row.objective,
-            "own": own(row.objective),
-            "failures": row.failures,
-            "pictures": [
-                (
-                    seed,
-                    f"{row.objective}-{seed}/report.html",
-                    page.picture(image, f"Samples of {row.objective}, seed {seed}.", SMALL),
-                )
-                for seed, image in sheets[row.objective].items()
-            ],
-        }
-        for row in rows
-    ]
-    table = [
-        {
-            "objective": row.objective,
-            "cells": [(row.cells[name].median, spread(row.cells[name])) for name in known],
-            "monitor": row.monitor,
-            "failed": len(row.failures),
-            "runs": row.runs,
-            "minutes": f"{row.seconds / 60:.1f}",
-        }
-        for row in rows
-    ]
     return {
         "data": protocol["data"],
         "objectives": len(rows),
@@ -250,9 +245,9 @@ def content(
         "verdict": verdict(protocol, known, key, rows),
         "columns": [title(name) for name in known],
         "floors": [floor(told) or "" for told in known.values()],
-        "table": table,
+        "table": [table_row(row, known) for row in rows],
         "charts": [dots(name, told, rows) for name, told in known.items() if any(r.cells[name].values for r in rows)],
-        "cards": cards,
+        "cards": [card(row, sheets[row.objective]) for row in rows],
         "facts": [
             (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
             for name, value in protocol.items()
