@@ -7,8 +7,8 @@ their nearest item. A run that is neither clearly healthy nor clearly sick count
 at any time is an alarm. Cases are split by name into a half by which thresholds may be chosen and one held out.
 
 A run that is complete is not trained again; --judge-only judges the logs that there are, after a change of thresholds.
-Choose thresholds with --half calibration, which leaves the logs of the other half unread, and judge that half with seeds
-that nobody has looked at. Those of seed 0 were, while the monitor was written; of the calibration half, 1 and 2 too.
+Choose thresholds with --half calibration, which leaves the logs of the other half unread, and judge that half with
+seeds that nobody has looked at. Those of seed 0 were, while the monitor was written; of calibration, 1 and 2 too.
 """
 
 from __future__ import annotations
