@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def trained(emoji: Path, out: Path, steps: int) -> Path:
     """A run of `prompt-gan` on the emoji, at 32 pixels."""
-    options = {"size": "32", "keywords": "600", "decay": "-1"}
+    options = {"size": "32", "keywords": "600", "augment": "none"}
     return ganvas.train("prompt-gan", str(emoji.absolute()), out=out, steps=steps, options=options).path
 
 

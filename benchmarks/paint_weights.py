@@ -39,7 +39,7 @@ class Training(NamedTuple):
 
 TRAININGS = {
     "clip": Training("clip", "pairs", 4000, {}),
-    "generator": Training("prompt-gan", "pictures", 12_000, {"decay": -1}),
+    "generator": Training("prompt-gan", "pictures", 12_000, {"augment": "none"}),  # captions tell places
     "judge": Training("cnn", "judged", 1200, {}),
 }
 

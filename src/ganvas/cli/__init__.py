@@ -96,7 +96,8 @@ def recipes(name: Annotated[str | None, Parameter(help="The recipe to describe."
         return
     options = recipe(name)
     print(f"{paragraph(RECIPES[name].__doc__)}\n")
-    show(describe(options), ("--set", "type", "default", "meaning"))
+    rows = [(key, kind.replace("|", " | "), value, meaning) for key, kind, value, meaning in describe(options)]
+    show(rows, ("--set", "type", "default", "meaning"))
 
 
 @app.command

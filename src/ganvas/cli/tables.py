@@ -9,12 +9,12 @@ from rich.table import Table
 
 
 def show(rows: Iterable[Sequence[str]], header: Sequence[str] | None = None) -> None:
-    """Print one row or more in aligned columns; the last wraps within the terminal's width."""
+    """Print one row or more in aligned columns; all but the first wrap within the terminal's width, at spaces."""
     rows = [tuple(row) for row in rows]
     columns = header or [""] * len(rows[0])
     table = Table(box=None, show_header=header is not None, padding=(0, 2, 0, 0))
     for i, title in enumerate(columns):
-        table.add_column(title, no_wrap=i < len(columns) - 1, style="bold" if i == 0 else None)
+        table.add_column(title, no_wrap=i == 0, style="bold" if i == 0 else None)
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)
