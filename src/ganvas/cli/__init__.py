@@ -96,7 +96,9 @@ def recipes(name: Annotated[str | None, Parameter(help="The recipe to describe."
         return
     options = recipe(name)
     print(f"{paragraph(RECIPES[name].__doc__)}\n")
-    rows = [(key, kind.replace("|", " | "), value, meaning) for key, kind, value, meaning in describe(options)]
+    rows = [
+        (key, kind.replace("|", " | "), v.replace(",", ", "), meaning) for key, kind, v, meaning in describe(options)
+    ]
     show(rows, ("--set", "type", "default", "meaning"))
 
 

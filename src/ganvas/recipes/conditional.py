@@ -55,14 +55,13 @@ def prompt_gan() -> Conditional:
     """A GAN of keyword-labelled images (source 000, "Prompts"): a prompt is a set of keywords.
 
     The keywords are the words of the captions. Where the source has the critic's accuracy on generated images itself,
-    which can be lowered without end, `objectives.keywords_avoided` is its bounded form. Scenes of several shapes take long,
-    and a critic learns ten thousand of them by heart where it sees them unmoved; where words tell absolute places, such
-    as "at the left", augment=none.
+    which can be lowered without end, `objectives.keywords_avoided` is its bounded form. Scenes of several shapes take
+    long, and a critic learns ten thousand of them by heart where it sees them unmoved; where words tell absolute
+    places, such as "at the left", augment=none.
     """
-    long = MEASURED | {"steps": 20_000, "sample_every": 1000, "decay": -1}
-    return Conditional(
-        data="shapes", told="keywords", rule="both", augment="diffaugment", augment_policy="translation", **long
-    )
+    options = Conditional(data="shapes", told="keywords", rule="both", **MEASURED)
+    moved = replace(options, augment="diffaugment", augment_policy="translation")
+    return replace(moved, steps=20_000, sample_every=1000, decay=-1)
 
 
 # Those of presets.gan.
