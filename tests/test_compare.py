@@ -148,6 +148,8 @@ def test_one_that_stops_before_its_first_outcome_keeps_its_protocol(
 def test_images_have_their_own_defaults(tmp_path: Path) -> None:
     told = Comparison.begin(tmp_path, data="digits", losses="ns", seeds=1).protocol
     assert (told["recipe"], told["samples"], told["device"], told["metrics"]) == ("gan", 10_000, "auto", None)
+    told = Comparison.begin(tmp_path, data="digits", losses="ns", seeds=1, options={"size": "16"}).protocol
+    assert told["shape"] == [1, 16, 16]
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------

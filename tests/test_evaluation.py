@@ -418,6 +418,12 @@ def test_samples_that_are_not_finite_are_refused(digits: Dataset) -> None:
         evaluate(samples, digits, metrics=["fid"], features="pixels", device="cpu")
 
 
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text("{")
+    with pytest.raises(WorkError, match=r"recipe\.json is damaged"):
+        evaluate(tmp_path, device="cpu")
+
+
 def test_fewer_samples_than_none_are_refused(digits: Dataset) -> None:
     with pytest.raises(RequestError, match="0 samples and 898 real items are too few"):
         evaluate(items(digits)[:100], digits, metrics=["fid"], samples=-5, device="cpu")

@@ -170,6 +170,15 @@ def test_a_damaged_file_is_named(run: Path) -> None:
     (run / "metrics.json").write_text("{")
     with pytest.raises(WorkError, match=r"metrics\.json is damaged"):
         report.write_report(run)
+    (run / "metrics.json").unlink()
+    log = (run / "log.jsonl").read_text(encoding="utf-8")
+    (run / "log.jsonl").write_text(f"{{\n{log}", encoding="utf-8")
+    with pytest.raises(WorkError, match=r"log\.jsonl is damaged"):
+        report.write_report(run)
+    (run / "log.jsonl").write_text(log, encoding="utf-8")
+    (run / "samples" / "step-000016.png").write_bytes(b"no picture")
+    with pytest.raises(WorkError, match=r"cannot be read: .*step-000016\.png"):
+        report.write_report(run)
 
 
 def test_a_full_disk_leaves_the_older_page_and_harms_no_run(

@@ -82,6 +82,8 @@ class Comparison:
         points = len(dataset.shape) == 1
         recipe = recipe or ("points" if points else "gan")
         chosen = shared(recipe, options or {})
+        if chosen.size or chosen.channels:  # as the runs will see them
+            dataset = open_data(data, size=chosen.size or None, channels=chosen.channels or None)
         protocol = {
             "data": lasting(data),
             "fingerprint": dataset.fingerprint,

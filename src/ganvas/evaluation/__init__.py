@@ -78,7 +78,7 @@ def evaluate(
     seed: of the samples drawn and of every random choice.
     track: wraps the batches of a pass over items, with words on what is done; `rich.progress.track` will do.
 
-    Raises RequestError where the request is wrong, WorkError where samples are not finite.
+    Raises RequestError where the request is wrong, WorkError where samples are not finite or a run's record is damaged.
     """
     where = choose(device, "fp32").device
     training, generator = trained_on(source), open_generator(source, where)

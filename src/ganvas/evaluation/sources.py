@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..data import NAMES, Dataset, open_data
 from ..data.options import NoSplit, Track
-from ..errors import RequestError
+from ..errors import RequestError, WorkError
 from ..frozen import NAME, Frozen, load_generator
 
 RECORD = "recipe.json"  # of a run directory
@@ -96,11 +96,17 @@ def reading(track: Watch) -> Track:
 
 
 def trained_on(source: object) -> Training | None:
-    """What the run at `source`, or of the checkpoint there, was trained on; None where that is neither."""
+    """What the run at `source`, or of the checkpoint there, was trained on; None where that is neither.
+
+    Raises WorkError where the run's record is damaged.
+    """
     run = run_of(Path(source)) if isinstance(source, str | Path) else None
     if run is None:
         return None
-    record = json.loads((run / RECORD).read_bytes())
+    try:
+        record = json.loads((run / RECORD).read_bytes())
+    except ValueError as error:
+        raise WorkError(f"{run / RECORD} is damaged ({error}); copy it back, or train again") from error
     options = record["options"]
     return Training(
         data=options["data"],

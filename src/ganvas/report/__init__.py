@@ -23,7 +23,10 @@ def write_report(run_dir: str | Path) -> Path:
     Raises RequestError where there is no run, WorkError where its files are damaged or the page cannot be written.
     """
     run = Path(run_dir)
-    content = describe(run)
+    try:
+        content = describe(run)
+    except OSError as error:  # of a picture as of any other file
+        raise WorkError(f"a file of {run} cannot be read: {error}; copy it back, or remove it") from error
     try:
         return page.write(run / NAME, "run.html", content)
     except OSError as error:

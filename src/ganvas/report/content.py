@@ -42,11 +42,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log; a last one that a kill cut short is left out."""
+    """The lines of a log; a last one that a kill cut short is left out. Raises WorkError where one is damaged."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    try:
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+    except ValueError as error:
+        raise WorkError(f"{path} is damaged ({error}); copy it back, or train again") from error
 
 
 def describe(run: Path) -> dict[str, Any]:
