@@ -40,6 +40,13 @@ def test_ticks_are_round_evenly_spaced_and_within_the_bounds(low: float, size: f
     assert all(gap == pytest.approx(gaps[0], rel=1e-3, abs=1e-6 * size) for gap in gaps)
 
 
+@pytest.mark.parametrize(("low", "high"), [(1.3861, 1.3869), (0.9991, 0.9999), (12345.1, 12346.9), (1e6, 1.3e6)])
+def test_ticks_can_be_told_apart(low: float, high: float) -> None:
+    told = [tick.text for tick in chart.Axis(low, high, 0, 100).ticks()]
+    assert len(set(told)) == len(told) > 2
+    assert all(low <= float(text.replace(",", "")) <= high for text in told)
+
+
 def test_large_values_lie_higher() -> None:
     axis = chart.Axis(1, 100, 200, 0, log=True)
     assert [axis.at(v) for v in (1, 10, 100)] == [200, 100, 0]
@@ -121,3 +128,8 @@ def test_losses_are_set_against_a_critic_that_cannot_tell(objective: str, levels
     losses = charts(LINES, {"options": {"objective": objective}})[0]
     assert [value for _, value in losses.levels] == pytest.approx(levels)
     assert ("cannot tell" in losses.note) == bool(levels)
+
+
+def test_losses_of_another_family_are_set_against_nothing() -> None:
+    lines = [{"step": 1, "seconds": 1.0, "critic/loss": 2.0, "autoencoder/loss": 0.5}]  # as a VQGAN logs
+    assert charts(lines, {"options": {"objective": "hinge"}})[0].levels == ()

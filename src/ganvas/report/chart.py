@@ -51,7 +51,7 @@ class Axis:
     def ticks(self, count: int = 5) -> list[Tick]:
         """About `count` round values, or the powers of ten of a logarithmic axis."""
         values = decades(self.low, self.high, count) if self.log else round_values(self.low, self.high, count)
-        return [Tick(self.at(value), short(value)) for value in values]
+        return [Tick(self.at(value), text) for value, text in zip(values, distinct(values), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,16 @@ def decades(low: float, high: float, count: int) -> list[float]:
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     every = max(1, math.ceil((last - first) / count))
     return [10.0**power for power in range(first, last + 1, every)]
+
+
+def distinct(values: Sequence[float]) -> list[str]:
+    """Different numbers as texts that differ: short, or with as many digits as that takes."""
+    told = [short(value) for value in values]
+    for digits in range(4, 17):
+        if len(set(told)) == len(values):
+            break
+        told = [f"{value:,.{digits}g}" for value in values]
+    return told
 
 
 def short(value: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -128,7 +128,7 @@ def charts(lines: Sequence[Line], record: Mapping[str, Any]) -> list[Chart]:
     known = {name for _, members in grouped for name in members}
     grouped += [(Group(name, name), [name]) for name in names if name not in known]
     return [
-        chart(group, [series(lines, name) for name in members], undecided(record) if group is LOSSES else ())
+        chart(group, [series(lines, name) for name in members], undecided(record, members) if group is LOSSES else ())
         for group, members in grouped
         if members
     ]
@@ -152,10 +152,13 @@ def label(name: str) -> str:
     return first if last in ("loss", "grad_norm") else (last or first).removeprefix("accuracy_").replace("_", " ")
 
 
-def undecided(record: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
-    """The losses of an adversarial run whose critic cannot tell, penalties aside; none of other families and BEGAN."""
+def undecided(record: Mapping[str, Any], names: Collection[str]) -> tuple[tuple[str, float], ...]:
+    """Of the losses of these names, those of a critic that cannot tell and of who plays it, penalties aside.
+
+    None of BEGAN, and of families whose other player has more than the game to lose.
+    """
     row = objectives.ADVERSARIAL.get(record["options"].get("objective", ""))
-    if row is None or row.energy:
+    if row is None or row.energy or not {"critic/loss", "generator/loss"} <= set(names):
         return ()
     logit = torch.full((1,), row.boundary or 0.0)
     critic, generator = (float(loss(logit, logit)) for loss in row.game)
