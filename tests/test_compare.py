@@ -145,6 +145,15 @@ def test_one_that_stops_before_its_first_outcome_keeps_its_protocol(
         Comparison.begin(tmp_path, losses="ns", seeds=1, steps=20)
 
 
+def test_a_full_disk_is_told_with_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(WorkError, match=r"cannot write into .*: no space left on device"):
+        next(Comparison.begin(tmp_path / "c", losses="ns", seeds=1).play(1))
+
+
 def test_images_have_their_own_defaults(tmp_path: Path) -> None:
     told = Comparison.begin(tmp_path, data="digits", losses="ns", seeds=1).protocol
     assert (told["recipe"], told["samples"], told["device"], told["metrics"]) == ("gan", 10_000, "auto", None)
@@ -258,6 +267,7 @@ def test_the_page_needs_nothing_but_itself_and_the_runs(compared: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")
     assert page.count('src="data:image/webp;base64,') == 2  # a sheet for each run that drew
     assert 'href="ns-0/report.html"' in page
+    assert "<dd>hidden: 8; critic_hidden: 8;" in page
 
 
 def test_the_state_tells_the_protocol_and_every_figure(compared: Path) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -122,7 +123,8 @@ class Comparison:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped; the same command goes on from what lies in {self.out}") from None
         self.save()
-        write_results(self.out, self.protocol, self.chosen())
+        with writing(self.out):
+            write_results(self.out, self.protocol, self.chosen())
 
     def jobs(self) -> list[Job]:
         """Every run, seed by seed, so that a comparison that is stopped early has something of all."""
@@ -150,9 +152,23 @@ class Comparison:
         return [self.outcomes[key] for key in keys if key in self.outcomes]
 
     def save(self) -> None:
-        """Write compare.json: the protocol, and everything known, whether it was asked for this time or not."""
+        """Write compare.json: the protocol, and everything known, whether it was asked for this time or not.
+
+        Raises WorkError where that fails.
+        """
         state = {"protocol": self.protocol, "runs": [outcome.to_json() for outcome in self.outcomes.values()]}
-        files.write(self.out / STATE, (json.dumps(state, indent=1) + "\n").encode())
+        with writing(self.out):
+            files.write(self.out / STATE, (json.dumps(state, indent=1) + "\n").encode())
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """A WorkError that names the directory, where what is done with its files fails."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise WorkError(f"cannot write into {out}: {reason}; see to that, and the same command goes on") from error
 
 
 def check_request(names: Sequence[str], counts: Mapping[str, int | None], options: Mapping[str, object]) -> None:

@@ -15,6 +15,7 @@ from ..objectives import objective
 from ..report import page
 from ..report.chart import Dots, short
 from ..report.chart import Row as DotRow
+from ..report.content import text
 from ..run import Run
 from .summary import Cell, Row, figures, summarise
 from .work import Outcome
@@ -248,11 +249,7 @@ def content(
         "table": [table_row(row, known) for row in rows],
         "charts": [dots(name, told, rows) for name, told in known.items() if any(r.cells[name].values for r in rows)],
         "cards": [card(row, sheets[row.objective]) for row in rows],
-        "facts": [
-            (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-            for name, value in protocol.items()
-            if value
-        ],
+        "facts": [(name, text(value)) for name, value in protocol.items() if value],
     }
 
 

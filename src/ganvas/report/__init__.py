@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 
 from ..errors import WorkError
@@ -31,7 +32,9 @@ def write_report(run_dir: str | Path) -> Path:
         return page.write(run / NAME, "run.html", content)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise WorkError(f"cannot write {run / NAME}: {reason}; free some space, then `ganvas report {run}`") from error
+        raise WorkError(
+            f"cannot write {run / NAME}: {reason}; see to that, then `ganvas report {shlex.quote(str(run))}`"
+        ) from error
 
 
 def attempt_report(run_dir: str | Path) -> Path | None:
