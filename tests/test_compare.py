@@ -190,6 +190,12 @@ def test_a_full_disk_is_no_failure_of_the_objective(tmp_path: Path, monkeypatch:
 def test_what_is_missing_is_no_failure_of_the_objective(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="ppl"):
         train_and_measure(replace(job(tmp_path / "run"), metrics=["ppl"]))
+    with pytest.raises(RequestError, match="there is no '/gone/data'"):
+        train_and_measure(replace(job(tmp_path / "other"), data="/gone/data"))
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").touch()
+    with pytest.raises(RequestError, match="taken is not empty"):
+        train_and_measure(job(tmp_path / "taken"))
 
 
 def test_a_run_keeps_its_papers_own_settings(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ..data import open_data
 from ..errors import RequestError, WorkError
 from ..evaluation import evaluate
 from ..report import attempt_report
@@ -60,6 +61,9 @@ def train_and_measure(job: Job) -> Outcome:
     try:
         run = opened(job)
     except RequestError as error:
+        if job.path.exists():  # what lies there is in the way
+            raise
+        open_data(job.data)  # raises where it is the data that are missing
         return Outcome(job.objective, job.seed, failure=str(error))
     try:
         for _ in run.advance():
