@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +95,15 @@ def test_what_is_wrong_is_told_in_a_line(
     out, err = capsys.readouterr()
     assert out == ""
     assert message in err and err.count("\n") == 1
+
+
+def test_a_console_without_arrows_loses_no_figure(tmp_path: Path) -> None:
+    words = ["evaluate", "digits", "--data", "digits", "--json", str(tmp_path / "figures.json"), *QUICK]
+    plain = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}  # as Windows writes into a file
+    found = subprocess.run([sys.executable, "-m", "ganvas", *words], env=plain, capture_output=True, check=False)
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert b"fid ?" in found.stdout
+    assert (tmp_path / "figures.json").is_file()
 
 
 def test_a_file_that_cannot_be_written_is_told(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

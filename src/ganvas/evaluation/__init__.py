@@ -100,7 +100,7 @@ def evaluate(
     for metric in track(list(measured.values()), "measuring"):
         figures |= measure(metric, sides.reference, sides.samples, sides.held_out, seed)
     if "ppl" in chosen and generator is not None:
-        figures["ppl"], told["ppl"] = path_length(generator, seed, where)
+        figures["ppl"], told["ppl"] = path_length(generator, seed)
     findings, picture = words.variety(figures), None
     if "copies" in chosen:
         found = copies.find_copies(sides.train, sides.samples, sides.test)

@@ -196,8 +196,12 @@ def similarity(seed: int) -> Measure:
     return lambda samples: metrics.ms_ssim_diversity(samples.items.at(slice(PICTURED)).load(), seed=seed)
 
 
-def path_length(generator: Frozen, seed: int, device: str) -> tuple[Figure, str]:
-    """The perceptual path length of a generator, and its protocol. Raises RequestError without LPIPS's weights."""
+def path_length(generator: Frozen, seed: int) -> tuple[Figure, str]:
+    """The perceptual path length of a generator on its own device, and its protocol.
+
+    Raises RequestError without LPIPS's weights.
+    """
+    device = str(generator.device)
     network = lpips.load("vgg", device)
     found = metrics.path_length(
         generator.decoder, network.distance, classes=generator.classes, seed=seed, device=device
