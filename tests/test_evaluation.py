@@ -434,6 +434,13 @@ def test_fewer_samples_than_none_are_refused(digits: Dataset) -> None:
 # -- words -------------------------------------------------------------------------------------------------------------
 
 
+def test_no_mode_is_missed_by_chance() -> None:
+    some = {"modes": Figure(8, 6.4, 9.6, 9, "higher", ""), "precision": Figure(0.9, 0.8, 1, 0.9, "higher", "")}
+    assert "no sign of mode collapse" in words.variety(some)[0]
+    some["modes"] = Figure(8, 7.6, 8.4, 9, "higher", "")
+    assert "some modes are missing" in words.variety(some)[0]
+
+
 @pytest.mark.parametrize(
     ("near", "floor", "said"),
     [

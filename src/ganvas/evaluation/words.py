@@ -85,7 +85,7 @@ def variety(figures: Mapping[str, Figure]) -> list[str]:
         return [f"Variety: cannot be told of samples that are unlike the data: {said}"]
     if sparse:
         return [f"Variety: less than that of real items, though this is no mode collapse: {said}"]
-    if modes and modes.value < ALMOST * (modes.floor or 0):
+    if modes and modes.high < ALMOST * (modes.floor or 0):  # by more than chance
         return [f"Variety: some modes are missing: {said}"]
     return [f"Variety: no sign of mode collapse: {said}"] if facts else []
 
