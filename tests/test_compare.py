@@ -64,6 +64,14 @@ def test_rows_are_sorted_by_the_median_in_the_direction_that_is_better() -> None
     assert (by_coverage[2].runs, by_coverage[2].seconds) == (3, 60.0)
 
 
+def test_what_some_run_lacks_is_left_out() -> None:
+    runs = [outcome("ns", 0, 0.5), outcome("ns", 1, 0.4), outcome("ns", 2, None)]
+    runs[0].figures["modes"] = figure(8)
+    (row,) = summarise(runs, "coverage")
+    assert set(row.cells) == {"coverage", "fid"}
+    assert row.cells["coverage"] == Cell((0.5, 0.4), 1)
+
+
 def test_what_the_monitor_found_is_counted_once_a_run() -> None:
     found = [
         Outcome("ns", seed, findings=kinds) for seed, kinds in enumerate((["collapse"] * 2, ["collapse", "copying"]))

@@ -39,8 +39,13 @@ class Row:
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, dict[str, object]]:
-    """What was measured: the figures by name, each with its floor, direction and meaning."""
-    return {name: figure for outcome in outcomes for name, figure in outcome.figures.items()}
+    """What was measured: the figures by name, each with its floor, direction and meaning.
+
+    One that some measured run lacks, as where a classifier was found later, compares nothing and is left out.
+    """
+    measured = [outcome.figures for outcome in outcomes if outcome.figures]
+    shared = {name: figure for run in measured for name, figure in run.items()}
+    return {name: figure for name, figure in shared.items() if all(name in run for run in measured)}
 
 
 def summarise(outcomes: Sequence[Outcome], key: str) -> list[Row]:
