@@ -249,6 +249,8 @@ def test_the_distance_is_chosen_by_device(tmp_path: Path, monkeypatch: pytest.Mo
     assert [distances.available(device) for device in ("cpu", "cuda")] == ["none", "none"]
     (tmp_path / "lpips.safetensors").touch()
     assert [distances.available(device) for device in ("cpu", "cuda")] == ["none", "lpips"]
+    (tmp_path / "lpips-alex.safetensors").touch()
+    assert [distances.available(device) for device in ("cpu", "cuda")] == ["lpips-alex", "lpips"]
 
 
 # -- training ----------------------------------------------------------------------------------------------------------

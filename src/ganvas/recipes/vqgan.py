@@ -49,7 +49,7 @@ class VQGAN(Training):
     codebook_weight: float = opt(1.0, "weight of the codebook's loss")
     revive: float = opt(0.05, "codes used less than this share of an even use are moved to encoder outputs; 0: none")
     perceptual: str = opt(
-        "auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: lpips where it is found, none on a CPU"
+        "auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: lpips, on a CPU lpips-alex, where found"
     )
     perceptual_weight: float = opt(1.0, "weight of the perceptual distance")
     objective: Literal["hinge", "ns", "lsgan"] = opt("hinge", "the game that the critic plays over patches")
