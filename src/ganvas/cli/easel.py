@@ -28,7 +28,7 @@ from .latents import one_label, open_painter
 from .projecting import ENCODER, read_pictures
 
 GENERATOR, CLIP = SHIPPED / "paint-generator.safetensors", SHIPPED / "paint-clip.safetensors"
-LATENTS = ".npz"
+LATENTS = ".npz"  # the suffix of files of latents
 
 
 @dataclass(frozen=True)
