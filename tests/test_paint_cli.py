@@ -207,23 +207,7 @@ def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) ->
         def prior(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
             return torch.randn(n, 4, 2, 2, generator=generator)
 
-    asked = easel.Asked(
-        **{"words": ["a"], "exclude": [], "extras": [], "generator": None, "clip": None, "size": "21x13", "steps": 1},
-        **{
-            "seed": 0,
-            "init": None,
-            "best_of": 1,
-            "generations": 0,
-            "label": None,
-            "settings": [],
-            "preview": 1,
-            "fps": 25.0,
-            "hold": None,
-        },  # type: ignore[arg-type]
-        crops=ganvas.paint.Crops(),
-        brush=ganvas.paint.Brush(),
-    )
-    assert easel.grid(asked, ganvas.Frozen(Grid((3, 8, 8), 4, (8,)), "vqgan")) == (3, 5)
+    assert easel.grid("21x13", ganvas.Frozen(Grid((3, 8, 8), 4, (8,)), "vqgan")) == (3, 5)
     assert capsys.readouterr().out == "--size 21x13 is rounded to 20x12, whole cells of 4 pixels\n"
 
 

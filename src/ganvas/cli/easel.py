@@ -20,47 +20,16 @@ from ..errors import RequestError
 from ..frozen import Clip, Frozen, load_autoencoder, load_clip, openai
 from ..frozen.weights import SHIPPED
 from ..latent.saved import read_arrays, read_latents
-from ..paint import Brush, Crops, Moments, Prompt, Wish, best_of, clip_score, drawn, parse_prompt, sized
+from ..paint import Brush, Moments, Prompt, Wish, best_of, clip_score, drawn, parse_prompt, sized
 from ..plan import devices
 from ..project import project
 from .finding import pixels
 from .latents import one_label, open_painter
+from .paint import Asked
 from .projecting import ENCODER, read_pictures
 
 GENERATOR, CLIP = SHIPPED / "paint-generator.safetensors", SHIPPED / "paint-clip.safetensors"
 LATENTS = ".npz"  # the suffix of files of latents
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line says of a painting."""
-
-    words: list[str]
-    exclude: list[str]
-    extras: list[str]
-    generator: Path | None
-    clip: Path | None
-    size: str | None
-    steps: int
-    seed: int
-    init: Path | None
-    best_of: int
-    generations: int
-    label: str | None
-    settings: list[str]
-    preview: int
-    fps: float
-    crops: Crops
-    brush: Brush
-    hold: bool | None  # what `brush.hold` is; None: whether the beginning was bred
-
-    def check(self) -> None:
-        """Raise RequestError for numbers that make no sense."""
-        if not self.words:
-            raise RequestError("there is nothing to paint; give words, such as 'a red circle'")
-        for name, value in (("--steps", self.steps), ("--best-of", self.best_of), ("--preview", self.preview)):
-            if value < 1:
-                raise RequestError(f"{name} {value}: give 1 or more")
 
 
 @dataclass(frozen=True)
@@ -69,7 +38,8 @@ class Easel:
 
     generator: Frozen
     clip: Clip
-    wishes: list[Wish]  # painted in turn
+    words: list[str]  # as they were told
+    wishes: list[Wish]  # what they mean, painted in turn
     grid: tuple[int, int] | None  # of the latent, where it is not the generator's own
     label: Tensor | None
     brush: Brush
@@ -86,28 +56,31 @@ class Begun:
     moments: Moments | None = None
 
 
-def open_easel(asked: Asked) -> Easel:
+def open_easel(words: list[str], asked: Asked) -> Easel:
     """The models that are asked for, and what to paint with them."""
+    if not words:
+        raise RequestError("there is nothing to paint; give words, such as 'a red circle'")
     asked.check()
     generator = open_painter(asked.generator or GENERATOR, asked.settings)
     generator = generator.place_words("latent" if asked.label is None else "label")
     file = asked.clip or (openai.best() if asked.generator else CLIP)
     clip = load_clip(file, devices()[0])
-    extras, exclude = prompts(asked.extras, clip), prompts(asked.exclude, clip)
-    wishes = [Wish(prompts([words], clip), exclude, extras) for words in asked.words]
-    bred = min(asked.best_of - 1, asked.generations) > 0
-    brush = replace(asked.brush, hold=bred if asked.hold is None else asked.hold)
+    exclude, extras, settings = asked.exclude or [], asked.extras or [], asked.settings or []
+    unwanted, besides = prompts(exclude, clip), prompts(extras, clip)
+    wishes = [Wish(prompts([each], clip), unwanted, besides) for each in words]
+    brush = asked.brush
     recipe: dict[str, Any] = {
-        **{"ganvas": version("ganvas"), "words": asked.words, "exclude": asked.exclude, "extras": asked.extras},
+        **{"ganvas": version("ganvas"), "words": words, "exclude": exclude, "extras": extras},
         **{"generator": str(asked.generator or GENERATOR.name), "clip": CLIP.name if file == CLIP else str(file)},
-        **{"seed": asked.seed, "label": asked.label, "set": asked.settings, "size": asked.size},
+        **{"seed": asked.seed, "label": asked.label, "set": settings, "size": asked.size},
         **{"best_of": asked.best_of, "generations": asked.generations},
-        **{"crops": asdict(asked.crops), "brush": asdict(brush)},
+        **{"crops": asdict(asked.views), "brush": asdict(brush)},
     }
     if asked.hold is None and asked.init and recorded(asked.init) != recipe:  # nothing was bred for these words
         brush = replace(brush, hold=False)
         recipe["brush"] = asdict(brush)
-    return Easel(generator, clip, wishes, grid(asked, generator), one_label(generator, asked.label), brush, recipe)
+    label = one_label(generator, asked.label)
+    return Easel(generator, clip, words, wishes, grid(asked.size, generator), label, brush, recipe)
 
 
 def prompts(texts: Sequence[str], clip: Clip) -> tuple[Prompt, ...]:
@@ -129,22 +102,20 @@ def opened(file: Path, size: int) -> Tensor:
     return found.float() / 127.5 - 1
 
 
-def grid(asked: Asked, generator: Frozen) -> tuple[int, int] | None:
+def grid(size: str | None, generator: Frozen) -> tuple[int, int] | None:
     """The latent's rows and columns for --size WxH, rounded with a message where they do not come out even."""
-    if asked.size is None:
+    if size is None:
         return None
-    parts = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", asked.size.strip())
+    parts = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", size.strip())
     if not parts:
-        raise RequestError(f"--size {asked.size!r}: write WIDTHxHEIGHT, such as 400x224")
+        raise RequestError(f"--size {size!r}: write WIDTHxHEIGHT, such as 400x224")
     width, height = int(parts[1]), int(parts[2])
     shape = generator.decoder.shape
     found = sized(generator.decoder, shape, width, height)
     if found is not None:
         cell = shape[1] // generator.decoder.prior(1).shape[2]
         if (found[0] * cell, found[1] * cell) != (height, width):
-            print(
-                f"--size {asked.size} is rounded to {found[1] * cell}x{found[0] * cell}, whole cells of {cell} pixels"
-            )
+            print(f"--size {size} is rounded to {found[1] * cell}x{found[0] * cell}, whole cells of {cell} pixels")
     return found
 
 

@@ -21,8 +21,9 @@ from .. import film, latent, media
 from ..errors import RequestError
 from ..paint import Stroke, paint
 from ..run.progress import Left
-from .easel import Asked, Begun, Easel, begin, open_easel, resume
+from .easel import Begun, Easel, begin, open_easel, resume
 from .latents import writing
+from .paint import Asked
 from .walking import watched
 
 LATENT, PREVIEW, PAINTING = "latent.npz", "preview.png", "painting"  # in a painting's directory
@@ -49,21 +50,19 @@ class Work:
         latent.write_latents(self.out / LATENT, torch.stack([*self.done, stroke.latent]), more)
 
 
-def write_painting(asked: Asked, out: Path) -> None:
-    """Paint each of the prompts, and write `out`."""
+def write_painting(words: list[str], asked: Asked, out: Path) -> None:
+    """Paint each of `words` in turn, and write `out`."""
     going = asked.init is not None and asked.init.parent == out
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not going)):
         raise RequestError(f"{out} already exists; choose another directory for the painting")
-    easel = open_easel(asked)
+    easel = open_easel(words, asked)
     begun = resume(asked, easel, asked.init) if asked.init else None
     work = Work(easel, out, begun.done if begun else [])
     with writing(out):
         for i in range(len(work.done), len(easel.wishes)):
             work.done.append(one(asked, work, begun or Begun([], begin(asked, easel, easel.wishes[i], asked.seed + i))))
             if begun and begun.moments:
-                begun = (
-                    None  # the others begin as they would have; a latent that is not of this painting serves them all
-                )
+                begun = None  # the others begin as they would have; a latent of another painting serves them all
         finish(asked, work)
 
 
@@ -79,7 +78,7 @@ def one(asked: Asked, work: Work, begun: Begun) -> Tensor:
         begun.latent,
         steps=asked.steps,
         seed=asked.seed + i,
-        crops=asked.crops,
+        crops=asked.views,
         brush=easel.brush,
         label=easel.label,
         step=begun.step,
@@ -87,7 +86,7 @@ def one(asked: Asked, work: Work, begun: Begun) -> Tensor:
     )
     stroke = None
     try:
-        for stroke in shown(strokes, asked.words[i], asked.steps, asked.preview):
+        for stroke in shown(strokes, easel.words[i], asked.steps, asked.preview):
             picture = film.picture(stroke.image[None])
             work.frames.append(picture)
             if stroke.step % asked.preview == 0 or stroke.step == asked.steps:
@@ -131,9 +130,9 @@ def finish(asked: Asked, work: Work) -> None:
     labels = None if easel.label is None else easel.label.expand(len(z), *easel.label.shape)
     for i, image in enumerate(easel.generator.decode(z, labels), 1):
         path = work.out / (f"{PAINTING}.png" if len(z) == 1 else f"{PAINTING}-{i}.png")
-        recipe = {**easel.recipe, "steps": asked.steps, "painted": asked.words[i - 1]}
+        recipe = {**easel.recipe, "steps": asked.steps, "painted": easel.words[i - 1]}
         media.save_png(film.picture(image[None]), path, {"ganvas": json.dumps(recipe)})
-        print(f"{asked.words[i - 1]}: {path}")
+        print(f"{easel.words[i - 1]}: {path}")
     kind = ".mp4" if find_spec("imageio_ffmpeg") else ".webp"
     film.write(watched(iter(work.frames), len(work.frames)), str(work.out / f"{PAINTING}{kind}"), asked.fps)
     print(f"  the strokes:    {work.out / PAINTING}{kind}")
