@@ -315,3 +315,22 @@ def test_metrics_that_are_asked_for_are_all_that_is_measured(tmp_path: Path) -> 
     )
     (outcome,) = comparison.play(1)
     assert set(outcome.figures) == {"fid", "modes", "high_quality", "reverse_kl"}
+
+
+def test_the_accuracy_of_samples_without_labels_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="needs samples with labels"):
+        Comparison.begin(tmp_path / "c", data="digits", metrics="accuracy", options={"batch": 4})
+    labelled = Comparison.begin(tmp_path / "c", data="digits", recipe="cgan", metrics="accuracy")
+    assert labelled.protocol["metrics"] == ["accuracy"]
+
+
+def test_a_floor_of_zero_is_drawn_however_wide_the_values_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results.media, "rendered", lambda figure: figure)
+    rows = summarise([outcome("ns", 0, 0.5, 1e-3), outcome("ns", 1, 0.5, 9.0)], "fid")
+    told = figure(1.0, "lower")
+    scales = []
+    for floor in (1e-3, 0.0):
+        (axes,) = results.plots({"fid": told | {"floor": floor}}, rows).axes  # type: ignore[attr-defined]
+        assert axes.get_xlim()[0] < floor
+        scales.append(axes.get_xscale())
+    assert scales == ["log", "linear"]

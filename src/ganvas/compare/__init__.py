@@ -25,6 +25,7 @@ from ..evaluation.judging import select, tell_classes
 from ..evaluation.views import open_eyes
 from ..features import lpips
 from ..objectives import ADVERSARIAL
+from ..recipes.conditional import Conditional
 from ..run.building import lasting
 from .page import write_results
 from .work import Job, Outcome, work_through
@@ -93,7 +94,7 @@ class Comparison:
             "options": {key: str(value) for key, value in (options or {}).items()},
             "steps": steps or (POINT_STEPS if points else chosen.steps),
             "batch": chosen.batch,
-            "metrics": metrics_of(dataset, metrics),
+            "metrics": metrics_of(dataset, metrics, isinstance(chosen, Conditional) and chosen.told == "class"),
             "samples": samples or (POINT_SAMPLES if points else SAMPLES),
             "device": device or ("cpu" if points else "auto"),
             "precision": "fp32",
@@ -206,8 +207,10 @@ def known_outcomes(out: Path, protocol: Mapping[str, Any]) -> dict[tuple[str, in
     return outcomes
 
 
-def metrics_of(dataset: Dataset, asked: str | None = None) -> list[str] | None:
+def metrics_of(dataset: Dataset, asked: str | None, labelled: bool) -> list[str] | None:
     """What is measured: `asked`, or of images all that `evaluate` knows, of points what they allow for and is quick.
+
+    labelled: whether the runs draw samples of a class that they are told.
 
     Raises RequestError for a metric that is not known or cannot be had of the data, before anything is trained.
     """
@@ -215,7 +218,7 @@ def metrics_of(dataset: Dataset, asked: str | None = None) -> list[str] | None:
     if asked:
         names = asked.replace(" ", "").split(",")
         eyes, _ = tell_classes(open_eyes(dataset, "auto", "cpu"), dataset, "cpu", names)
-        known = available(dataset, eyes, seed=0, labelled_samples=True)
+        known = available(dataset, eyes, seed=0, labelled_samples=labelled)
         chosen = select(names, [*known, "copies", *(["ppl"] if images else [])])
         if "ppl" in chosen:
             lpips.load()  # or its weights would be missed after hours

@@ -177,9 +177,10 @@ def plots(known: dict[str, dict[str, Any]], rows: Sequence[Row]) -> Image.Image:
             axes.scatter(cell.values, [i] * len(cell.values), s=24, c="#1a62c7", alpha=0.6, linewidths=0)
             if cell.median is not None:
                 axes.plot([cell.median] * 2, [i - 0.3, i + 0.3], c="#1c2024", lw=2)
-        if told.get("floor") is not None:
-            axes.axvline(told["floor"], c="#8d99ae", lw=1, ls=":")
-        if logarithmic(values):
+        levels = () if told.get("floor") is None else (told["floor"],)
+        for level in levels:
+            axes.axvline(level, c="#8d99ae", lw=1, ls=":")
+        if logarithmic([*values, *levels]):  # of which a level of 0 has no place
             axes.set_xscale("log")
         axes.set_yticks(range(len(rows)), [row.objective for row in rows], fontsize=8)
         axes.set_ylim(len(rows) - 0.5, -0.5)
