@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.cases import CASES, Case
+from ganvas.compare.work import end_with_parent
 from ganvas.data import Dataset
 from ganvas.errors import WorkError
 from ganvas.metrics import mode_report, nearest, precision_recall
@@ -166,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         chosen = [case for case in CASES if options.only in case.name and half(case.name) in halves]
         work = [(case.name, seed, options.out) for seed in map(int, options.seeds.split(",")) for case in chosen]
-        with multiprocessing.get_context("spawn").Pool(options.jobs, maxtasksperchild=1) as pool:
+        with multiprocessing.get_context("spawn").Pool(options.jobs, end_with_parent, maxtasksperchild=1) as pool:
             for name in pool.imap_unordered(work_on, work):
                 print(f"{name} is done", flush=True)
     report(options.out, halves)

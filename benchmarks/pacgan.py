@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from ganvas import data, files, objectives
+from ganvas.compare.work import end_with_parent
 from ganvas.data import Modes
 from ganvas.loop import train
 from ganvas.metrics import mode_report
@@ -302,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = min(o.jobs, len(packs))
     threads = max(1, (os.cpu_count() or 1) // jobs) if o.device == "cpu" else 1
     tasks = [Task(m, tuple(o.data.split(",")), o.trials, o.steps, o.every, o.device, threads, o.out) for m in packs]
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
         rows = [row for part in pool.map(play, tasks) for row in part]
     print(table(rows))
     files.write(o.out / "pacgan.md", (table(rows) + "\n").encode())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,6 +232,25 @@ def test_no_more_is_handed_out_than_there_are_workers(tmp_path: Path) -> None:
         seen.append(found.objective)
         assert len(handed) <= len(seen) + 1
     assert seen == handed
+
+
+KILLED = """
+import multiprocessing, os, signal
+from concurrent.futures import ProcessPoolExecutor
+from ganvas.compare.work import prepare
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), prepare)
+    print(pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_a_comparison_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED, encoding="utf-8")
+    # A worker that lives on keeps the pipe open, and this from returning.
+    done = subprocess.run([sys.executable, tmp_path / "killed.py"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL and int(done.stdout), done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
@@ -105,8 +107,21 @@ def opened(job: Job) -> Run:
     )
 
 
-def one_thread() -> None:
+def end_with_parent() -> None:
+    """End this worker when the process that began it does, of whatever: else it would train on for nobody."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)  # what a run has saved is whole at any moment
+
+    Thread(target=watch, daemon=True).start()
+
+
+def prepare() -> None:
     """What a worker begins with: many share the cores, and warnings of several runs on one terminal help nobody."""
+    end_with_parent()
     torch.set_num_threads(1)
     logging.getLogger("ganvas").setLevel(logging.ERROR)  # what the monitor finds is in the outcome
 
@@ -118,7 +133,7 @@ def work_through(jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
     lets its run save itself, ends the whole after the step that is being computed.
     """
     left = iter(jobs)
-    with ProcessPoolExecutor(workers, get_context("spawn"), one_thread) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), prepare) as pool:
         running: set[Future[Outcome]] = {pool.submit(train_and_measure, job) for job in islice(left, workers)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
