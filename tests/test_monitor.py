@@ -41,6 +41,7 @@ SICK = {
     "collapse": [
         log(STUCK, monitor__diversity=0.1),
         log(STUCK, monitor__entropy=0.2),
+        log([1.3, 1.1, 1.1, 1.1], monitor__entropy=0.2, monitor__diversity=0.2),  # nearer, and worse than the mean
         [*log(LEARNING), *(look(1300 + 100 * i, 0.3, monitor__diversity=0.2) for i in range(WINDOW))],
     ],
     "posterior-collapse": [

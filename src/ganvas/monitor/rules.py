@@ -92,11 +92,12 @@ def divergence(looks: Looks) -> bool:
 
 
 def collapse(looks: Looks) -> bool:
-    """The samples are alike, or of few groups of the data, and it gets no better."""
+    """The samples are alike, or of few groups of the data, and it gets no better; or both, and worse than the mean."""
     recent = looks[-WINDOW:]
     alike = all(look["monitor/diversity"] < ALIKE for look in recent)
     narrow = all(look["monitor/entropy"] < NARROW for look in recent)
-    return (alike or narrow) and stuck(looks) and not posterior_collapse(looks)  # which is the better word
+    lost = alike and narrow and min(distances(recent)) > 1  # where coming nearer is not yet progress
+    return ((alike or narrow) and stuck(looks) or lost) and not posterior_collapse(looks)  # which is the better word
 
 
 def posterior_collapse(looks: Looks) -> bool:
