@@ -96,8 +96,9 @@ def collapse(looks: Looks) -> bool:
     recent = looks[-WINDOW:]
     alike = all(look["monitor/diversity"] < ALIKE for look in recent)
     narrow = all(look["monitor/entropy"] < NARROW for look in recent)
+    poor = (alike or narrow) and stuck(looks)
     lost = alike and narrow and min(distances(recent)) > 1  # where coming nearer is not yet progress
-    return ((alike or narrow) and stuck(looks) or lost) and not posterior_collapse(looks)  # which is the better word
+    return (poor or lost) and not posterior_collapse(looks)  # which is the better word
 
 
 def posterior_collapse(looks: Looks) -> bool:
