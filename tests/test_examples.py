@@ -6,9 +6,11 @@ import runpy
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import ganvas
+from ganvas.objectives import ADVERSARIAL
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -32,3 +34,12 @@ def test_frozen_generator(tmp_path: Path) -> None:
     with Image.open(tmp_path / "way.png") as way:
         assert way.width > 3.5 * way.height  # two rows of eight
         assert len(way.getcolors(maxcolors=2**24)) > 2
+
+
+def test_loss_table(tmp_path: Path) -> None:
+    example = runpy.run_path(str(EXAMPLES / "loss_table.py"))
+    example["main"](tmp_path / "table.png")
+    with Image.open(tmp_path / "table.png") as table:
+        assert table.width > 2 * table.height
+    loss, gradient = example["pull"](ADVERSARIAL["mm"], torch.tensor([-20.0, 20.0]))
+    assert loss[0] == pytest.approx(0, abs=1e-6) and gradient[0] < 1e-6 < 0.99 < gradient[1]  # which is why ns exists
