@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import ganvas
 from ganvas import frozen, nets, recipes, tokens
 from ganvas.data import Dataset, open_data
-from ganvas.errors import RequestError
+from ganvas.errors import RequestError, WorkError
 from ganvas.metrics.retrieval import ranks, recall
 from ganvas.nets.clip import Projection
 from ganvas.nets.text import TextTransformer
@@ -173,6 +173,11 @@ def test_it_learns_and_tells(tokenizer: str, tmp_path: Path) -> None:
     assert clip.facts["pairs"] == 10_000
     assert trained.pictures[-1].name == "step-000060.png"
     assert "R@k: share of held-out captions" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_that_diverges_says_so_where_it_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(WorkError, match="training diverged"):
+        run(tmp_path / "run", 9, lr=1e30, log_every=1, sample_every=1)
 
 
 def outcome(path: Path) -> Sequence[object]:

@@ -16,7 +16,7 @@ import ganvas
 from ganvas import frozen, media, nets
 from ganvas.cli import main
 from ganvas.data import Dataset, open_data
-from ganvas.errors import RequestError
+from ganvas.errors import RequestError, WorkError
 from ganvas.features import perceptual as distances
 from ganvas.loop import train
 from ganvas.metrics import psnr
@@ -290,6 +290,11 @@ def test_it_learns_and_shows(trained: ganvas.Run) -> None:
         shown = x[torch.linspace(0, len(x) - 1, 32).long()]
         expected = media.reconstructions(shown, frozen.load_autoencoder(trained.path).reconstruct(shown))
         assert np.array_equal(np.asarray(picture), np.asarray(expected))
+
+
+def test_a_run_that_diverges_says_so_where_it_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(WorkError, match="training diverged"):
+        run(tmp_path / "run", 9, lr=1e30, log_every=1, sample_every=1)
 
 
 def test_what_it_leaves_is_what_it_measured(trained: ganvas.Run) -> None:

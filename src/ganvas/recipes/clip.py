@@ -17,6 +17,7 @@ from ..augment import mirror, translate
 from ..data import Dataset
 from ..errors import RequestError, unknown
 from ..frozen.towers import IMAGE_TOWERS, SENTENCES, open_sentences, open_tower
+from ..metrics import measurable
 from ..metrics.retrieval import recall
 from ..nets.clip import IMAGE, TEXT, Projection
 from ..objectives import contrastive
@@ -122,8 +123,9 @@ class Contrast:
         held, split = self.held, self.held.split.replace(" ", "_")
         image, text = held.embed(self.freeze().network)
         likeness = text @ image.T  # (texts, images)
+        finite = measurable(likeness)  # or the run tells, by a figure that is not, what to do about it
         figures = {
-            f"{split}/{name}_R@{k}": recall(scores, k)
+            f"{split}/{name}_R@{k}": recall(scores, k) if finite else math.nan
             for name, scores in (("image", likeness), ("text", likeness.T))
             for k in (1, 5)
         }

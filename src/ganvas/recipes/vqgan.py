@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from .. import frozen, media, nets, objectives
 from ..data import Dataset
 from ..errors import RequestError
 from ..features.perceptual import PERCEPTUAL, Distance, available, perceptual
-from ..metrics import psnr
+from ..metrics import measurable, psnr
 from ..nets.patch import SMALLEST, PatchCritic
 from ..nets.quantize import perplexity, tally
 from ..objectives.codebook import codebook_loss
@@ -152,8 +153,9 @@ class Taming:
         z = network.encode(x)
         drawn, x = network.decode(z), x.cpu()
         counts = tally(self.network.quantize.nearest(z.to(network.device)), self.options.n_embed)
+        finite = measurable(drawn)  # or the run tells, by a figure that is not, what to do about it
         figures = {
-            "psnr": psnr(drawn, x).mean().item(),
+            "psnr": psnr(drawn, x).mean().item() if finite else math.nan,
             "l1": (drawn - x).abs().mean().item(),
             "codes_used": (counts > 0).float().mean().item(),
             "perplexity": perplexity(counts).item(),
