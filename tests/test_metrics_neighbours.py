@@ -98,6 +98,21 @@ def test_perfect_copied_collapsed_and_wrong() -> None:
     assert density_coverage(constant, constant).coverage == 1
 
 
+@pytest.mark.parametrize("far", [1e6, 1e10, 1e14])
+@pytest.mark.parametrize("row", [0, 150])
+def test_one_sample_that_is_far_away_changes_nothing_about_the_others(row: int, far: float) -> None:
+    real, fake = normal(200, 4, 0), normal(200, 4, 1) + 0.3
+    strayed = fake.clone()
+    strayed[row] = far
+    kept = torch.arange(200) != row
+    found, others = (density_coverage(real, x) for x in (strayed, fake[kept]))
+    assert found.coverage == others.coverage
+    assert found.density == pytest.approx(others.density * 199 / 200)
+    precise = precision_recall(real, fake[kept]).precision * 199 / 200
+    assert precision_recall(real, strayed).precision == pytest.approx(precise)
+    torch.testing.assert_close(nearest(real, strayed)[0], nearest(real, fake[kept])[0])
+
+
 def test_samples_of_the_same_distribution_are_covered_as_the_paper_says() -> None:
     found = density_coverage(normal(1500, 5, 0), normal(1500, 5, 1))
     assert found.density == pytest.approx(1, abs=0.1)
