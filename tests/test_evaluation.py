@@ -426,6 +426,15 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
         evaluate(tmp_path, device="cpu")
 
 
+@pytest.mark.parametrize("metric", ["modes", "diversity", "fid", "is", "ms_ssim", "copies"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1e20])
+def test_no_figure_is_made_of_samples_that_are_not_finite(digits: Dataset, metric: str, value: float) -> None:
+    x = items(digits)[:100].clone()
+    x[70, 0, 3, 3] = value
+    with pytest.raises(WorkError, match="a value of samples is NaN, infinite or immense"):
+        evaluate(x, digits, metrics=[metric], device="cpu")
+
+
 def test_fewer_samples_than_none_are_refused(digits: Dataset) -> None:
     with pytest.raises(RequestError, match="0 samples and 898 real items are too few"):
         evaluate(items(digits)[:100], digits, metrics=["fid"], samples=-5, device="cpu")

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from ..data import Dataset
+from ..errors import WorkError
 from ..features import Extractor, open_features
+from ..metrics import measurable
 from .sources import Items, Watch
 
 BATCH = 128  # 28×28 images through the shipped classifiers: a CPU is slower with fewer and with more
@@ -58,10 +60,15 @@ class View:
 
 
 def look(items: Items, eyes: Eyes, watch: Watch, words: str) -> View:
-    """Look at items batch by batch, so that features alone are held. `words` say on a progress bar what is done."""
+    """Look at items batch by batch, so that features alone are held. `words` say on a progress bar what is done.
+
+    Raises WorkError where an item is not finite, which a classifier would take for some class nonetheless.
+    """
     features, logits, named, pixels = [], [], [], []
     for rows in watch(items.rows.split(BATCH), words):
         x = items.take(rows)
+        if not measurable(x):
+            raise WorkError(f"a value of {words} is NaN, infinite or immense; look whether training diverged")
         features.append(eyes.extractor(x).cpu())
         scores = eyes.logits(x) if eyes.logits else None
         if scores is not None:
