@@ -43,7 +43,12 @@ def test_inception_score_is_not_decided_by_the_order_of_a_folder() -> None:
 
 
 def test_inception_score_refuses() -> None:
-    for logits, splits in [(torch.zeros(19, 4), 10), (torch.zeros(19), 1), (torch.zeros(19, 4), 0)]:
+    for logits, splits in [
+        (torch.zeros(19, 4), 10),
+        (torch.zeros(19), 1),
+        (torch.zeros(40, 0), 2),
+        (torch.zeros(19, 4), 0),
+    ]:
         with pytest.raises(RequestError, match="splits"):
             inception_score(logits, splits)
 
@@ -57,7 +62,14 @@ def test_labelled_modes_by_hand() -> None:
 
 @pytest.mark.parametrize(
     "labels",
-    [torch.tensor([0, 5]), torch.tensor([-1]), torch.zeros(0).long(), torch.zeros(2), torch.zeros(2, 2).long()],
+    [
+        torch.tensor([0, 5]),
+        torch.tensor([-1]),
+        torch.zeros(0).long(),
+        torch.zeros(2),
+        torch.zeros(2, 2).long(),
+        torch.tensor([True]),
+    ],
 )
 def test_labelled_modes_refuses(labels: torch.Tensor) -> None:
     with pytest.raises(RequestError, match="labels"):

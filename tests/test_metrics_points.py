@@ -47,6 +47,12 @@ def test_mode_report_refuses_shapes() -> None:
             mode_report(points, centres, sigma=1)
 
 
+@pytest.mark.parametrize(("sigma", "radius"), [(0.0, 3.0), (-1.0, 3.0), (math.nan, 3.0), (math.inf, 3.0), (1.0, 0.0)])
+def test_mode_report_refuses_modes_that_no_sample_can_reach(sigma: float, radius: float) -> None:
+    with pytest.raises(RequestError, match="give a positive radius and sigma"):
+        mode_report(CENTRES, CENTRES, sigma, radius)
+
+
 def test_curve_report_of_the_curve_and_of_half_of_it() -> None:
     x = (torch.arange(400) + 0.5) / 400 * 2 * math.pi
     points = torch.stack([x, x.sin()], dim=1)
@@ -63,6 +69,8 @@ def test_curve_report_refuses_shapes() -> None:
     for points in (torch.zeros(0, 2), torch.zeros(4, 3)):
         with pytest.raises(RequestError, match="cannot judge"):
             curve_report(points)
+    with pytest.raises(RequestError, match="into 0 parts"):
+        curve_report(torch.zeros(4, 2), bins=0)
 
 
 def test_points_that_are_not_finite_are_refused() -> None:

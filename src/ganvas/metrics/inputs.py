@@ -30,11 +30,12 @@ def check_finite(x: Tensor, what: str) -> None:
 
 
 def check_features(real: Tensor, fake: Tensor, least: int = 1) -> None:
-    """Raise unless both are finite (N, D) and (M, D) with at least `least` rows each."""
-    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or min(len(real), len(fake)) < least:
+    """Raise unless both are finite (N, D) and (M, D) with at least one feature, and `least` rows each."""
+    fits = real.ndim == fake.ndim == 2 and real.shape[1] == fake.shape[1] > 0
+    if not fits or min(len(real), len(fake)) < least:
         raise RequestError(
             f"cannot compare features of shapes {tuple(real.shape)} and {tuple(fake.shape)}; "
-            f"give (N, D) and (M, D) with N and M at least {least}"
+            f"give (N, D) and (M, D) with D at least 1, N and M at least {least}"
         )
     check_finite(real, "features of the data")
     check_finite(fake, "features of the samples")

@@ -31,10 +31,10 @@ def inception_score(logits: Tensor, splits: int = 10, *, seed: int = 0) -> Estim
         RequestError: the shape is another, or there are fewer than two samples a split.
         WorkError: a logit is not finite.
     """
-    if logits.ndim != 2 or splits < 1 or len(logits) < 2 * splits:
+    if logits.ndim != 2 or not logits.shape[1] or splits < 1 or len(logits) < 2 * splits:
         raise RequestError(
             f"cannot score logits of shape {tuple(logits.shape)} in {splits} splits; "
-            "give (N, K) with at least two samples a split"
+            "give (N, K), K at least 1, with at least two samples a split"
         )
     check_finite(logits, "logits")
     order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(seed))
@@ -66,7 +66,7 @@ def labelled_modes(labels: Tensor, classes: int) -> LabelReport:
     Raises:
         RequestError: no label, a label that is none of the classes, or labels that are not whole numbers.
     """
-    if labels.ndim != 1 or not len(labels) or labels.is_floating_point():
+    if labels.ndim != 1 or not len(labels) or labels.is_floating_point() or labels.dtype == torch.bool:
         raise RequestError(
             f"cannot count labels of shape {tuple(labels.shape)} and type {labels.dtype}; "
             "give at least one integer, as (N,)"

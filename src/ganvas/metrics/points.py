@@ -36,14 +36,16 @@ def mode_report(points: Tensor, centres: Tensor, sigma: float, radius: float = 3
         radius: how many standard deviations still count as high quality.
 
     Raises:
-        RequestError: the shapes do not match, or there is no sample or no mode.
+        RequestError: the shapes do not match, there is no sample, mode or coordinate, or a radius that is not positive.
         WorkError: a coordinate is not finite.
     """
-    if points.ndim != 2 or centres.ndim != 2 or points.shape[1] != centres.shape[1] or not len(points) * len(centres):
+    if points.ndim != 2 or points.shape[1:] != centres.shape[1:] or not points.numel() * centres.numel():
         raise RequestError(
             f"cannot assign points of shape {tuple(points.shape)} to centres of shape {tuple(centres.shape)}; "
             "give (N, D) and (K, D) with at least one row each"
         )
+    if not 0 < radius * sigma < math.inf:
+        raise RequestError(f"no sample lies within {radius} times {sigma} of a mode; give a positive radius and sigma")
     check_finite(points, "points")
     k = len(centres)
     distance, mode = (column[:, 0] for column in nearest(points, centres))  # (N,), (N,)
@@ -69,11 +71,13 @@ def curve_report(points: Tensor, bins: int = 40) -> CurveReport:
     """How closely points (N, 2) follow (x, sin x), and how much of x in [0, 2π] they cover, in `bins` equal parts.
 
     Raises:
-        RequestError: the points are not (N, 2), or there is none.
+        RequestError: the points are not (N, 2), or there is none, or no part.
         WorkError: a coordinate is not finite.
     """
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise RequestError(f"cannot judge points of shape {tuple(points.shape)}; give (N, 2) with at least one point")
+    if bins < 1:
+        raise RequestError(f"cannot divide the curve into {bins} parts; take at least 1")
     check_finite(points, "points")
     x, y = double(points).unbind(1)
     covered = torch.histc(x, bins=bins, min=0, max=2 * math.pi) > 0  # values outside the range are left out
