@@ -481,6 +481,12 @@ def floors(**values: float) -> dict[str, Figure]:
         ({"coverage": 0.1, "precision": 0.9, "recall": 0.1}, "this is mode collapse"),
         ({"coverage": 0.1, "precision": 0.1, "recall": 0.1}, "unlike the data"),
         ({"coverage": 0.3, "precision": 0.6, "recall": 0.6}, "this is no mode collapse"),
+        ({"coverage": 0.3, "precision": 0.7, "recall": 0.4}, "this is no mode collapse"),  # a GAN after a few minutes
+        ({"coverage": 0.1, "precision": 0.7, "recall": 0.1, "modes": 0.9}, "this is no mode collapse"),
+        ({"coverage": 0.05, "density": 0.9, "modes": 0.9}, "this is mode collapse: they cover 5%"),
+        ({"modes": 0.9, "reverse_kl": 1.5}, "no sign of mode collapse"),
+        ({"modes": 0.9, "reverse_kl": 1.7}, "this is mode collapse: they are spread as unevenly as over 0.4 modes"),
+        ({"modes": 0.9, "reverse_kl": 1.7, "precision": 0.1}, "no sign of mode collapse"),  # of noise nothing is said
         ({"coverage": 0.8, "precision": 0.9, "recall": 0.9}, "no sign of mode collapse"),
         ({"modes": 0.9, "precision": 0.9, "recall": 0.05}, "this is mode collapse: they recall 5.0% of the real items"),
         ({"modes": 0.9, "precision": 0.9, "recall": 0.4}, "no sign of mode collapse"),

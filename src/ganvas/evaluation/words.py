@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -13,7 +14,8 @@ from .views import View
 
 FEW = 1000  # items: with fewer, figures depend on how many there are
 HALF = 0.5  # of the variety of real items: less is a collapse
-LOST = 0.1  # of the recall of real items: with less, samples of a mode are all alike
+QUARTER = 0.25  # of the coverage of real items, where nothing is known of modes: less is a collapse
+LOST = 0.1  # of their recall or coverage: with less, samples of a mode are all alike, however many modes there are
 ALMOST = 0.99  # of the modes that real items reach: fewer are missing
 SOME, MANY = 3, 10  # times the odds that a real item is as near to the training set as a copy
 UNEVEN = 0.05  # of the real items in other classes than an even draw would give
@@ -65,8 +67,9 @@ def variety(figures: Mapping[str, Figure]) -> list[str]:
     # A classifier takes noise for some few classes.
     guessed = quality is not None and unlike and not (pictures and alike) and "high_quality" not in figures
     if modes := figures.get("modes"):
-        facts.append(f"they reach {modes.value:,.0f} modes or classes, of {modes.floor:,.0f} that real ones reach")
-        signs += facts[-1:] if short(modes) and not guessed else []
+        facts.append(reached(modes))
+        few = few_modes(modes, figures.get("reverse_kl"))
+        signs += [few] if few and not guessed else []
     if spread := figures.get("diversity"):
         facts.append(f"two of them are {spread.value:.0%} as far apart as two real items")
         signs += facts[-1:] if short(spread) and alike else []
@@ -74,7 +77,8 @@ def variety(figures: Mapping[str, Figure]) -> list[str]:
     sparse = coverage is not None and short(coverage)
     if coverage:
         facts.append(f"they cover {coverage.value:.0%} of the real items, and other real ones {coverage.floor:.0%}")
-        narrow = sparse and (recall is None or short(recall)) and not unlike
+        bare = coverage.value < (LOST if modes else QUARTER) * (coverage.floor or 0)
+        narrow = bare and (recall is None or short(recall)) and not unlike
         signs += facts[-1:] if narrow or (sparse and signs) else []
     if recall and recall.value < LOST * (recall.floor or 0) and not unlike:
         signs.append(f"they recall {recall.value:.1%} of the real items, and other real ones {recall.floor:.0%}")
@@ -88,6 +92,23 @@ def variety(figures: Mapping[str, Figure]) -> list[str]:
     if modes and modes.high < ALMOST * (modes.floor or 0):  # by more than chance
         return [f"Variety: some modes are missing: {said}"]
     return [f"Variety: no sign of mode collapse: {said}"] if facts else []
+
+
+def reached(modes: Figure) -> str:
+    """How many modes the samples reach."""
+    return f"they reach {modes.value:,.0f} modes or classes, of {modes.floor:,.0f} that real ones reach"
+
+
+def few_modes(modes: Figure, reverse_kl: Figure | None) -> str:
+    """How the samples keep to less than half of the modes, in words; '' where they do not.
+
+    A reverse KL that is higher by log 2 than that of real items is that of as many with half of the modes missing.
+    """
+    if short(modes):
+        return reached(modes)
+    lean = 0.0 if reverse_kl is None else reverse_kl.value - (reverse_kl.floor or 0)
+    even = (modes.floor or 0) * math.exp(-lean)
+    return f"they are spread as unevenly as over {even:.1f} modes or classes" if lean > math.log(2) else ""
 
 
 def short(figure: Figure) -> bool:
