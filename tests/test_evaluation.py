@@ -132,6 +132,19 @@ def test_copies_of_the_training_set_are_named(parts: tuple[Dataset, Dataset]) ->
         assert samples == nearest == pixels  # the copies come first, beside what they copy
 
 
+def test_shares_of_none_and_of_all_are_not_certain(parts: tuple[Dataset, Dataset]) -> None:
+    """Of 497 samples none, or all: Wilson's interval reaches as far as 1.96² / (497 + 1.96²)."""
+    train, fresh = parts
+    reach = 1.96**2 / (497 + 1.96**2)
+    for source in (replace(fresh, items=255 - fresh.items), replace(fresh, items=train.items[:497])):
+        figures = evaluate(source, train, metrics=["copies", "precision", "recall"], device="cpu").figures
+        at_the_ends = [figure for figure in figures.values() if figure.value in (0, 1)]
+        assert figures["copies"] in at_the_ends
+        for value, low, high, *_ in at_the_ends:
+            assert high - low == pytest.approx(reach, rel=0.01)
+            assert value in (low, high)
+
+
 def test_copies_are_found_without_a_test_split(digits: Dataset) -> None:
     found = evaluate(items(digits)[::3], digits, metrics=["copies"], device="cpu")
     assert found.figures["copies"].value == 1

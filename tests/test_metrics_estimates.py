@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+import scipy.stats
 import torch
 
 from ganvas.errors import RequestError, WorkError
-from ganvas.metrics import bootstrap, frechet_distance, precision_recall
+from ganvas.metrics import bootstrap, frechet_distance, precision_recall, share_interval
 
 
 def normal(n: int, d: int, seed: int) -> torch.Tensor:
@@ -47,6 +48,30 @@ def test_seeds_and_rows_that_belong_together() -> None:
     assert paired == (0, 0)
 
 
+@pytest.mark.parametrize(("part", "count"), [(0, 1), (1, 1), (0, 500), (500, 500), (3, 7), (12, 2000)])
+def test_the_interval_of_a_share_is_wilsons(part: int, count: int) -> None:
+    expected = scipy.stats.binomtest(part, count).proportion_ci(method="wilson")
+    found = share_interval(part / count, count, z=scipy.stats.norm.ppf(0.975))
+    assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found.low <= part / count <= found.high and found.low < found.high
+
+
+def test_a_share_of_items_that_depend_on_one_another_is_as_sure_as_its_error_says() -> None:
+    error = math.sqrt(0.3 * 0.7 / 50)  # of 100 pairs of equal items, whose counts deviate as those of 50 do
+    assert share_interval(0.3, 100, error) == pytest.approx(share_interval(0.3, 50))
+    assert share_interval(0.3, 100, 1e-6) == share_interval(0.3, 100)  # never surer than so many items can be
+    assert share_interval(0.3, 100, 10.0) == share_interval(0.3, 1)
+    assert share_interval(1.0, 100, 0.0) == share_interval(1.0, 100)
+
+
+@pytest.mark.parametrize("p", [0.003, 0.5, 0.99])
+def test_the_interval_of_a_share_holds_as_often_as_it_says(p: float) -> None:
+    """Over all outcomes of 1,000 draws; a share ± 1.96 standard errors holds 0.003 in 80 % of them."""
+    outcomes = range(1001)
+    held = [low < p < high for low, high in (share_interval(k / 1000, 1000) for k in outcomes)]
+    assert 0.93 < (scipy.stats.binom.pmf(outcomes, 1000, p) * held).sum() < 0.985
+
+
 def test_refusals() -> None:
     x = normal(5, 1, 0)
     for data, options in [((), {}), ((x[:0],), {}), ((x,), {"rounds": 1}), ((x,), {"level": 1.0})]:
@@ -54,3 +79,6 @@ def test_refusals() -> None:
             bootstrap(lambda *x: 0.0, *data, **options)
     with pytest.raises(WorkError, match="not finite"):
         bootstrap(lambda x: math.nan, x)
+    for share, count in ((0.5, 0), (1.1, 9), (-0.1, 9), (math.nan, 9)):
+        with pytest.raises(RequestError, match="no share"):
+            share_interval(share, count)

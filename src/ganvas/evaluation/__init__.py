@@ -104,7 +104,7 @@ def evaluate(
     findings, picture = words.variety(figures), None
     if "copies" in chosen:
         found = copies.find_copies(sides.train, sides.samples, sides.test)
-        figures["copies"] = figure("copies", *found.share, floor=found.floor)
+        figures["copies"] = figure("copies", found.share, 0.0, found.floor, len(found.near))
         told["copies"] = found.told(len(sides.train), eyes.extractor.name)
         findings.append(words.memory(found, len(sides.train), sides.test is not None))
         picture = copies.picture(found, sides.train) if len(real.dataset.shape) == 3 else None

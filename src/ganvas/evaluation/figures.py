@@ -81,6 +81,9 @@ MEANINGS: dict[str, tuple[Better, float, float, str]] = {
     "curve_coverage": ("higher", 0, 1, "share of the curve with a sample above it"),
     "copies": ("lower", 0, 1, "share of samples as near to a training item as 1 % of real ones"),
 }
+# Of these shares the interval is Wilson's, which has a width at 0 and at 1 too.
+OF_SAMPLES: tuple[str, ...] = ("precision", "high_quality", "accuracy", "copies")
+OF_REFERENCE: tuple[str, ...] = ("recall", "coverage")
 
 
 def available(dataset: Dataset, eyes: Eyes, seed: int, labelled_samples: bool) -> dict[str, Metric]:
@@ -122,13 +125,17 @@ def measure(metric: Metric, reference: View, samples: View, held_out: View, seed
         (value, error), (floor, _) = judge(samples), judge(held_out)
         values, floors, errors = (value,), (floor,), (error,)
     figures = zip(metric.figures, values, errors, floors, strict=True)
-    return {name: figure(name, value, error, floor) for name, value, error, floor in figures}
+    counts = dict.fromkeys(OF_SAMPLES, len(samples)) | dict.fromkeys(OF_REFERENCE, len(reference))
+    return {name: figure(name, value, error, floor, counts.get(name)) for name, value, error, floor in figures}
 
 
-def figure(name: str, value: float, error: float, floor: float | None) -> Figure:
-    """A figure with the interval that its standard error gives, within what it can be."""
+def figure(name: str, value: float, error: float, floor: float | None, count: int | None = None) -> Figure:
+    """A figure with the interval that its standard error gives, within what it can be; `count`: a share of so many."""
     better, least, most, meaning = MEANINGS[name]
-    return Figure(value, max(least, value - Z * error), min(most, value + Z * error), floor, better, meaning)
+    low, high = max(least, value - Z * error), min(most, value + Z * error)
+    if count is not None:
+        low, high = metrics.share_interval(value, count, error, Z)
+    return Figure(value, low, high, floor, better, meaning)
 
 
 def spread(metric: Metric, reference: View, samples: View, seed: int) -> tuple[float, ...]:

@@ -130,7 +130,7 @@ def protocol(
         if sides.reference.items.labels is not None:
             told["classifier_accuracy"] = share_right(sides.reference)
     intervals = "; ".join(f"{name}: {metric.interval()}" for name, metric in metrics.items())
-    told["intervals"] = f"95 %, 1.96 standard errors to either side; {intervals}"
+    told["intervals"] = f"95 %, 1.96 standard errors to either side, of shares of items Wilson's; {intervals}"
     return told | {"seed": seed, "device": device, "ganvas": version("ganvas"), "torch": torch.__version__}
 
 

@@ -118,7 +118,7 @@ def short(figure: Figure) -> bool:
 
 def memory(found: Copies, total: int, tested: bool) -> str:
     """Whether the samples look copied from the training set."""
-    share = found.share.value
+    share = found.share
     fresh = "held-out real items" if tested else "real items, each among the others,"
     fact = (
         f"{share:.1%} of the samples are as near to one of the {total:,} training items as the nearest "

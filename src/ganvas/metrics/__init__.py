@@ -5,7 +5,7 @@ number or an error that says what is wrong with the samples; it is never NaN. Va
 """
 
 from .diversity import ms_ssim, ms_ssim_diversity, path_length
-from .estimates import Estimate, Interval, bootstrap
+from .estimates import Estimate, Interval, bootstrap, share_interval
 from .inputs import measurable
 from .kernel import kernel_distance, mmd
 from .labelled import LabelReport, inception_score, labelled_modes
@@ -40,4 +40,5 @@ __all__ = [
     "path_length",
     "precision_recall",
     "psnr",
+    "share_interval",
 ]

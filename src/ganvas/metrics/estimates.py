@@ -32,6 +32,34 @@ def mean(values: Tensor) -> Estimate:
     return Estimate(values.mean().item(), values.std().item() / math.sqrt(len(values)))
 
 
+def share_interval(share: float, count: float, error: float = 0.0, z: float = 1.96) -> Interval:
+    """The interval of a share of `count` items: Wilson 1927, as Brown, Cai & DasGupta 2001 advise.
+
+    A share ± z standard errors has no width at 0 and at 1, as if none of so many said that there are none. Where the
+    items are not independent, the share's standard error tells how many independent ones would know as much, never
+    more than there are (Korn & Graubard 1998).
+
+    Args:
+        share: from 0 to 1.
+        count: how many items it is a share of, at least 1.
+        error: its standard error, where that is known otherwise; 0: that of independent items.
+        z: standard errors to either side; 1.96 for 95 %.
+
+    Returns:
+        Bounds within [0, 1], the share between them.
+
+    Raises:
+        RequestError: a share of no item, or outside of [0, 1].
+    """
+    if not (0 <= share <= 1 and count >= 1):
+        raise RequestError(f"{share} of {count} items is no share; give 0 to 1 of at least one")
+    variance = share * (1 - share)
+    n = min(count, max(1.0, variance / error**2)) if error and variance else count
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * math.sqrt(variance / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return Interval(min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))  # but for rounding
+
+
 def bootstrap(
     statistic: Callable[..., float], *data: Tensor, rounds: int = 200, seed: int = 0, level: float = 0.95
 ) -> Interval:
