@@ -41,7 +41,7 @@ def test_many_items_are_embedded_in_batches() -> None:
         return x.double().flatten(1).sum(1, keepdim=True)
 
     extractor = Extractor("sum", "", 1, "as they are", features)
-    x = torch.randn(10, 1, 2, 2, requires_grad=True)
+    x = torch.rand(10, 1, 2, 2, requires_grad=True)
     y = embed(extractor, x, batch=4)
     torch.testing.assert_close(y, x.detach().sum((2, 3)))
     assert (seen, y.dtype, y.requires_grad) == ([4, 4, 2], torch.float32, False)
@@ -171,6 +171,47 @@ def absent(name: str, known: object) -> None:
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+IMAGES = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+UNFIT = {
+    "four channels": IMAGES.expand(2, 4, 8, 8),
+    "two channels": IMAGES.expand(2, 2, 8, 8),
+    "one image": IMAGES[0],
+    "points": torch.rand(5, 2),
+    "no pixels": IMAGES[..., :0],
+    "bytes": (IMAGES * 127.5 + 127.5).byte(),
+    "booleans": IMAGES > 0,
+    "0 to 255": IMAGES * 127.5 + 127.5,
+    "infinite": IMAGES.index_fill(0, torch.tensor(1), torch.inf),
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+@pytest.mark.parametrize("name", ["pixels", "cnn-digits"])
+def test_what_is_no_image_is_refused_in_a_sentence(name: str, what: str, digits: Dataset) -> None:
+    extractor = open_features(name, dataset=digits)
+    for look in (extractor, extractor.logits) if extractor.classify else (extractor,):
+        with pytest.raises(RequestError, match=f"{name} cannot look at .*give"):
+            look(UNFIT[what])
+
+
+@pytest.mark.parametrize("items", [torch.rand(5, 3), torch.rand(5), IMAGES, torch.ones(5, 2, dtype=torch.int64)])
+def test_what_are_no_points_of_the_plane_is_refused(items: Tensor) -> None:
+    with pytest.raises(RequestError, match=r"points cannot look at .* numbers \(N, 2\)"):
+        open_features(dataset=open_data("ring"))(items)
+
+
+@pytest.mark.parametrize("name", ["pixels", "cnn-digits"])
+def test_precision_size_and_a_little_too_much_contrast_are_no_matter(name: str, digits: Dataset) -> None:
+    extractor = open_features(name, dataset=digits)
+    expected = extractor(IMAGES)
+    for dtype in (torch.float16, torch.float64):
+        torch.testing.assert_close(extractor(IMAGES.to(dtype)), expected, rtol=0.05, atol=0.05)
+    assert torch.equal(extractor(1.5 * IMAGES), extractor((1.5 * IMAGES).clamp(-1, 1)))
+    assert extractor(IMAGES[:0]).shape == (0, extractor.dim)
+    assert extractor(IMAGES[..., :1, :1]).isfinite().all()
+    assert extractor(torch.full_like(IMAGES, torch.nan)).isnan().all()
 
 
 def test_what_cannot_be_opened_is_explained(

@@ -94,3 +94,10 @@ def test_immense_samples_are_infinitely_far(size: float) -> None:
         assert 1e27 < figures["monitor/distance"] < 1e30
     else:
         assert figures == {"monitor/distance": float("inf")}
+
+
+def test_images_out_of_range_are_seen_as_they_would_be_saved() -> None:
+    digits = open_data("digits")
+    probe, x = Probe(open_features("pixels", dataset=digits), digits), digits.at(torch.arange(200)).x
+    assert probe.measure(30 * x) == probe.measure((30 * x).clamp(-1, 1))
+    assert probe.measure(30 * x)["monitor/distance"] > 0.1

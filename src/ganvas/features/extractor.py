@@ -9,6 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..errors import RequestError
+
+BOUND = 2.0  # of the values of images in [-1, 1], which a generator may overshoot
+
 
 @contextmanager
 def exact() -> Iterator[None]:
@@ -21,8 +25,9 @@ def exact() -> Iterator[None]:
 class Extractor:
     """A function from items to features, and what a protocol must say of it.
 
-    Images are (N, C, H, W) in [-1, 1], of any size and with one channel or three; points are (N, D). The extractor
-    prepares them itself, as `resize` says.
+    Images are (N, C, H, W) in [-1, 1], of any size and with one channel or three; points are (N, dim). The extractor
+    prepares them itself, as `resize` says. Calling it, or its `logits`, raises RequestError for items of another shape,
+    integers, and values that are no image's in [-1, 1]; NaN has features that are NaN.
     """
 
     name: str  # "cnn-fashion-mnist", "pixels", ..., or a file's name
@@ -33,16 +38,36 @@ class Extractor:
     classify: Callable[[Tensor], Tensor] | None = None  # items on `device` -> (N, classes), where the network does
     device: str = "cpu"
     class_names: tuple[str, ...] = ()  # of the logits, where they are known
+    images: bool = True  # rather than points
 
     @exact()
     def __call__(self, x: Tensor) -> Tensor:
         """The features of items, (N, dim) float32, on the extractor's device."""
-        return self.features(x.to(self.device)).float()
+        return self.features(self._taken(x)).float()
 
     @exact()
     def logits(self, x: Tensor) -> Tensor | None:
         """The logits of items, (N, classes) float32, on the extractor's device; None where it does not classify."""
-        return None if self.classify is None else self.classify(x.to(self.device)).float()
+        return None if self.classify is None else self.classify(self._taken(x)).float()
+
+    def _taken(self, x: Tensor) -> Tensor:
+        """The items as the network takes them, float32 on its device; RequestError where it does not."""
+        if self.images:
+            fits, wanted = x.ndim == 4 and x.shape[1] in (1, 3) and 0 not in x.shape[2:], "(N, 1 or 3, H, W) in [-1, 1]"
+        else:
+            fits, wanted = x.ndim == 2 and x.shape[1] == self.dim, f"(N, {self.dim})"
+        if not (fits and x.is_floating_point()):
+            raise RequestError(
+                f"{self.name} cannot look at {x.dtype} of shape {tuple(x.shape)}; give floating point numbers {wanted}"
+            )
+        x = x.to(self.device, torch.float32)
+        if self.images and len(x):
+            low, high = (bound.item() for bound in x.detach().aminmax())
+            if low < -BOUND or high > BOUND:  # false of NaN
+                raise RequestError(
+                    f"{self.name} cannot look at values from {low:g} to {high:g}; give images in [-1, 1]"
+                )
+        return x
 
 
 def embed_batches(extractor: Extractor, batches: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -58,7 +58,8 @@ class Probe:
 
         Of samples that are not finite, or too immense to measure, there is the distance alone, which is then infinite.
         """
-        fake = (embed(self.extractor, samples).double() - self.mean) @ self.axes
+        seen = samples.clamp(-1, 1) if self.extractor.images else samples  # as pictures would be saved
+        fake = (embed(self.extractor, seen).double() - self.mean) @ self.axes
         if not (measurable(samples) and measurable(fake)):
             return {"monitor/distance": inf}
         figures = {
