@@ -273,6 +273,13 @@ def test_samples_of_another_size_are_resized_and_told(digits: Dataset, tmp_path:
     assert "resized" not in own
 
 
+def test_items_that_repeat_are_warned_of(digits: Dataset) -> None:
+    for distinct, warned in ((8, True), (300, False)):
+        repeated = digits.rows(torch.arange(320) % distinct)
+        found = evaluate(items(digits)[:100], repeated, metrics=["pr"], device="cpu")
+        assert any("are there several times" in warning for warning in found.warnings) == warned
+
+
 def test_nothing_is_warned_of_where_nothing_is_wrong() -> None:
     ring = items(open_data("ring", split="test", seed=5))[:1500]
     assert evaluate(ring, "ring", metrics=["fid"], device="cpu").warnings == ()

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import torch
 
+from .. import metrics
 from .copies import Copies
 from .figures import Figure
 from .sources import Real, Source, Training
 from .views import View
 
+BALLS = 3  # neighbours of precision and recall
 FEW = 1000  # items: with fewer, figures depend on how many there are
 HALF = 0.5  # of the variety of real items: less is a collapse
 QUARTER = 0.25  # of the coverage of real items, where nothing is known of modes: less is a collapse
@@ -49,12 +51,23 @@ def warn(real: Real, training: Training | None, source: Source, reference: View,
             f"{len(samples):,} samples and {len(reference):,} real items are few: compare the figures with the floor, "
             "and with figures of the same counts only."
         )
+    if repeated(reference):
+        told.append(
+            "Most of the real items are there several times: precision, density and coverage then ask of a sample that "
+            "it is exactly one of them, and mean little."
+        )
     labels = real.train.labels
     if source.generated and samples.items.labels is not None and labels is not None:
         shares = torch.bincount(labels, minlength=real.dataset.classes) / len(labels)
         if (shares - 1 / len(shares)).clamp(min=0).sum() > UNEVEN:
             told.append("The classes of the data are uneven, and the samples were asked for in even numbers of each.")
     return told
+
+
+def repeated(view: View) -> bool:
+    """Whether most items have so many equals that the balls about them, of which precision is made, are points."""
+    some = view.features[:FEW]
+    return bool((metrics.nearest(some, view.features, BALLS + 1)[0][:, -1] == 0).double().mean() > HALF)
 
 
 def variety(figures: Mapping[str, Figure]) -> list[str]:
