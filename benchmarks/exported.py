@@ -31,7 +31,7 @@ def measure(path: str, batch: int) -> str:
     """A row of the table."""
     generator = frozen.load_generator(path)
     content = graph.encode(generator)
-    runtimes = (generator.decode, graph.reopen(content, threads=1))
+    runtimes: list[Callable[..., torch.Tensor]] = [generator.decode, graph.reopen(content, threads=1)]
     furthest = 0.0
     for seeds in torch.tensor(list(SEEDS[: 4 * batch])).split(batch):
         given = export.inputs(generator, seeds.tolist())

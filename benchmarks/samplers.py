@@ -73,10 +73,10 @@ def way(run: Path, settings: dict[str, Any], seeds: range, levels: tuple[float, 
     generator = frozen.load_generator(run).adjusted(settings)
     made = generator.decoder
     assert isinstance(made, Diffusion)
-    z, data = generator.latents(seeds), made.denoiser.sigma_data
-    steps = [made.sigmas[0] * z, *made.trajectory(z, generator.labels(seeds))]
-    chosen = [min(range(len(steps)), key=lambda i: abs(made.sigmas[i] - level)) for level in levels]
-    shown = [steps[i] * data / (made.sigmas[i] ** 2 + data**2) ** 0.5 for i in chosen]
+    z, data, sigmas = generator.latents(seeds), made.denoiser.sigma_data, made.sigmas
+    steps = [sigmas[0] * z, *made.trajectory(z, generator.labels(seeds))]
+    chosen = [min(range(len(steps)), key=lambda i: abs(sigmas[i] - level)) for level in levels]
+    shown = [steps[i] * data / (sigmas[i] ** 2 + data**2) ** 0.5 for i in chosen]
     return media.grid(torch.stack(shown, 1).flatten(0, 1).clamp(-1, 1), len(levels))
 
 

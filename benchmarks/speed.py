@@ -80,6 +80,7 @@ def their_loop(name: str, images: data.Dataset, batch: int) -> Iterator[Any]:
     labels = torch.zeros(len(images)) if images.labels is None else images.labels
     loader = DataLoader(tutorial.Pictures(pixels, labels.numpy()), batch_size=batch, shuffle=True, drop_last=True)
     generator = modules["generator"]
+    assert isinstance(generator.latent, int)
     return tutorial.LOOPS[name](generator, modules["critic"], tutorial.endless(loader), generator.latent)
 
 

@@ -29,6 +29,7 @@ def main(out: Path, steps: int = 1000) -> None:
             print(f"the critic has won at step {step}")
             break
     decoder = system.decoder  # the moving average of the generator
+    assert decoder is not None  # as it is of families that draw nothing
     with torch.no_grad():
         media.save_png(media.grid(decoder(decoder.prior(64))), out)
 
