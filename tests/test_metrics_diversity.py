@@ -70,9 +70,17 @@ def test_ms_ssim_diversity_never_pairs_an_image_with_itself() -> None:
     assert ms_ssim_diversity(x, pairs=50).value == pytest.approx(ms_ssim(x[:1], x[1:]).item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_ms_ssim_of_few_bits_is_that_of_the_same_values(dtype: torch.dtype) -> None:
+    """The variances that it compares are differences, of which 8 bits leave nothing."""
+    x, y = pictures(4, 1, 28, 0).to(dtype), pictures(4, 1, 28, 0).add(0.1 * pictures(4, 1, 28, 1)).to(dtype)
+    torch.testing.assert_close(ms_ssim(x, y), ms_ssim(x.float(), y.float()))
+    torch.testing.assert_close(ms_ssim(x, y.double()), ms_ssim(x.float(), y.float()), check_dtype=False)
+
+
 def test_ms_ssim_refuses() -> None:
     x = pictures(2, 1, 16, 0)
-    for a, b in [(x, x[:1]), (x[0], x[0]), (x[:0], x[:0]), (x.byte(), x.byte())]:
+    for a, b in [(x, x[:1]), (x[0], x[0]), (x[:0], x[:0]), (x.byte(), x.byte()), (x, x.byte())]:
         with pytest.raises(RequestError, match="cannot compare"):
             ms_ssim(a, b)
     with pytest.raises(WorkError, match="NaN"):

@@ -31,19 +31,21 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
         y: as many of the same shape.
 
     Returns:
-        Similarities, (N,): 1 for equal images, at least 0.
+        Similarities, (N,) float32, float64 of float64: 1 for equal images, at least 0.
 
     Raises:
         RequestError: the shapes differ, or are not of images, or the values are integers.
         WorkError: a value is not finite.
     """
-    if x.ndim != 4 or x.shape != y.shape or not x.numel() or not x.is_floating_point():
+    floating = x.is_floating_point() and y.is_floating_point()
+    if x.ndim != 4 or x.shape != y.shape or not x.numel() or not floating:
         raise RequestError(
-            f"cannot compare images of shapes {tuple(x.shape)} and {tuple(y.shape)} and type {x.dtype}; "
-            "give (N, C, H, W) twice, with values in [-1, 1]"
+            f"cannot compare images of shapes {tuple(x.shape)} and {tuple(y.shape)}, {x.dtype} and {y.dtype}; "
+            "give (N, C, H, W) twice, floating point numbers in [-1, 1]"
         )
     check_finite(x, "images")
     check_finite(y, "images")
+    x, y = (z.double() if torch.float64 in (x.dtype, y.dtype) else z.float() for z in (x, y))
     side = min(x.shape[2:])
     scales = max(1, sum(side >> scale >= WINDOW for scale in range(len(WEIGHTS))))
     raised = sum(WEIGHTS) / sum(WEIGHTS[:scales])
