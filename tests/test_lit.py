@@ -174,6 +174,26 @@ def test_what_was_seen_is_kept_whatever_its_order(tmp_path: Path, monkeypatch: p
     assert len({key(b"a"), key(b"b"), key(b"a")}) == 2
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"keys": torch.zeros(2, 16, dtype=torch.uint8), "vectors": torch.ones(1, 3)},
+        {"keys": torch.zeros(1, 16, dtype=torch.uint8)},
+    ],
+)
+def test_a_file_that_holds_something_else_is_passed_over(
+    content: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
+    kept = key(b"a")
+    Cache("one").vectors([kept], lambda rows: torch.full((1, 2), 7.0))
+    save_file(content, tmp_path / "features" / "one" / "00.safetensors")
+    cache = Cache("one")
+    assert set(cache.known) == {kept}
+    assert "00.safetensors is damaged" in caplog.text
+    assert cache.vectors([kept], lambda rows: torch.zeros(1, 2)).tolist() == [[7, 7]]
+
+
 # -- the sentence encoder ----------------------------------------------------------------------------------------------
 
 

@@ -39,8 +39,8 @@ class Cache:
             try:
                 content = load_file(file)
                 keys = (key.tobytes() for key in content["keys"].numpy())
-                self.known |= zip(keys, content["vectors"], strict=True)
-            except (SafetensorError, OSError, KeyError) as error:
+                self.known |= dict(zip(keys, content["vectors"], strict=True))  # all of a file or nothing
+            except (SafetensorError, OSError, KeyError, ValueError) as error:
                 logger.warning("%s is damaged (%s) and is passed over", file, error)
 
     def vectors(self, keys: Sequence[bytes], compute: Callable[[list[int]], Tensor], what: str = "") -> Tensor:
