@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import ganvas
+from ganvas import nets
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError, WorkError
 from ganvas.evaluation import Evaluation, Figure, evaluate, figures, words
@@ -386,6 +387,21 @@ class Squares(torch.nn.Module):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         return (x - y).square().flatten(1).sum(1)
+
+
+def test_the_paths_of_a_generator_of_keywords_are_of_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any word, which it never met in training, it draws nothing that the figure is about."""
+    inner = {"shape": [1, 8, 8], "latent": 7, "hidden": [8]}
+    decoder = nets.ConditionalGenerator((1, 8, 8), 4, "mlp", inner, embedding=3, keywords=("blue", "red"), prompts=2)
+    decoder.prompts.copy_(torch.tensor([[1, 0], [1, 1]]))
+    told: list[Tensor] = []
+    decoder.register_forward_pre_hook(lambda module, given: told.append(given[1]))
+    monkeypatch.setattr(figures.lpips, "load", lambda net, device: Squares())
+    figure, _ = figures.path_length(ganvas.Frozen(decoder, "prompt-gan"), seed=0)
+    prompts = torch.cat([torch.zeros(1, 2) if label is None else label for label in told]).unique(dim=0)
+    assert prompts.tolist() == [[1, 0], [1, 1]]
+    assert all(torch.equal(a, b) for a, b in zip(told[::2], told[1::2], strict=True))
+    assert 0 < figure.value < math.inf
 
 
 def test_the_path_length_is_measured_on_request(

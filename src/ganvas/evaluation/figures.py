@@ -14,6 +14,7 @@ from ..data import Dataset
 from ..features import lpips
 from ..frozen import Frozen
 from ..frozen.weights import digest
+from ..types import Decoder
 from .views import Eyes, View
 
 NEIGHBOURS = 5000  # items of each side that nearest neighbours are sought among: the cost grows with their square
@@ -203,6 +204,21 @@ def similarity(seed: int) -> Measure:
     return lambda samples: metrics.ms_ssim_diversity(samples.items.at(slice(PICTURED)).load(), seed=seed)
 
 
+@dataclass(frozen=True)
+class Prompted:
+    """The decoder of a generator of keywords, told by the number of one of its data's prompts."""
+
+    decoder: Decoder
+    prompts: torch.Tensor  # (P, keywords)
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """The decoder's."""
+        return self.decoder.prior(n, generator)
+
+    def __call__(self, z: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
+        return self.decoder(z, None if label is None else self.prompts[label])
+
+
 def path_length(generator: Frozen, seed: int) -> tuple[Figure, str]:
     """The perceptual path length of a generator on its own device, and its protocol.
 
@@ -210,9 +226,11 @@ def path_length(generator: Frozen, seed: int) -> tuple[Figure, str]:
     """
     device = str(generator.device)
     network = lpips.load("vgg", device)
-    found = metrics.path_length(
-        generator.decoder, network.distance, classes=generator.classes, seed=seed, device=device
-    )
+    decoder, classes = generator.decoder, generator.classes
+    if generator.keywords:  # without any it would draw what it never met in training
+        prompts = decoder.get_buffer("prompts")
+        decoder, classes = Prompted(decoder, prompts), len(prompts)
+    found = metrics.path_length(decoder, network.distance, classes=classes, seed=seed, device=device)
     told = f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"
     return figure("ppl", *found, floor=None), told
 
