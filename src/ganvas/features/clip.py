@@ -31,5 +31,8 @@ def load(device: str = "cpu") -> ImageTower:
 
 
 def extractor(device: str = "cpu") -> Extractor:
-    """Images -> embeddings, not normalised (512 with ViT-B)."""
+    """Images -> embeddings, not normalised (512 with ViT-B).
+
+    Raises RequestError where its weights are not on this machine.
+    """
     return tower_extractor(NAME, device)

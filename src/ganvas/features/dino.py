@@ -82,5 +82,8 @@ def resampled(position: Tensor, side: int) -> Tensor:
 
 
 def extractor(device: str = "cpu") -> Extractor:
-    """Images -> the class token after the last norm (384 with ViT-S)."""
+    """Images -> the class token after the last norm (384 with ViT-S).
+
+    Raises RequestError where its weights are not on this machine.
+    """
     return tower_extractor(NAME, device)

@@ -71,11 +71,17 @@ class Extractor:
 
 
 def embed_batches(extractor: Extractor, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The features of each batch, (n, dim) float32 on the CPU, while no more than one batch is held."""
+    """The features of each batch, (n, dim) float32 on the CPU, while no more than one batch is held.
+
+    Raises RequestError for items that the extractor does not take.
+    """
     for x in batches:
         yield extractor(x).cpu()
 
 
 def embed(extractor: Extractor, items: Tensor, batch: int = 256) -> Tensor:
-    """The features of many items, `batch` at a time: (N, dim) float32 on the CPU."""
+    """The features of many items, `batch` at a time: (N, dim) float32 on the CPU.
+
+    Raises RequestError for items that the extractor does not take.
+    """
     return torch.cat(list(embed_batches(extractor, items.split(batch))))

@@ -75,7 +75,10 @@ def prepare(x: Tensor) -> Tensor:
 
 
 def extractor(device: str = "cpu") -> Extractor:
-    """Images -> 2,048 features, and the logits of 1,008 classes where the file has them."""
+    """Images -> 2,048 features, and the logits of 1,008 classes where the file has them.
+
+    Raises RequestError where its weights are not on this machine.
+    """
     network, digest = open_network(NAME, Inception, device)
     head = network.head
 

@@ -50,6 +50,9 @@ def load(net: str = "vgg", device: str = "cpu") -> Lpips:
 
 
 def extractor(net: str = "vgg", device: str = "cpu") -> Extractor:
-    """Images -> the means of the weighted unit activations over the pixels, 1,472 ("vgg") or 1,152 ("alex")."""
+    """Images -> the means of the weighted unit activations over the pixels, 1,472 ("vgg") or 1,152 ("alex").
+
+    Raises RequestError where its weights are not on this machine.
+    """
     network, digest = open_network(FILES[net], Lpips, device)
     return Extractor(FILES[net], digest, network.dim, RESIZE, network, None, device)

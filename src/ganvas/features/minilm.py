@@ -45,5 +45,8 @@ def convert(tensors: Tensors) -> tuple[Options, Tensors]:
 
 
 def load(device: str = "cpu") -> Sentences:
-    """The sentence encoder itself: texts -> unit vectors (N, 384). RequestError where its weights are not here."""
+    """The sentence encoder itself: texts -> unit vectors (N, 384).
+
+    Raises RequestError where its weights are not on this machine.
+    """
     return open_sentences(NAME, device)[0]

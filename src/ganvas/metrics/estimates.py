@@ -27,7 +27,7 @@ class Interval(NamedTuple):
 
 
 def mean(values: Tensor) -> Estimate:
-    """The mean of independent values (N,), N ≥ 2, and its standard error σ/√N."""
+    """The mean of independent values (N,), N ≥ 2, and its standard error σ/√N, in their units."""
     values = values.double()
     return Estimate(values.mean().item(), values.std().item() / math.sqrt(len(values)))
 
