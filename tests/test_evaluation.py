@@ -274,6 +274,17 @@ def test_samples_of_another_size_are_resized_and_told(digits: Dataset, tmp_path:
     assert "resized" not in own
 
 
+def test_the_floor_of_what_compares_with_nothing_is_of_the_test_split(parts: tuple[Dataset, Dataset]) -> None:
+    train, fresh = parts
+    assert train.held_out is not None and train.held_out.labels is not None
+    wrong = replace(train, held_out=replace(train.held_out, labels=(train.held_out.labels + 1) % 10))
+    bare = replace(train, held_out=replace(train.held_out, labels=None))
+    floors = [
+        evaluate(fresh, data, metrics=["accuracy"], device="cpu").figures["accuracy"].floor for data in (wrong, bare)
+    ]
+    assert floors[0] < 0.1 and floors[1] > 0.9
+
+
 def test_items_that_repeat_are_warned_of(digits: Dataset) -> None:
     for distinct, warned in ((8, True), (300, False)):
         repeated = digits.rows(torch.arange(320) % distinct)

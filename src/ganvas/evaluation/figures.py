@@ -51,6 +51,7 @@ class Metric:
     rounds: int = 100
     subset: int | None = None  # items of a round, of the samples and of the reference; None: half of the samples alone
     most: int | None = None  # items of either side
+    alone: bool = False  # compares with no reference, whose items, which no classifier has seen, are then the floor
 
     def interval(self) -> str:
         """How its intervals are found, in words."""
@@ -97,33 +98,35 @@ def available(dataset: Dataset, eyes: Eyes, seed: int, labelled_samples: bool) -
         "diversity": Metric(("diversity",), lambda reference: diversity(reference, seed)),
     }
     if len(dataset.shape) == 3:
-        found["ms_ssim"] = Metric(("ms_ssim",), lambda reference: similarity(seed), rounds=0)
+        found["ms_ssim"] = Metric(("ms_ssim",), lambda reference: similarity(seed), rounds=0, alone=True)
     if eyes.logits:
-        found["is"] = Metric(("is",), lambda reference: inception)
+        found["is"] = Metric(("is",), lambda reference: inception, alone=True)
     if eyes.classifier:
         classes = eyes.classifier.classes
-        found["modes"] = Metric(("modes", "entropy", "reverse_kl"), lambda reference: labelled(classes))
+        found["modes"] = Metric(("modes", "entropy", "reverse_kl"), lambda reference: labelled(classes), alone=True)
     if eyes.classifier and labelled_samples and dataset.labels is not None:
-        found["accuracy"] = Metric(("accuracy",), lambda reference: lambda samples: (share_right(samples),))
+        found["accuracy"] = Metric(("accuracy",), lambda reference: lambda samples: (share_right(samples),), alone=True)
     if dataset.modes:
         modes = dataset.modes
         found["modes"] = Metric(
-            ("modes", "high_quality", "reverse_kl"), lambda reference: mixture(modes.centres, modes.sigma)
+            ("modes", "high_quality", "reverse_kl"), lambda reference: mixture(modes.centres, modes.sigma), alone=True
         )
     if dataset.name == "sine":
-        found["curve"] = Metric(("error", "curve_coverage"), lambda reference: curve)
+        found["curve"] = Metric(("error", "curve_coverage"), lambda reference: curve, alone=True)
     return found
 
 
 def measure(metric: Metric, reference: View, samples: View, held_out: View, seed: int) -> dict[str, Figure]:
     """The figures of a metric, each with its interval and its floor."""
     reference, samples, held_out = (view.at(slice(metric.most)) for view in (reference, samples, held_out))
-    judge = metric.against(reference)
+    judge, perfect = metric.against(reference), held_out
+    if metric.alone and (reference.items.labels is not None or held_out.items.labels is None):  # or accuracy has none
+        perfect = reference.at(slice(len(held_out)))
     if metric.rounds:
-        values, floors = judge(samples), judge(held_out)
+        values, floors = judge(samples), judge(perfect)
         errors = spread(metric, reference, samples, seed)
     else:
-        (value, error), (floor, _) = judge(samples), judge(held_out)
+        (value, error), (floor, _) = judge(samples), judge(perfect)
         values, floors, errors = (value,), (floor,), (error,)
     figures = zip(metric.figures, values, errors, floors, strict=True)
     counts = dict.fromkeys(OF_SAMPLES, len(samples)) | dict.fromkeys(OF_REFERENCE, len(reference))
