@@ -216,6 +216,17 @@ def test_an_archive_with_links_or_bombs_is_refused(tmp_path: Path, monkeypatch: 
         open_data(str(tmp_path / "broken.zip"))
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_two_entries_with_one_name_the_last_is_read_once(pictures: Path, tmp_path: Path) -> None:
+    archive = zipped(pictures, tmp_path / "a.zip")
+    with zipfile.ZipFile(archive, "a") as more:
+        more.write(pictures / "red" / "0.png", "blue/1.png")
+    data = open_data(str(archive))
+    assert data.labels is not None
+    assert data.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert [item[:, 0, 0].tolist() for item in data.items[:3]] == [[0, 0, 255], [255, 0, 0], [0, 255, 0]]
+
+
 def test_a_damaged_entry_of_an_archive_is_skipped(pictures: Path, tmp_path: Path) -> None:
     archive = zipped(pictures, tmp_path / "a.zip")
     data = bytearray(archive.read_bytes())

@@ -74,7 +74,8 @@ class Zip:
             reason = _refusal(entry)
             if reason:
                 raise RequestError(f"{path} is refused: its entry {entry.filename!r} {reason}")
-        self.files = sorted(entry.filename for entry in entries if not _hidden(entry.filename))
+        # A name may be there twice, where something was added anew; the last one is what is read and unpacked.
+        self.files = sorted({entry.filename for entry in entries if not _hidden(entry.filename)})
 
     def read(self, file: str) -> bytes:
         try:
