@@ -140,6 +140,15 @@ def test_captions_labels_and_attributes_from_words(pictures: Path) -> None:
     assert data.attributes["warmth"].isnan().sum() == 4
 
 
+def test_a_text_is_the_caption_of_every_picture_named_like_it(pictures: Path) -> None:
+    Image.new("RGB", (20, 16), "red").save(pictures / "red" / "0.webp")
+    (pictures / "red" / "0.xml").write_text("<notes/>")
+    (pictures / "red" / "0.txt").write_text("a red field")
+    (pictures / "lime" / "1.TXT").write_text("a green field")
+    data = open_data(str(pictures))
+    assert data.captions == ("", "", "", "a green field", "a red field", "a red field", "")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

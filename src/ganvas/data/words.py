@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ..errors import RequestError
+from .decode import SUFFIXES
 from .tree import Tree
 
 FILE_KEYS = ("file", "file_name", "filename", "image")
@@ -37,12 +38,11 @@ def read_words(tree: Tree) -> dict[str, Words]:
     `labels.csv` of the tree; what is named later wins. Paths in a file are relative to where it lies.
     """
     words: dict[str, Words] = {}
+    texts = {_stem(file): file for file in tree.files if PurePosixPath(file).suffix.lower() == ".txt"}
     for file in tree.files:
-        if PurePosixPath(file).suffix == ".txt":
-            lines = _text(tree, file).strip().splitlines()
-            words[str(PurePosixPath(file).with_suffix(""))] = Words(caption=lines[0].strip() if lines else None)
-    stems = {str(PurePosixPath(file).with_suffix("")): file for file in tree.files if not file.endswith(".txt")}
-    words = {stems[stem]: said for stem, said in words.items() if stem in stems}
+        if PurePosixPath(file).suffix.lower() in SUFFIXES and _stem(file) in texts:
+            lines = _text(tree, texts[_stem(file)]).strip().splitlines()
+            words[file] = Words(caption=lines[0].strip() if lines else None)
     readers: dict[str, Callable[[str, str], list[dict[str, str]]]] = {
         "captions.jsonl": _json_lines,
         "metadata.jsonl": _json_lines,
@@ -54,6 +54,10 @@ def read_words(tree: Tree) -> dict[str, Words]:
                 for row in read(_text(tree, file), f"{tree.place}/{file}"):
                     _add(words, row, file, f"{tree.place}/{file}")
     return words
+
+
+def _stem(file: str) -> str:
+    return str(PurePosixPath(file).with_suffix(""))
 
 
 def _text(tree: Tree, file: str) -> str:
