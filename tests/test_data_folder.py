@@ -149,6 +149,23 @@ def test_a_text_is_the_caption_of_every_picture_named_like_it(pictures: Path) ->
     assert data.captions == ("", "", "", "a green field", "a red field", "a red field", "")
 
 
+def test_a_line_of_captions_ends_at_a_line_feed_alone(pictures: Path) -> None:
+    rows = [{"file": "red/0.png", "caption": "red\u2028\x85field"}, {"file": "red/1.png", "caption": "again"}]
+    lines = "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (pictures / "captions.jsonl").write_bytes(b"\xef\xbb\xbf" + lines.encode())
+    assert open_data(str(pictures)).captions == ("", "", "", "", "red\u2028\x85field", "again")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_table_is_read_as_spreadsheets_write_it(pictures: Path, end: str) -> None:
+    rows = ["File, Label,Warmth", 'red/0.png, warm ,"0.9"', 'blue/0.png,"cold, wet",0.1,', ",,", ""]
+    (pictures / "labels.csv").write_bytes(end.join(rows).encode())
+    data = open_data(str(pictures))
+    assert data.labels is not None
+    assert (data.class_names, data.labels.tolist()) == (("cold, wet", "warm", "unlabelled"), [0, 2, 2, 2, 1, 2])
+    assert list(data.attributes or ()) == ["Warmth"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -156,6 +173,8 @@ def test_a_text_is_the_caption_of_every_picture_named_like_it(pictures: Path) ->
         ("captions.jsonl", "[1]\n", "not a JSON object"),
         ("captions.jsonl", '{"caption": "x"}\n', "names no file"),
         ("labels.csv", "red/0.png,warm\nblue/0.png,cold\n", "no column 'file'"),
+        ("labels.csv", "file,caption\nred/0.png,red, and flat\n", "'red/0.png' in .*labels.csv has 3 cells under 2"),
+        ("labels.csv", 'file,caption\nred/0.png,"red\nblue/0.png,blue\n', "labels.csv cannot be read as a table"),
     ],
 )
 def test_words_that_cannot_be_read_are_told(pictures: Path, name: str, text: str, message: str) -> None:

@@ -15,6 +15,7 @@ from .tree import Tree
 
 FILE_KEYS = ("file", "file_name", "filename", "image")
 CAPTION_KEYS = ("caption", "text")
+KEYS = (*FILE_KEYS, *CAPTION_KEYS, "label")
 SKIN_TONES = {
     "1F3FB": "light",
     "1F3FC": "medium-light",
@@ -61,12 +62,13 @@ def _stem(file: str) -> str:
 
 
 def _text(tree: Tree, file: str) -> str:
-    return tree.read(file).decode("utf-8-sig", errors="replace")
+    text = tree.read(file).decode("utf-8-sig", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _json_lines(text: str, place: str) -> list[dict[str, str]]:
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines would end lines at characters of captions too
         if line.strip():
             try:
                 row = json.loads(line)
@@ -74,15 +76,32 @@ def _json_lines(text: str, place: str) -> list[dict[str, str]]:
                 raise RequestError(f"line {number} of {place} is not JSON ({error}); mend or remove it") from error
             if not isinstance(row, dict):
                 raise RequestError(f"line {number} of {place} is not a JSON object; mend or remove it")
-            rows.append({key: str(value) for key, value in row.items() if isinstance(value, str | int | float)})
+            rows.append({_key(key): str(value) for key, value in row.items() if isinstance(value, str | int | float)})
     return rows
 
 
 def _csv_rows(text: str, place: str) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(io.StringIO(text)))
-    if rows and not any(key in rows[0] for key in FILE_KEYS):
+    try:
+        table = csv.reader(io.StringIO(text), skipinitialspace=True, strict=True)
+        rows = [[cell.strip() for cell in row] for row in table]
+    except csv.Error as error:
+        raise RequestError(f"{place} cannot be read as a table: {error}; mend or remove it") from error
+    rows = [row for row in rows if any(row)]  # spreadsheets leave rows of commas behind
+    heads = [_key(name) for name in rows[0]] if rows else []
+    if rows and not set(heads).intersection(FILE_KEYS):
         raise RequestError(f"{place} has no column 'file'; begin it with a header such as file,label,caption")
-    return [{key: value for key, value in row.items() if key and value} for row in rows]
+    for row in rows[1:]:
+        if any(row[len(heads) :]):
+            raise RequestError(
+                f"the row of {row[0]!r} in {place} has {len(row)} cells under {len(heads)} heads; "
+                "put what has a comma in it in quotes"
+            )
+    return [{head: cell for head, cell in zip(heads, row, strict=False) if head and cell} for row in rows[1:]]
+
+
+def _key(name: str) -> str:
+    """The name of a column, in small letters where it is one that is known."""
+    return name.lower() if name.lower() in KEYS else name
 
 
 def _add(words: dict[str, Words], row: dict[str, str], file: str, place: str) -> None:
@@ -94,7 +113,7 @@ def _add(words: dict[str, Words], row: dict[str, str], file: str, place: str) ->
     said.label = row.get("label", said.label)
     said.caption = next((row[key] for key in CAPTION_KEYS if key in row), said.caption)
     for key, value in row.items():
-        if key not in (*FILE_KEYS, *CAPTION_KEYS, "label"):
+        if key not in KEYS:
             try:
                 said.attributes[key] = float(value)
             except ValueError:
