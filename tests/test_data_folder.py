@@ -156,6 +156,17 @@ def test_a_line_of_captions_ends_at_a_line_feed_alone(pictures: Path) -> None:
     assert open_data(str(pictures)).captions == ("", "", "", "", "red\u2028\x85field", "again")
 
 
+@pytest.mark.parametrize("name", ["red/0.txt", "captions.jsonl", "labels.csv"])
+def test_words_are_refused_where_their_letters_would_be_lost(pictures: Path, name: str) -> None:
+    (pictures / name).write_bytes("file,label\nred/0.png,gelée\nred/1.png,gelèe\n".encode("latin-1"))
+    with pytest.raises(RequestError, match=rf"{name} is not UTF-8 .*; save it as UTF-8"):
+        open_data(str(pictures))
+    (pictures / name).unlink()
+    (pictures / name).symlink_to("nowhere")
+    with pytest.raises(RequestError, match=rf"{name} cannot be read"):
+        open_data(str(pictures))
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_table_is_read_as_spreadsheets_write_it(pictures: Path, end: str) -> None:
     rows = ["File, Label,Warmth", 'red/0.png, warm ,"0.9"', 'blue/0.png,"cold, wet",0.1,', ",,", ""]
@@ -172,6 +183,13 @@ def test_a_table_is_read_as_spreadsheets_write_it(pictures: Path, end: str) -> N
         ("captions.jsonl", '{"file": "a.png"\n', "line 1 of .*captions.jsonl is not JSON"),
         ("captions.jsonl", "[1]\n", "not a JSON object"),
         ("captions.jsonl", '{"caption": "x"}\n', "names no file"),
+        (
+            "captions.jsonl",
+            '{"file": "0.png", "text": "x"}\n',
+            r"none of the 1 files that .* names is there \(such as '0.png'\)",
+        ),
+        ("captions.jsonl", '{"file": "red/0.png", "title": "x"}\n', "captions.jsonl tells no label, caption or number"),
+        ("labels.csv", "file,class\nred/0.png,warm\n", "labels.csv tells no label, caption or number"),
         ("labels.csv", "red/0.png,warm\nblue/0.png,cold\n", "no column 'file'"),
         ("labels.csv", "file,caption\nred/0.png,red, and flat\n", "'red/0.png' in .*labels.csv has 3 cells under 2"),
         ("labels.csv", 'file,caption\nred/0.png,"red\nblue/0.png,blue\n', "labels.csv cannot be read as a table"),

@@ -52,8 +52,9 @@ def read_words(tree: Tree) -> dict[str, Words]:
     for name, read in readers.items():
         for file in tree.files:
             if PurePosixPath(file).name == name:
-                for row in read(_text(tree, file), f"{tree.place}/{file}"):
-                    _add(words, row, file, f"{tree.place}/{file}")
+                rows = read(_text(tree, file), f"{tree.place}/{file}")
+                named = [_add(words, row, file, f"{tree.place}/{file}") for row in rows]
+                _check(tree, file, {picture: words[picture] for picture in named})
     return words
 
 
@@ -62,7 +63,12 @@ def _stem(file: str) -> str:
 
 
 def _text(tree: Tree, file: str) -> str:
-    text = tree.read(file).decode("utf-8-sig", errors="replace")
+    try:
+        text = tree.read(file).decode("utf-8-sig")
+    except OSError as error:
+        raise RequestError(f"{tree.place}/{file} cannot be read ({error}); mend or remove it") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{tree.place}/{file} is not UTF-8 ({error}); save it as UTF-8") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -104,12 +110,16 @@ def _key(name: str) -> str:
     return name.lower() if name.lower() in KEYS else name
 
 
-def _add(words: dict[str, Words], row: dict[str, str], file: str, place: str) -> None:
-    """Note what a row says: its label, its caption, and every other column that is a number as an attribute."""
+def _add(words: dict[str, Words], row: dict[str, str], file: str, place: str) -> str:
+    """Note what a row says: its label, its caption, and every other column that is a number as an attribute.
+
+    Gives the picture that it speaks of.
+    """
     name = next((row[key] for key in FILE_KEYS if key in row), None)
     if name is None:
         raise RequestError(f"a row of {place} names no file; give each one a 'file'")
-    said = words.setdefault(str(PurePosixPath(file).parent / name), Words())
+    picture = str(PurePosixPath(file).parent / name)
+    said = words.setdefault(picture, Words())
     said.label = row.get("label", said.label)
     said.caption = next((row[key] for key in CAPTION_KEYS if key in row), said.caption)
     for key, value in row.items():
@@ -118,6 +128,20 @@ def _add(words: dict[str, Words], row: dict[str, str], file: str, place: str) ->
                 said.attributes[key] = float(value)
             except ValueError:
                 continue  # a column of words that are neither label nor caption
+    return picture
+
+
+def _check(tree: Tree, file: str, said: dict[str, Words]) -> None:
+    """Refuse a file of words that speaks of no picture there is, or that says nothing."""
+    if said and not said.keys() & set(tree.files):
+        raise RequestError(
+            f"none of the {len(said)} files that {tree.place}/{file} names is there (such as {next(iter(said))!r}); "
+            "name them as they are called from its folder"
+        )
+    if said and PurePosixPath(file).name != "metadata.jsonl" and all(it == Words() for it in said.values()):
+        raise RequestError(  # the hub's own metadata may tell of other things, such as boxes
+            f"{tree.place}/{file} tells no label, caption or number of any picture; name its columns file,label,caption"
+        )
 
 
 def emoji_words(tree: Tree, pictures: str) -> dict[str, Words]:
