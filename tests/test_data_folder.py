@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas.data import folder, inspect, open_data
+from ganvas.data import folder, inspect, open_data, tree
 from ganvas.errors import RequestError
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
@@ -219,6 +219,28 @@ def test_decoding_happens_once_until_a_file_changes(pictures: Path, monkeypatch:
     Image.new("RGB", (20, 16), "white").save(pictures / "red" / "0.png")
     changed = open_data(str(pictures))
     assert changed.fingerprint != first.fingerprint
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_when_it_is_mended(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(self: tree.Folder, file: str) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    read = tree.Folder.read
+    with monkeypatch.context() as patch:
+        patch.setattr(tree.Folder, "read", lambda self, file: (denied if "red" in file else read)(self, file))
+        assert len(open_data(str(pictures))) == 4
+    for file in (pictures / "red").iterdir():
+        file.chmod(0o640)  # changes neither its size nor when it was written
+    assert len(open_data(str(pictures))) == 6
+
+
+def test_a_copy_is_said_to_come_from_where_it_lies(pictures: Path, tmp_path: Path) -> None:
+    archive, again = zipped(pictures, tmp_path / "pictures.zip"), tmp_path / "again" / "pictures.zip"
+    again.parent.mkdir()
+    again.write_bytes(archive.read_bytes())
+    assert [open_data(str(path)).origin.place for path in (archive, again)] == [str(archive), str(again)]
 
 
 def test_decoding_is_the_same_whatever_the_chunks(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import statistics
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -76,7 +77,8 @@ def _pictures(tree: Tree) -> list[str]:
 def _read(tree: Tree, files: list[str], below: dict[str, str], wanted: Wanted, name: str, words: Read) -> Dataset:
     """The pictures `files`; `below` holds those of every split, each with its path within its split."""
     key = f"{name}-{VERSION}-{tree.stamp()}-{wanted.split}-{wanted.size or 'auto'}-{wanted.channels or 'auto'}"
-    return cached(key, lambda: _decoded(tree, files, below, wanted, name, words(tree)))
+    dataset = cached(key, lambda: _decoded(tree, files, below, wanted, name, words(tree)))
+    return replace(dataset, origin=replace(dataset.origin, place=tree.place))  # of a copy, not of what was decoded
 
 
 def _decoded(

@@ -34,7 +34,7 @@ def _hidden(file: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(file).parts)
 
 
-def _stamp(entries: list[tuple[str, int, int]]) -> str:
+def _stamp(entries: list[tuple[str | int, ...]]) -> str:
     return hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
 
 
@@ -51,12 +51,13 @@ class Folder:
         return (self._path / file).read_bytes()
 
     def stamp(self) -> str:
-        entries = []
+        entries: list[tuple[str | int, ...]] = []
         for file in self.files:
             path = self._path / file
             if path.is_file():  # a dangling link has no size; reading it reports it
                 found = path.stat()
-                entries.append((file, found.st_size, found.st_mtime_ns))
+                # The last changes too where a file of the same size and date replaces another, or may be read at last.
+                entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
         return _stamp(entries)
 
 
