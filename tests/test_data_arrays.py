@@ -61,6 +61,14 @@ def test_fit_in_chunks_is_fit_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert torch.equal(fitted(items, size=16), whole)
 
 
+def test_what_was_fitted_before_goes_by_its_new_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
+    drawn = images(2, 8, 8)
+    for words in (("cat", "dog"), ("feline", "hound")):
+        np.savez(tmp_path / "a.npz", images=drawn, labels=words)
+        assert open_data(str(tmp_path / "a.npz"), size=4).class_names == words
+
+
 def test_what_fits_is_left_alone() -> None:
     data = Dataset(name="some", items=torch.from_numpy(images(2, 3, 8, 8)))
     assert arrays.fit(data, Wanted(size=8, channels=3)) is data

@@ -39,7 +39,8 @@ def fit(dataset: Dataset, wanted: Wanted) -> Dataset:
                 rows.append(_fitted(dataset.items[start : start + CHUNK], size, depth).numpy())
             return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
 
-    return cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
+    fitted = cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
+    return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # what was cached may have other names
 
 
 def _fitted(images: Tensor, size: int, channels: int) -> Tensor:
