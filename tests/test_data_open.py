@@ -92,6 +92,16 @@ def test_a_store_is_what_was_saved(some: Dataset, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["store"]
 
 
+@pytest.mark.parametrize("name", ["../../../escaped", "é" * 120])
+def test_no_name_leads_out_of_the_cache_or_is_too_long_for_it(
+    some: Dataset, own_cache: Path, tmp_path: Path, name: str
+) -> None:
+    replace(some, name=name).save(tmp_path / "store")
+    assert open_data(str(tmp_path / "store"), size=8).name == name
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "store"}
+    assert len(list((own_cache / "datasets").iterdir())) == 1
+
+
 def test_points_are_stored_too(tmp_path: Path) -> None:
     data = open_data("sine")
     again = open_data(str(data.save(tmp_path / "sine")))

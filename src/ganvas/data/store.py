@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from ..files import cache_directory
 from .dataset import FORMAT, Dataset, Modes, Origin
 
 LARGE = 256 * 2**20  # bytes; above it items are mapped into memory, not read
+LONGEST = 60  # characters of a name in the cache, 240 bytes at most; what tells one from another ends it
 
 
 def is_store(path: Path) -> bool:
@@ -69,7 +71,7 @@ def _attributes(path: Path, names: list[str]) -> dict[str, torch.Tensor] | None:
 
 def cached(key: str, build: Callable[[], Dataset]) -> Dataset:
     """The data set that `build` makes, from the cache where `key` was built before."""
-    directory = cache_directory() / "datasets" / key
+    directory = cache_directory() / "datasets" / re.sub(r"[^\w.-]+", "-", key)[-LONGEST:]  # no name leads elsewhere
     if not is_store(directory):
         dataset = build()
         try:
