@@ -104,6 +104,13 @@ def test_an_animation_gives_its_first_frame() -> None:
     assert (pixels(frames[0], "GIF", save_all=True, append_images=frames[1:]) == RED).all()
 
 
+def test_what_another_program_would_have_to_draw_is_no_image() -> None:
+    """PostScript is a language: Pillow would run Ghostscript on it, whatever the name of the file."""
+    drawing = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n0 0 10 10 rectfill\n"
+    with pytest.raises(Unreadable, match="not an image"):
+        decode(drawing, "a.png", 8, 3)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5])
 def test_a_truncated_file_is_unreadable(kind: str, share: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -50,12 +51,19 @@ def dimensions(data: bytes, file: str) -> tuple[int, int]:
 
 def _opened(data: bytes, file: str) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=_formats())
     except Image.DecompressionBombError as error:
         raise RequestError(f"{file} may be a decompression bomb ({error}); shrink it or remove it") from error
     except Exception as error:
         reason = "empty file" if not data else "not an image" if isinstance(error, OSError) else str(error)
         raise Unreadable(reason) from error
+
+
+@cache
+def _formats() -> list[str]:
+    """What SUFFIXES stand for, as far as Pillow reads it; it would run Ghostscript on PostScript under any name."""
+    known = Image.registered_extensions()
+    return sorted({known[suffix] for suffix in SUFFIXES if suffix in known})
 
 
 def _flat(image: Image.Image) -> Image.Image:
