@@ -76,7 +76,7 @@ def test_print_colours_become_screen_colours() -> None:
     assert (shown == RED).all()
 
 
-@pytest.mark.parametrize(("white", "expected"), [(1.0, 255), (0.5, 128), (65535.0, 255)])
+@pytest.mark.parametrize(("white", "expected"), [(1.0, 255), (0.5, 128), (200.0, 200), (65535.0, 255), (np.nan, 0)])
 def test_floating_point_grey_is_scaled(white: float, expected: int) -> None:
     assert (pixels(Image.new("F", (8, 8), white), "TIFF") == expected).all()
 
@@ -102,6 +102,12 @@ def test_colours_become_grey_by_luma() -> None:
 def test_an_animation_gives_its_first_frame() -> None:
     frames = [Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), GREEN)]
     assert (pixels(frames[0], "GIF", save_all=True, append_images=frames[1:]) == RED).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_whose_exif_is_damaged_is_shown_as_it_lies(kind: str) -> None:
+    shown = pixels(Image.new("RGB", (8, 8), "white"), kind, exif=b"Exif\0\0no such thing")
+    assert (shown == 255).all()
 
 
 def test_what_another_program_would_have_to_draw_is_no_image() -> None:

@@ -36,7 +36,8 @@ def decode(data: bytes, file: str, size: int, channels: int) -> Picture:
     width, height = image.size
     try:
         image.draft(None, (2 * size, 2 * size))  # JPEG alone: decodes at a fraction of the size, never below this
-        image = ImageOps.fit(_flat(ImageOps.exif_transpose(image)), (size, size), Image.Resampling.LANCZOS)
+        image.load()  # what is damaged is met here, not where the orientation is sought
+        image = ImageOps.fit(_flat(_upright(image)), (size, size), Image.Resampling.LANCZOS)
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(size, size, channels)
     except Exception as error:  # every format's decoder raises what it likes on damaged data
         raise Unreadable(str(error) or type(error).__name__) from error
@@ -66,11 +67,22 @@ def _formats() -> list[str]:
     return sorted({known[suffix] for suffix in SUFFIXES if suffix in known})
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF says, or as it is where that cannot be read: the pixels are whole all the same."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged metadata raise what they like
+        return image
+
+
 def _flat(image: Image.Image) -> Image.Image:
-    """Opaque 8-bit L or RGB: 16-bit grey scaled by its full range, transparency laid on white."""
+    """Opaque 8-bit L or RGB: 16-bit grey scaled by its full range, float by 1 or 255 where it keeps to that, and
+    transparency laid on white.
+    """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        deep = np.asarray(image, np.float64)
-        white = 1.0 if image.mode == "F" and deep.max(initial=0) <= 1 else 65535.0
+        deep = np.nan_to_num(np.asarray(image, np.float64))
+        brightest = deep.max(initial=0)
+        white = next((w for w in (1.0, 255.0) if brightest <= w), 65535.0) if image.mode == "F" else 65535.0
         return Image.fromarray((deep.clip(0, white) * (255 / white)).round().astype(np.uint8))
     if image.has_transparency_data:
         flat = Image.new("RGBA", image.size, "white")

@@ -25,7 +25,7 @@ from .store import Rows, cached
 from .tree import Folder, Tree, Zip
 from .words import Words, emoji_words, read_words
 
-VERSION = 3  # of the decoding, raised whenever pixels or words change, for the cache's sake
+VERSION = 4  # of the decoding, raised whenever pixels or words change, for the cache's sake
 CHUNK = 256  # files decoded ahead of the one that is written
 SURVEYED = 1000  # files whose headers choose the size
 SIZES = (256, 128, 64, 32, 16, 8)  # that may be chosen
