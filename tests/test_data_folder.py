@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +96,36 @@ def test_damaged_files_are_named_and_skipped_and_duplicates_counted(pictures: Pa
     text = "\n".join(report.lines())
     for fact in ("6 images 3x16x16", "blue 2", "unreadable: 3: red/2.png", "duplicates: 3", "20x16"):
         assert fact in text
+
+
+def test_a_link_to_a_folder_is_followed_but_not_in_circles(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    Image.new("RGB", (20, 16), "white").save(tmp_path / "elsewhere" / "0.png")
+    (pictures / "white").symlink_to(tmp_path / "elsewhere")
+    (pictures / "red" / "circle").symlink_to(pictures)
+    (pictures / "lime" / "own").symlink_to(".")
+    data = open_data(str(pictures))
+    assert data.labels is not None
+    assert (data.class_names, data.labels.tolist()) == (("blue", "lime", "red", "white"), [0, 0, 1, 1, 2, 2, 3])
+
+
+def test_a_folder_that_cannot_be_listed_is_told(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def denied(path: str) -> Any:
+        if Path(path).name == "red":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(RequestError, match="red cannot be listed: Permission denied"):
+        open_data(str(pictures))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pipes in folders")
+def test_what_is_no_file_is_not_waited_for(pictures: Path) -> None:
+    os.mkfifo(pictures / "red" / "2.png")
+    assert inspect(str(pictures)).unreadable == (("red/2.png", "not a file"),)
 
 
 def test_train_and_test_folders_are_splits(pictures: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -38,17 +39,34 @@ def _stamp(entries: list[tuple[str | int, ...]]) -> str:
     return hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
 
 
+def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Every file below a folder but the hidden; a link to a folder is followed, unless it lies in that folder itself."""
+    here = folder.resolve()
+    if here in above:
+        return
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be listed: {error.strerror or error}; mend or remove it") from error
+    for entry in entries:
+        if not _hidden(entry.name):
+            path = folder / entry.name
+            yield from _below(path, above | {here}) if os.path.isdir(entry) else (path,)
+
+
 class Folder:
-    """The files below a folder; hidden ones are left out, links to files are followed."""
+    """The files below a folder; hidden ones are left out, links are followed."""
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
         self._path = path
-        found = (Path(top, name).relative_to(path).as_posix() for top, _, names in os.walk(path) for name in names)
-        self.files = sorted(file for file in found if not _hidden(file))
+        self.files = sorted(file.relative_to(path).as_posix() for file in _below(path))
 
     def read(self, file: str) -> bytes:
-        return (self._path / file).read_bytes()
+        path = self._path / file
+        if path.exists() and not path.is_file():
+            raise OSError("not a file")  # a pipe would be waited for without end
+        return path.read_bytes()
 
     def stamp(self) -> str:
         entries: list[tuple[str | int, ...]] = []
