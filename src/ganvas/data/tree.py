@@ -40,7 +40,7 @@ def _stamp(entries: list[tuple[str | int, ...]]) -> str:
 
 
 def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Every file below a folder but the hidden; a link to a folder is followed, unless it lies in that folder itself."""
+    """Every file below a folder but the hidden; links to folders are followed, but none to one that it lies in."""
     here = folder.resolve()
     if here in above:
         return
