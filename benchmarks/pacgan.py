@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -301,7 +300,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     o = parser.parse_args(arguments)
     packs = [int(pack) for pack in o.packs.split(",")]
     jobs = min(o.jobs, len(packs))
-    threads = max(1, (os.cpu_count() or 1) // jobs) if o.device == "cpu" else 1
+    threads = max(1, torch.get_num_threads() // jobs) if o.device == "cpu" else 1
     tasks = [Task(m, tuple(o.data.split(",")), o.trials, o.steps, o.every, o.device, threads, o.out) for m in packs]
     with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
         rows = [row for part in pool.map(play, tasks) for row in part]

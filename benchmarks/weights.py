@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -88,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if o.workers == 1:
         made = list(map(work, names))
     else:
-        threads = max(1, (os.cpu_count() or 1) // o.workers)
+        threads = max(1, torch.get_num_threads() // o.workers)
         with ProcessPoolExecutor(o.workers, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
             made = list(pool.map(work, names))
     for facts in made:
