@@ -15,21 +15,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from ganvas import data, files, objectives
+from benchmarks.pacgan_table import MANY, picture, table
+from ganvas import data, files, media, objectives
 from ganvas.compare.work import end_with_parent
 from ganvas.data import Modes
 from ganvas.loop import train
@@ -39,20 +38,7 @@ from ganvas.types import Batch, Phase, Stats, System
 
 PACKS = 100  # a step
 PROTOCOL = 2500  # samples that the paper's figures are of
-MANY = 100_000  # samples of the last measurement, beside those
 PART = 10_000  # samples that are drawn at a time
-# Table 1: modes, high-quality samples in percent, reverse KL; each with its standard error over ten trials.
-PUBLISHED = {
-    ("ring", 1): ("6.3 ± 0.5", "98.2 ± 0.2", "0.45 ± 0.09"),
-    ("ring", 2): ("7.9 ± 0.1", "95.6 ± 2.0", "0.07 ± 0.03"),
-    ("ring", 3): ("7.8 ± 0.1", "97.7 ± 0.3", "0.10 ± 0.02"),
-    ("ring", 4): ("7.8 ± 0.1", "95.9 ± 1.4", "0.07 ± 0.02"),
-    ("grid", 1): ("17.3 ± 0.8", "94.8 ± 0.7", "0.70 ± 0.07"),
-    ("grid", 2): ("23.8 ± 0.7", "91.3 ± 0.8", "0.13 ± 0.04"),
-    ("grid", 3): ("24.6 ± 0.4", "94.2 ± 0.4", "0.06 ± 0.02"),
-    ("grid", 4): ("24.8 ± 0.2", "93.6 ± 0.6", "0.04 ± 0.01"),
-}
-
 
 # -- T networks side by side -------------------------------------------------------------------------------------------
 
@@ -255,35 +241,7 @@ def known_modes(name: str) -> Modes:
     return modes
 
 
-# -- the table ---------------------------------------------------------------------------------------------------------
-
-
-def mean_error(values: Sequence[float], digits: int) -> str:
-    """'6.3 ± 0.5': the mean and its standard error; the value alone where there is one."""
-    mean = f"{fmean(values):.{digits}f}"
-    return f"{mean} ± {stdev(values) / math.sqrt(len(values)):.{digits}f}" if len(values) > 1 else mean
-
-
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Ours beside the published figures, at the last measurement that there is."""
-    lines = [
-        "| data | | steps | trials | modes | published | high quality, % | published | reverse KL | published "
-        f"| reverse KL of {MANY:,} |",
-        "|" + "---|" * 11,
-    ]
-    for name, pack in sorted({(row["data"], row["pack"]) for row in rows}, key=lambda key: (key[0] != "ring", key)):
-        mine = [row for row in rows if (row["data"], row["pack"]) == (name, pack)]
-        step = max(row["step"] for row in mine)
-        last = [row for row in mine if row["step"] == step]
-        ours = [
-            mean_error([row[key] for row in last], d) for key, d in (("modes", 1), ("quality", 1), ("reverse_kl", 2))
-        ]
-        pairs = [cell for pair in zip(ours, PUBLISHED[name, pack], strict=True) for cell in pair]
-        many = [row[f"reverse_kl_{MANY}"] for row in last if f"reverse_kl_{MANY}" in row]
-        title = f"PacGAN{pack}" if pack > 1 else "GAN"
-        cells = [name, title, f"{step:,}", str(len(last)), *pairs, mean_error(many, 3) if many else ""]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+# -- the command -------------------------------------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -304,8 +262,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tasks = [Task(m, tuple(o.data.split(",")), o.trials, o.steps, o.every, o.device, threads, o.out) for m in packs]
     with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
         rows = [row for part in pool.map(play, tasks) for row in part]
-    print(table(rows))
-    files.write(o.out / "pacgan.md", (table(rows) + "\n").encode())
+    told = table(rows)
+    print(told)
+    files.write(o.out / "pacgan.md", (told + "\n").encode())
+    media.save_png(picture(rows), o.out / "pacgan.png")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.pacgan import mean_error
+from benchmarks.pacgan_table import mean_error
 from ganvas import data, features, files
 from ganvas.compare.work import Job, Outcome, work_through
 

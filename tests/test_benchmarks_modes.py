@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import pacgan, stacked_mnist
+from benchmarks import pacgan, pacgan_table, stacked_mnist
 from ganvas.compare.work import Outcome
 from ganvas.metrics import mode_report
 
@@ -70,8 +70,8 @@ def test_each_trial_gets_the_points_of_its_own_mixture() -> None:
 
 
 def test_the_mean_stands_with_its_standard_error() -> None:
-    assert pacgan.mean_error([1.0, 2.0, 3.0, 4.0], 2) == "2.50 ± 0.65"  # s = 1.29, over √4
-    assert pacgan.mean_error([8.0], 1) == "8.0"
+    assert pacgan_table.mean_error([1.0, 2.0, 3.0, 4.0], 2) == "2.50 ± 0.65"  # s = 1.29, over √4
+    assert pacgan_table.mean_error([8.0], 1) == "8.0"
 
 
 def test_the_table_sets_the_last_measurement_beside_the_published_one() -> None:
@@ -81,10 +81,12 @@ def test_the_table_sets_the_last_measurement_beside_the_published_one() -> None:
         for step in (10, 20)
     ]
     rows.append({**rows[0], "data": "grid", "pack": 1})
-    ring, grid = pacgan.table(rows).splitlines()[2:]
+    ring, grid = pacgan_table.table(rows).splitlines()[2:]
     assert ring.startswith("| ring | PacGAN2 | 20 | 2 | 6.5 ± 0.5 | 7.9 ± 0.1 | 90.0 ± 0.0 | 95.6 ± 2.0 |")
     assert ring.endswith("| 0.50 ± 0.00 | 0.07 ± 0.03 |  |")
     assert grid.startswith("| grid | GAN | 10 | 1 | 6.0 | 17.3 ± 0.8 |")
+    picture = pacgan_table.picture(rows)
+    assert picture.width > 1.5 * picture.height  # a column a data set
 
 
 def test_a_packing_goes_on_as_if_it_had_not_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
