@@ -37,8 +37,8 @@ def pictures(tmp_path: Path) -> Path:
     return top
 
 
-def zipped(source: Path, target: Path, below: str = "") -> Path:
-    with zipfile.ZipFile(target, "w") as archive:
+def zipped(source: Path, target: Path, below: str = "", method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(target, "w", method) as archive:
         for file in sorted(source.rglob("*.*")):
             archive.write(file, below + file.relative_to(source).as_posix())
     return target
@@ -326,6 +326,28 @@ def test_of_two_entries_with_one_name_the_last_is_read_once(pictures: Path, tmp_
     assert data.labels is not None
     assert data.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert [item[:, 0, 0].tolist() for item in data.items[:3]] == [[0, 0, 255], [255, 0, 0], [0, 255, 0]]
+
+
+def test_an_archive_of_windows_has_its_folders_too(pictures: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for file in sorted(pictures.rglob("*.png")):
+            name = zipfile.ZipInfo("x")
+            name.filename = ".\\" + file.relative_to(pictures).as_posix().replace("/", "\\")
+            archive.writestr(name, file.read_bytes())
+        archive.writestr("captions.jsonl", '{"file": "red/0.png", "caption": "a red field"}')
+    data = open_data(str(tmp_path / "a.zip"))
+    assert (data.class_names, data.captions) == (("blue", "lime", "red"), ("", "", "", "", "a red field", ""))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_entry_is_skipped_however_it_was_packed(pictures: Path, tmp_path: Path, method: int) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))
+    noise.save(pictures / "blue" / "0.png")
+    archive = zipped(pictures, tmp_path / "a.zip", method=method)
+    data = bytearray(archive.read_bytes())
+    data[200:260] = bytes(60)  # within the first entry
+    archive.write_bytes(data)
+    assert [file for file, _ in inspect(str(archive)).unreadable] == ["blue/0.png"]
 
 
 def test_a_damaged_entry_of_an_archive_is_skipped(pictures: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import stat
 import zipfile
@@ -93,13 +94,15 @@ class Zip:
             reason = _refusal(entry)
             if reason:
                 raise RequestError(f"{path} is refused: its entry {entry.filename!r} {reason}")
-        # A name may be there twice, where something was added anew; the last one is what is read and unpacked.
-        self.files = sorted({entry.filename for entry in entries if not _hidden(entry.filename)})
+        # Windows parts names by backslashes. Of two entries with one name the last is what is read and unpacked.
+        named = {PurePosixPath(entry.filename.replace("\\", "/")).as_posix(): entry for entry in entries}
+        self._entries = {name: entry for name, entry in named.items() if not _hidden(name)}
+        self.files = sorted(self._entries)
 
     def read(self, file: str) -> bytes:
         try:
-            return self._archive.read(file)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            return self._archive.read(self._entries[file])
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
             raise OSError(f"damaged in the archive: {error}") from error
 
     def stamp(self) -> str:
