@@ -8,6 +8,7 @@ import os
 import pickle
 import struct
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,14 @@ def test_an_npz_holds_points_where_it_holds_no_images(tmp_path: Path) -> None:
         ({"images": images(0, 8, 8)}, "N at least 1"),
         ({"images": images(2, 8, 8), "labels": np.zeros(3, int)}, "2 images but 3 labels"),
         ({"images": images(2, 8, 8), "labels": np.array([0, -1])}, "down to -1"),
-        ({"images": images(2, 8, 8), "labels": np.zeros((2, 2), int)}, "one label an item"),
+        ({"images": images(2, 8, 8), "labels": np.zeros((2, 2), int)}, "give one an item"),
         ({"images": np.array([{}, {}], object)}, "plain arrays"),
+        ({"images": images(2, 8, 8), "labels": 5}, "2 images but 1 labels"),
+        ({"images": images(1, 8, 8), "labels": 5}, "give one an item"),
+        ({"images": images(2, 8, 8), "labels": np.array([0, 2**40])}, r"up to 1099511627776; number classes from 0"),
+        ({"images": images(2, 8, 8), "labels": np.array([0, 2**63], np.uint64)}, "number classes from 0"),
+        ({"images": images(2, 8, 8), "labels": [b"\xe9", b"e"]}, "labels of .* are not UTF-8"),
+        ({"images": images(2, 8, 8), "captions": [["a", "b"]] * 2}, r"captions of .* have shape \(2, 2\)"),
         ({"points": np.zeros((3, 2, 2))}, "finite numbers of shape"),
         ({"points": np.array([[0.0, np.nan]])}, "finite numbers of shape"),
         ({"points": np.zeros((3, 2)), "labels": np.zeros(2, int)}, "3 points but 2 labels"),
@@ -122,6 +129,28 @@ def test_an_npz_that_holds_something_else_is_refused(tmp_path: Path, content: di
     np.savez(tmp_path / "a.npz", **content)
     with pytest.raises(RequestError, match=message):
         open_data(str(tmp_path / "a.npz"))
+
+
+def damaged_archives() -> dict[str, bytes]:
+    """Archives that numpy, zipfile and zlib each refuse in their own way."""
+    packed, plain, array, member = io.BytesIO(), io.BytesIO(), io.BytesIO(), io.BytesIO()
+    np.savez_compressed(packed, images=images(4, 8, 8))
+    np.savez(plain, images=images(4, 8, 8))
+    np.save(array, images(4, 8, 8))
+    with zipfile.ZipFile(member, "w") as archive:
+        archive.writestr("images", b"no array")
+    garbled, locked = bytearray(packed.getvalue()), bytearray(plain.getvalue())
+    garbled[60:90] = b"\xff" * 30
+    locked[6] |= 1
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1
+    return {"garbled": garbled, "locked": locked, "npy": array.getvalue(), "member": member.getvalue(), "empty": b""}
+
+
+@pytest.mark.parametrize(("name", "data"), damaged_archives().items(), ids=damaged_archives().keys())
+def test_a_damaged_npz_is_told(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / f"{name}.npz").write_bytes(data)
+    with pytest.raises(RequestError, match=rf"{name}\.npz"):
+        open_data(str(tmp_path / f"{name}.npz"))
 
 
 def idx(array: np.ndarray, kind: int = 8) -> bytes:
@@ -163,6 +192,7 @@ def test_idx_labels_of_another_number_are_told(tmp_path: Path) -> None:
     [
         (idx(images(2, 8, 8))[:-1], "is damaged"),
         (idx(images(2, 8, 8)) + b"more", "is damaged"),
+        (idx(images(1, 1, 1))[:4] + b"\xff" * 12, "is damaged: its header promises"),
         (idx(images(2, 8)), "not an IDX file of unsigned bytes in 3 dimensions"),
         (idx(images(2, 8, 8), kind=13), "not an IDX file"),
         (b"\0", "cannot be read"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from .store import Rows, cached
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 CHUNK = 1024  # images resized at a time
+MANY = 2**20  # classes: numbers beyond are names of something else, for which no class each can be made
 
 
 def fit(dataset: Dataset, wanted: Wanted) -> Dataset:
@@ -59,15 +59,25 @@ def _fitted(images: Tensor, size: int, channels: int) -> Tensor:
 
 def labelled(labels: np.ndarray, place: str) -> tuple[Tensor, tuple[str, ...]]:
     """Labels as class numbers, with the names: those of the labels where they are words, else the numbers."""
-    if labels.ndim != 1:
-        raise RequestError(f"the labels of {place} have shape {labels.shape}; give one label an item")
-    if labels.dtype.kind in "iu":
+    if labels.ndim == 1 and labels.dtype.kind in "iu":
         if labels.size and labels.min() < 0:
             raise RequestError(f"the labels of {place} go down to {labels.min()}; number classes from 0")
+        if labels.size and labels.max() >= MANY:
+            raise RequestError(f"the labels of {place} go up to {labels.max()}; number classes from 0 without gaps")
         names = tuple(str(i) for i in range(int(labels.max()) + 1 if labels.size else 0))
         return torch.from_numpy(labels.astype(np.int64)), names
-    words, numbers = np.unique(labels.astype(str), return_inverse=True)
+    words, numbers = np.unique(_words(labels, f"labels of {place}"), return_inverse=True)
     return torch.from_numpy(numbers.astype(np.int64)), tuple(words.tolist())
+
+
+def _words(values: np.ndarray, name: str) -> np.ndarray:
+    """Values (N,) of any kind as strings (N,)."""
+    if values.ndim != 1:
+        raise RequestError(f"the {name} have shape {values.shape}; give one an item")
+    try:
+        return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values.astype(str)
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the {name} are not UTF-8 ({error}); save them as strings") from error
 
 
 def read_npz(path: Path, wanted: Wanted) -> Dataset:
@@ -76,20 +86,20 @@ def read_npz(path: Path, wanted: Wanted) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as archive:
             kind = "points" if "points" in archive.files and "images" not in archive.files else "images"
-            arrays = {key: archive[key] for key in (kind, "labels", "captions") if key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {key: np.asarray(archive[key]) for key in (kind, "labels", "captions") if key in archive.files}
+    except Exception as error:  # of damaged bytes numpy, zipfile and zlib each raise what they like
         raise RequestError(f"{path} cannot be read as an .npz of plain arrays: {error}") from error
     items = _points(arrays[kind], path) if kind == "points" else _images(arrays.get("images"), path)
     for key, values in arrays.items():
-        if len(values) != len(items):
-            raise RequestError(f"{path} has {len(items)} {kind} but {len(values)} {key}; give one each")
+        if len(np.atleast_1d(values)) != len(items):
+            raise RequestError(f"{path} has {len(items)} {kind} but {len(np.atleast_1d(values))} {key}; give one each")
     labels, names = labelled(arrays["labels"], str(path)) if "labels" in arrays else (None, ())
     return Dataset(
         name=path.stem,
         items=items,
         labels=labels,
         class_names=names,
-        captions=tuple(arrays["captions"].astype(str).tolist()) if "captions" in arrays else None,
+        captions=tuple(_words(arrays["captions"], f"captions of {path}").tolist()) if "captions" in arrays else None,
         origin=Origin(str(path)),
     )
 
