@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,8 @@ def test_digits_are_embedded() -> None:
         ("absent.zip", "there is no 'absent.zip'"),
         ("", "there is no ''"),
         ("hf:nobody", "write hf:owner/name"),
+        ("~no-such-user/photos", "'~no-such-user/photos' cannot be opened"),
+        ("x" * 5000, "x' cannot be opened"),
     ],
 )
 def test_what_is_not_there_is_told_in_a_sentence(spec: str, message: str) -> None:
@@ -159,6 +162,35 @@ def test_a_damaged_store_is_told(some: Dataset, tmp_path: Path, file: str, conte
     place = some.save(tmp_path / "store")
     (place / file).write_text(content)
     with pytest.raises(RequestError, match=message):
+        open_data(str(place))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("images", np.zeros((2, 3, 4, 4))),
+        ("images", np.zeros((2, 4, 4), np.uint8)),
+        ("images", np.zeros((0, 3, 4, 4), np.uint8)),
+        ("images", np.zeros((3, 3, 4, 4), np.uint8)),
+        ("labels", np.array([0])),
+        ("labels", np.array([0, 2])),
+        ("labels", np.array([0, -1])),
+        ("labels", np.array([0.0, 1.0])),
+        ("labels", None),
+        ("attributes", b"PK\x03\x04 and no more"),
+        ("attributes", None),
+    ],
+    ids=str,
+)
+def test_a_store_whose_parts_do_not_match_is_damaged(some: Dataset, tmp_path: Path, file: str, content: Any) -> None:
+    place = some.save(tmp_path / "store")
+    path = place / (f"{file}.npz" if file == "attributes" else f"{file}.npy")
+    path.unlink()
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content)
+    with pytest.raises(RequestError, match="is damaged"):
         open_data(str(place))
 
 

@@ -100,8 +100,12 @@ def _read(spec: str, wanted: Wanted) -> Dataset:
         return read_known(spec, wanted)
     if spec.startswith("hf:"):
         return hub.read_hub(spec.removeprefix("hf:"), wanted)
-    path = Path(spec).expanduser().resolve()
-    if spec and path.exists():
+    try:
+        path = Path(spec).expanduser().resolve()
+        there = spec and path.exists()
+    except (OSError, RuntimeError) as error:  # no such user, links in circles, a name too long
+        raise RequestError(f"{spec!r} cannot be opened: {error}; give a folder, a .zip, an .npz or a name") from error
+    if there:
         return _reader(path)(path, wanted)
     if spec and path.name == spec and not path.suffix:
         raise unknown("data set or folder", spec, NAMES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ def load(path: Path) -> Dataset:
         if meta["format"] != FORMAT:
             raise RequestError(f"{path} is a store of format {meta['format']}, not {FORMAT}; convert its source again")
         origin = meta["origin"]
-        return Dataset(
+        dataset = Dataset(
             name=meta["name"],
             items=_array(
                 next(path / f"{kind}.npy" for kind in ("images", "points") if (path / f"{kind}.npy").exists())
@@ -50,10 +51,27 @@ def load(path: Path) -> Dataset:
             ),
             fingerprint=meta["fingerprint"],
         )
-    except (OSError, KeyError, TypeError, ValueError, EOFError) as error:
+        _check(dataset)
+        return dataset
+    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, RequestError):
             raise
         raise RequestError(f"the store {path} is damaged ({error}); remove it and convert its source again") from error
+
+
+def _check(dataset: Dataset) -> None:
+    """Raise ValueError where the parts of a store do not go together."""
+    form, labels, n = (dataset.items.ndim, dataset.items.dtype), dataset.labels, len(dataset)
+    if form not in ((4, torch.uint8), (2, torch.float32)) or not n:
+        raise ValueError(f"its items are {dataset.items.dtype} of shape {tuple(dataset.items.shape)}")
+    if labels is None and dataset.classes:
+        raise ValueError("its labels are missing")
+    if labels is not None and (labels.dtype != torch.int64 or labels.shape != (n,) or labels.min() < 0):
+        raise ValueError("its labels are not one number an item")
+    if labels is not None and dataset.classes and labels.max() >= dataset.classes:
+        raise ValueError(f"its labels go up to {labels.max()}, for {dataset.classes} classes")
+    if any(len(part) != n for part in (dataset.captions or dataset.items, *(dataset.attributes or {}).values())):
+        raise ValueError("its captions or attributes are not one an item")
 
 
 def _array(path: Path) -> torch.Tensor:
@@ -65,7 +83,7 @@ def _array(path: Path) -> torch.Tensor:
 def _attributes(path: Path, names: list[str]) -> dict[str, torch.Tensor] | None:
     if not names:
         return None
-    with np.load(path / "attributes.npz", allow_pickle=False) as arrays:
+    with open(path / "attributes.npz", "rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: torch.from_numpy(arrays[f"arr_{i}"]) for i, name in enumerate(names)}
 
 
