@@ -98,6 +98,15 @@ def test_damaged_files_are_named_and_skipped_and_duplicates_counted(pictures: Pa
         assert fact in text
 
 
+def test_no_name_moves_the_cursor_or_ends_a_line(pictures: Path) -> None:
+    (pictures / "red").rename(pictures / "red\n\x1b[2J")
+    (pictures / "blue" / "\u202egnp.png").write_bytes(b"no image")
+    lines = inspect(str(pictures)).lines()
+    assert all(line.isprintable() for line in lines)
+    assert r"classes: 3 (blue 2, lime 2, red\n\x1b[2J 2)" in lines
+    assert any(r"blue/\u202egnp.png (not an image)" in line for line in lines)
+
+
 def test_a_link_to_a_folder_is_followed_but_not_in_circles(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     Image.new("RGB", (20, 16), "white").save(tmp_path / "elsewhere" / "0.png")

@@ -48,7 +48,12 @@ class Report:
         some = ", ".join(f"{file} ({reason})" for file, reason in self.unreadable[:NAMED])
         lines.append(f"unreadable: {len(self.unreadable):,}" + (some and f": {some}{_more(len(self.unreadable))}"))
         lines.append(f"fingerprint: {dataset.fingerprint}")
-        return lines
+        return [_printable(line) for line in lines]
+
+
+def _printable(line: str) -> str:
+    """A line in which names of files can neither end it nor command the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _more(count: int) -> str:
