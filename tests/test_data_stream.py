@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -89,3 +90,13 @@ def test_the_fingerprint_is_of_the_content() -> None:
         replace(data, attributes={"a": torch.ones(5)}, fingerprint=""),
     ]
     assert len({data.fingerprint, *(it.fingerprint for it in changed)}) == 5
+
+
+def test_the_fingerprint_needs_no_memory_for_all_items() -> None:
+    items = torch.zeros(1, 1, 64, 64, dtype=torch.uint8).expand(8192, 1, 64, 64)  # as grey ones are cut out of colour
+    whole = Dataset(name="some", items=items.contiguous()).fingerprint
+    tracemalloc.start()
+    assert Dataset(name="some", items=items).fingerprint == whole
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < items.nbytes / 4

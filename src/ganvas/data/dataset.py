@@ -18,6 +18,7 @@ from ..files import new_folder
 from ..types import Batch
 
 FORMAT = 1  # of the store that save() writes
+CHUNK = 256  # rows that are hashed at a time, since not all may fit into memory
 
 
 class Modes(NamedTuple):
@@ -185,5 +186,6 @@ def fingerprint(dataset: Dataset) -> str:
     for name, tensor in arrays.items():
         if tensor is not None:
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+            for rows in tensor.split(CHUNK):
+                digest.update(np.ascontiguousarray(rows.cpu().numpy()).data)
     return digest.hexdigest()[:16]
