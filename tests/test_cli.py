@@ -193,6 +193,10 @@ def test_data_reports_draws_and_converts(
     assert len(converted) == 3
     assert cli.main(["data", "sine"]) == 0
     assert (tmp_path / "sine-contact.png").exists()
+    np.savez(tmp_path / "solid.npz", points=np.eye(3))
+    assert cli.main(["data", "solid.npz", "--out", "solid"]) == 0
+    assert "points of dimension 3" in capsys.readouterr().out
+    assert len(ganvas.open_data(str(tmp_path / "solid"))) == 3
 
 
 def test_sample_writes_a_grid_an_archive_and_pictures(trained: Path, tmp_path: Path) -> None:

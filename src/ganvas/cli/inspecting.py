@@ -16,13 +16,15 @@ SHOWN = 100  # items on the contact sheet
 def inspect_data(source: str, out: Path | None) -> None:
     """Print the report, write the contact sheet, and with `out` convert the data to a store there.
 
-    The sheet lies in the store, or else in the current directory.
+    The sheet lies in the store, or else in the current directory; of points there is one in two dimensions alone.
     """
     report = inspect(source, track=track)
     dataset = report.dataset
     print("\n".join(report.lines()))
     if out is not None:
         print(f"store: {dataset.save(out)}")
+    if len(dataset.shape) == 1 and dataset.shape != (2,):
+        return  # points that no sheet of paper holds
     sheet = Path(f"{plain(dataset.name)}-contact.png") if out is None else out / "contact.png"
     items = dataset.batch(0, min(SHOWN, len(dataset))).x
     try:
