@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -100,3 +101,20 @@ def test_the_fingerprint_needs_no_memory_for_all_items() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < items.nbytes / 4
+
+
+def test_a_share_of_more_than_the_memory_holds_is_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = torch.arange(60 * 12, dtype=torch.int64).to(torch.uint8).view(60, 3, 2, 2)
+    data = Dataset(name="some", items=items, labels=torch.arange(60) % 2, class_names=("a", "b"))
+    whole = data.hold_out(0.5)
+    mapped: list[int] = []
+    memmap = np.memmap
+    monkeypatch.setattr(np, "memmap", lambda *a, **k: mapped.append(1) or memmap(*a, **k))
+    monkeypatch.setattr(dataset, "LARGE", 300)
+    monkeypatch.setattr(dataset, "CHUNK", 7)
+    parted = data.hold_out(0.5)
+    assert len(mapped) == 2
+    assert parted.held_out is not None and whole.held_out is not None
+    for part, same in ((parted, whole), (parted.held_out, whole.held_out)):
+        assert torch.equal(part.items, same.items)
+        assert part.fingerprint == same.fingerprint

@@ -13,7 +13,8 @@ from torch.nn.functional import interpolate
 from ..errors import RequestError
 from .dataset import Dataset, Origin
 from .options import Wanted
-from .store import Rows, cached
+from .rows import Rows
+from .store import cached
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 CHUNK = 1024  # images resized at a time

@@ -16,9 +16,11 @@ from torch import Tensor
 from ..errors import RequestError, WorkError
 from ..files import new_folder
 from ..types import Batch
+from .rows import Rows
 
 FORMAT = 1  # of the store that save() writes
-CHUNK = 256  # rows that are hashed at a time, since not all may fit into memory
+LARGE = 256 * 2**20  # bytes; above it items are mapped into memory, not read
+CHUNK = 256  # rows that are hashed or copied at a time, since not all may fit into memory
 
 
 class Modes(NamedTuple):
@@ -107,7 +109,7 @@ class Dataset:
         index = index.cpu()
         return replace(
             self,
-            items=self.items[index.to(self.items.device)],
+            items=_taken(self.items, index),
             labels=None if self.labels is None else self.labels[index.to(self.labels.device)],
             captions=None if self.captions is None else tuple(self.captions[i] for i in index.tolist()),
             attributes=self.attributes and {name: values[index] for name, values in self.attributes.items()},
@@ -165,6 +167,16 @@ class Dataset:
             "modes": self.modes and {"centres": self.modes.centres.tolist(), "sigma": self.modes.sigma},
             "origin": asdict(self.origin),
         }
+
+
+def _taken(items: Tensor, index: Tensor) -> Tensor:
+    """A copy of these rows: images of more than LARGE bytes in a file of the cache, mapped into memory."""
+    if items.ndim == 2 or items.device.type != "cpu" or len(index) * items[0].nbytes <= LARGE:
+        return items[index.to(items.device)]
+    with Rows(tuple(items.shape[1:])) as rows:
+        for part in index.split(CHUNK):
+            rows.append(items[part].numpy())
+        return torch.from_numpy(rows.array())
 
 
 @lru_cache(maxsize=4)

@@ -21,7 +21,8 @@ from ..errors import RequestError
 from .dataset import Dataset, Origin
 from .decode import SUFFIXES, Unreadable, decode, dimensions
 from .options import Wanted
-from .store import Rows, cached
+from .rows import Rows
+from .store import cached
 from .tree import Folder, Tree, Zip
 from .words import Words, emoji_words, read_words
 

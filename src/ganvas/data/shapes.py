@@ -17,7 +17,8 @@ from torch import Tensor
 
 from .dataset import Dataset, Origin
 from .options import Wanted
-from .store import Rows, cached
+from .rows import Rows
+from .store import cached
 
 SCENES = 10_000
 SIZE = 32  # pixels, where none is asked for
