@@ -98,6 +98,13 @@ def test_damaged_files_are_named_and_skipped_and_duplicates_counted(pictures: Pa
         assert fact in text
 
 
+@pytest.mark.parametrize("name", ["A.PNG", "a.JPeG", "a.jfif"])
+def test_pictures_are_known_by_their_suffix_however_it_is_written(tmp_path: Path, name: str) -> None:
+    Image.new("RGB", (16, 16), "white").save(tmp_path / "saved.png")
+    (tmp_path / "saved.png").rename(tmp_path / name)  # what it holds is told by its content
+    assert len(open_data(str(tmp_path))) == 1
+
+
 def test_no_name_moves_the_cursor_or_ends_a_line(pictures: Path) -> None:
     (pictures / "red").rename(pictures / "red\n\x1b[2J")
     (pictures / "blue" / "\u202egnp.png").write_bytes(b"no image")

@@ -26,7 +26,7 @@ from .store import cached
 from .tree import Folder, Tree, Zip
 from .words import Words, emoji_words, read_words
 
-VERSION = 4  # of the decoding, raised whenever pixels or words change, for the cache's sake
+VERSION = 5  # of the decoding, raised whenever pixels or words change, for the cache's sake
 CHUNK = 256  # files decoded ahead of the one that is written
 SURVEYED = 1000  # files whose headers choose the size
 SIZES = (256, 128, 64, 32, 16, 8)  # that may be chosen
