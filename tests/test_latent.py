@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganvas.errors import RequestError
-from ganvas.latent import from_seeds, truncate
+from ganvas.latent import from_seeds, reject, truncate
 from ganvas.nets import MLPGenerator
 
 DECODER = MLPGenerator((1, 8, 8), latent=5, hidden=(8,))
@@ -45,3 +45,11 @@ def test_truncation_moves_toward_the_mean() -> None:
     assert torch.equal(truncate(z, 0.0), torch.zeros(4, 5))
     mean = torch.full((5,), 2.0)
     torch.testing.assert_close(truncate(z, 0.25, mean) - mean, 0.25 * (z - mean))
+
+
+@pytest.mark.parametrize("psi", [float("nan"), float("inf")])
+def test_a_truncation_that_is_no_number_is_refused(psi: float) -> None:
+    with pytest.raises(RequestError, match=f"truncation {psi}"):
+        truncate(torch.randn(4, 5), psi)
+    with pytest.raises(RequestError, match=f"truncation {psi}"):
+        reject(DECODER, [0, 1], psi, lambda z: z)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -26,9 +27,17 @@ def from_seeds(decoder: Decoder, seeds: Iterable[int]) -> Tensor:
 def truncate(z: Tensor, psi: float, mean: Tensor | float = 0.0) -> Tensor:
     """Latents (N, ...) moved toward the mean: z̄ + ψ(z - z̄), the truncation trick (Karras et al. 2019, eq. in B).
 
-    ψ = 1 changes nothing, ψ = 0 gives the mean alone: less variety, fewer failures in between.
+    ψ = 1 changes nothing, ψ = 0 gives the mean alone: less variety, fewer failures in between. Raises RequestError
+    where ψ is not finite.
     """
+    check_psi(psi)
     return mean + psi * (z - mean)
+
+
+def check_psi(psi: float) -> None:
+    """A RequestError where nothing could be drawn with it."""
+    if not math.isfinite(psi):
+        raise RequestError(f"truncation {psi:g} is not possible; give a number, such as 0.7")
 
 
 def reject(decoder: Decoder, seeds: Iterable[int], psi: float, features: Callable[[Tensor], Tensor]) -> Tensor:
@@ -40,7 +49,10 @@ def reject(decoder: Decoder, seeds: Iterable[int], psi: float, features: Callabl
     decoder knows only at their full length.
 
     features: latents (n, ...) on the CPU -> what tells items apart, (n, D) on the CPU.
+
+    Raises RequestError where ψ is not finite.
     """
+    check_psi(psi)
     seeds = list(seeds)
     tries = min(100, max(1, round(1 / max(psi, 0.01))))
     if tries == 1:
