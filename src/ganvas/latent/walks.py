@@ -11,6 +11,8 @@ from ..errors import RequestError, unknown
 from ..types import Decoder
 from .interpolation import EASINGS, INTERPOLATIONS
 
+MOST = 100_000  # frames of a leg, whose latents are all in memory: more than an hour of film
+
 
 def path(
     keyframes: Tensor,
@@ -57,6 +59,10 @@ def frame_counts(keyframes: int, seconds: float | Sequence[float], fps: float, l
     if len(each) != legs:
         raise RequestError(
             f"{len(each)} durations for {legs} legs of {keyframes} keyframes; give one number, or one for each leg"
+        )
+    if long := [one for one in each if one * fps > MOST]:
+        raise RequestError(
+            f"a leg of {long[0]:g} seconds has more than {MOST:,} frames at {fps:g} a second; shorten it"
         )
     counts = [round(one * fps) if one > 0 else 0 for one in each]
     if min(counts) < 1:
