@@ -261,6 +261,7 @@ def test_seeds() -> None:
     assert parse_seeds("0-3, 42") == [0, 1, 2, 3, 42]
     assert parse_seeds("7") == [7]
     mends = {"5-2": "write 2-5", "": "0-35,42", "1,,2": "not a seed", "-3": "not a seed", "a-b": "'a-b'"}
+    mends["0-9999999999"] = "1,000,000 seeds"
     for wrong, mend in mends.items():
         with pytest.raises(RequestError, match=mend):
             parse_seeds(wrong)

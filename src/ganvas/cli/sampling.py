@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from ..frozen import Frozen
 
+MOST = 1_000_000  # seeds of a range, whose items are all in memory
+
 
 def parse_seeds(text: str) -> list[int]:
     """'0-3,42' -> [0, 1, 2, 3, 42], StyleGAN's syntax. Raises RequestError where it is none."""
@@ -26,6 +28,8 @@ def parse_seeds(text: str) -> list[int]:
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
             raise RequestError(f"--seeds {text!r}: the range {part} runs backwards; write {last}-{first}")
+        if last - first >= MOST:
+            raise RequestError(f"--seeds {text!r}: {part} are more than {MOST:,} seeds; draw them in several goes")
         seeds.extend(range(first, last + 1))
     return seeds
 
