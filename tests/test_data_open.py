@@ -66,7 +66,9 @@ def test_what_is_not_there_is_told_in_a_sentence(spec: str, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "wish", [{"size": 0}, {"size": 10**6}, {"channels": 2}, {"split": "validation"}, {"seed": -1}], ids=str
+    "wish",
+    [{"size": 0}, {"size": 10**6}, {"channels": 2}, {"split": "validation"}, {"seed": -1}, {"seed": 2**63}],
+    ids=str,
 )
 def test_impossible_wishes_are_refused(wish: dict) -> None:
     with pytest.raises(RequestError, match=str(next(iter(wish.values())))):

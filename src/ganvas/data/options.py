@@ -38,8 +38,8 @@ class Wanted(NamedTuple):
             raise RequestError(f"channels {self.channels} is impossible; choose 1 (grey) or 3 (colour)")
         if self.split not in ("train", "test"):
             raise RequestError(f"unknown split {self.split!r}; choose 'train' or 'test'")
-        if self.seed < 0:
-            raise RequestError(f"seed {self.seed} is negative; choose 0 or more")
+        if not 0 <= self.seed < 2**63:
+            raise RequestError(f"seed {self.seed} is out of range; choose 0 or more, below 2^63")
         return self
 
     def only_train(self, name: str) -> Wanted:
