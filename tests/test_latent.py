@@ -39,6 +39,12 @@ def test_no_seed_is_refused() -> None:
         from_seeds(DECODER, [])
 
 
+@pytest.mark.parametrize("seed", [-3, 2**64])
+def test_a_seed_out_of_range_is_refused(seed: int) -> None:
+    with pytest.raises(RequestError, match=f"seed {seed} is out of range"):
+        from_seeds(DECODER, [0, seed])
+
+
 def test_truncation_moves_toward_the_mean() -> None:
     z = torch.randn(4, 5)
     assert torch.equal(truncate(z, 1.0), z)

@@ -16,8 +16,11 @@ def from_seeds(decoder: Decoder, seeds: Iterable[int]) -> Tensor:
     """One latent a seed, (N, ...) on the CPU.
 
     Each is drawn alone by its own CPU generator, so that a seed gives the same latent on every device and whatever
-    the seeds beside it.
+    the seeds beside it. Raises RequestError where there is no seed, or one that is negative or above 63 bits.
     """
+    seeds = list(seeds)
+    if wrong := [seed for seed in seeds if not 0 <= seed < 2**63]:
+        raise RequestError(f"seed {wrong[0]} is out of range; choose 0 or more, below 2^63")
     latents = [decoder.prior(1, torch.Generator().manual_seed(seed)) for seed in seeds]
     if not latents:
         raise RequestError("no seeds were given; give at least one, such as 0")
