@@ -95,3 +95,10 @@ def test_a_long_run_prints_a_line_a_percent_and_the_last() -> None:
     with pytest.raises(KeyboardInterrupt):
         follow(stopped(), console)
     assert [line.split(" (")[0] for line in console.export_text().splitlines()] == ["step 1", "step 3"]
+
+
+@pytest.mark.parametrize("data", ["", "~nobody-of-this-name/photos", "x" * 5000])
+def test_data_that_are_no_path_are_refused_before_a_directory_is_made(data: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"there is no ''|cannot be opened"):
+        ganvas.train("mlp", data, out=tmp_path / "run", steps=1, progress=False)
+    assert not (tmp_path / "run").exists()

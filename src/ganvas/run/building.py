@@ -82,8 +82,11 @@ def trial(options: recipes.Training, dataset: Dataset, seed: int, plan: Plan) ->
 
 def lasting(spec: str) -> str:
     """A data spec that means the same from any directory: paths are made absolute."""
-    path = Path(spec).expanduser()
-    return str(path.resolve()) if spec not in NAMES and path.exists() else spec
+    try:
+        path = Path(spec).expanduser().resolve()
+        return str(path) if spec and spec not in NAMES and path.exists() else spec
+    except (OSError, RuntimeError):  # no such user, links in circles, a name too long: `open_data` says so
+        return spec
 
 
 def refuse_many_processes() -> None:
