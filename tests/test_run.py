@@ -167,6 +167,7 @@ def test_budgets() -> None:
         ({"steps": 5, "minutes": 1.0}, "give one of them"),
         ({"steps": 0}, "--steps 0"),
         ({"minutes": -1.0}, "--minutes -1"),
+        ({"minutes": math.inf}, "--minutes inf is not possible"),  # which JSON has no number for
         ({"batch": 0}, "batch=0"),
         ({"recipe": "gam"}, "did you mean gan"),
         ({"data": "digitz"}, "did you mean digits"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ..errors import RequestError
@@ -18,8 +19,8 @@ class Budget(NamedTuple):
         if self.steps is not None and self.minutes is not None:
             raise RequestError(f"--steps {self.steps} and --minutes {self.minutes:g} are both given; give one of them")
         for name, value in self._asdict().items():
-            if value is not None and not value > 0:
-                raise RequestError(f"--{name} {value:g} is not possible; give more than 0")
+            if value is not None and not 0 < value < math.inf:
+                raise RequestError(f"--{name} {value:g} is not possible; give a number above 0")
         return self
 
     def share(self, step: int, seconds: float) -> float:
