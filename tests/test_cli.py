@@ -162,9 +162,8 @@ def test_recipes_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
     out, _ = capsys.readouterr()
     assert "source 002" in out
     for name, kind, default, _ in recipes.describe(recipes.recipe("mlp-bn")):
-        row = next(row.split() for row in out.splitlines() if row.startswith(f"{name} "))
-        assert row[1] == kind.split("|")[0]  # the others may stand on lines below
-        assert not default or any(word.rstrip(",") == default.split(",")[0] for word in row[2:])
+        row = next(row.split() for row in out.splitlines() if row.startswith(f"{name}="))
+        assert row[:2] == [f"{name}={default}", kind.split("|")[0] + ("" if "|" in kind else ":")]
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,9 +98,9 @@ def recipes(name: Annotated[str | None, Parameter(help="The recipe to describe."
     options = recipe(name)
     print(f"{paragraph(RECIPES[name].__doc__)}\n")
     rows = [
-        (key, kind.replace("|", " | "), v.replace(",", ", "), meaning) for key, kind, v, meaning in describe(options)
+        (f"{key}={value}", f"{kind.replace('|', ' | ')}: {meaning}") for key, kind, value, meaning in describe(options)
     ]
-    show(rows, ("--set", "type", "default", "meaning"))
+    show(rows, ("--set", "meaning"))
 
 
 @app.command
