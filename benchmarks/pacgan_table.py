@@ -71,8 +71,8 @@ def picture(rows: Sequence[dict[str, Any]]) -> Image.Image:
             axes.set_title(f"{name}: {key.replace('_kl', ' KL')}", fontsize=10)
             axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
             axes.grid(color="#e4e7eb", lw=0.7)
+        panels[0, column].legend(fontsize=8, loc="lower right")
         panels[1, column].set_xlabel("steps")
-    panels[0, 0].legend(fontsize=8)
     return media.rendered(figure)
 
 
