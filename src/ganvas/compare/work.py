@@ -108,7 +108,7 @@ def opened(job: Job) -> Run:
 
 
 def end_with_parent() -> None:
-    """End this worker when the process that began it does, of whatever: else it would train on for nobody."""
+    """End this worker as soon as the process that began it has ended, even killed: it would train on for nobody."""
     parent = parent_process()
 
     def watch() -> None:

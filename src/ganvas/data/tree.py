@@ -15,6 +15,8 @@ from typing import Protocol
 from ..errors import RequestError
 
 MAX_FILE = 512 * 2**20  # bytes of one unpacked file of an archive
+# What reading an entry may raise; RuntimeError where this Python lacks its way of compression.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
 class Tree(Protocol):
@@ -102,7 +104,7 @@ class Zip:
     def read(self, file: str) -> bytes:
         try:
             return self._archive.read(self._entries[file])
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+        except DAMAGED as error:
             raise OSError(f"damaged in the archive: {error}") from error
 
     def stamp(self) -> str:
