@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ganvas import export, frozen
-from ganvas.export import graph
+from ganvas import exporters, frozen
+from ganvas.exporters import graph
 
 ROUNDS, SECONDS = 9, 10.0  # at most, of both together
 SEEDS = range(50_000, 50_064)  # that are compared
@@ -34,11 +34,11 @@ def measure(path: str, batch: int) -> str:
     runtimes: list[Callable[..., torch.Tensor]] = [generator.decode, graph.reopen(content, threads=1)]
     furthest = 0.0
     for seeds in torch.tensor(list(SEEDS[: 4 * batch])).split(batch):
-        given = export.inputs(generator, seeds.tolist())
+        given = exporters.inputs(generator, seeds.tolist())
         furthest = max(furthest, float((runtimes[0](*given) - runtimes[1](*given)).abs().max()))
     times = []
     for size in (1, batch):
-        given = export.inputs(generator, range(size))
+        given = exporters.inputs(generator, range(size))
         rounds = [[milliseconds(draw, given) for draw in runtimes]]
         while len(rounds) < ROUNDS and sum(map(sum, rounds)) < 1000 * SECONDS:
             rounds.append([milliseconds(draw, given) for draw in runtimes])

@@ -24,10 +24,10 @@ from ganvas import media
 from ganvas.data import Dataset, open_data
 from ganvas.features.cached import Cache, looked
 from ganvas.files import write
-from ganvas.frozen import Frozen, load_clip, load_generator
+from ganvas.frozen import TrainedGenerator, load_clip, load_generator
 from ganvas.frozen.towers import open_tower
-from ganvas.paint import Brush, Crops, Wish, paint
-from ganvas.paint.score import encode
+from ganvas.painting import Brush, Crops, Wish, paint
+from ganvas.painting.score import encode
 from ganvas.plan import choose
 from ganvas.tokens.keywords import named
 
@@ -133,7 +133,7 @@ def to_pixels(images: Tensor) -> Tensor:
     return torch.from_numpy(media.to_uint8(images)).permute(0, 3, 1, 2).contiguous()
 
 
-def paintings(found: Frozen, judge: Judge, o: argparse.Namespace) -> tuple[Pictures, Rows]:
+def paintings(found: TrainedGenerator, judge: Judge, o: argparse.Namespace) -> tuple[Pictures, Rows]:
     """Paint all words: rows of pictures for the sheet, and by word and way what the judge found, (3,) each."""
     clip, decoder = load_clip(o.clip), found.decoder
     z = found.latents(range(o.seed * o.samples, (o.seed + 1) * o.samples))  # those of `--best-of`

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.cases import CASES, Case
-from ganvas.compare.work import end_with_parent
+from ganvas.comparison.work import end_with_parent
 from ganvas.data import Dataset
 from ganvas.errors import WorkError
 from ganvas.metrics import mode_report, nearest, precision_recall

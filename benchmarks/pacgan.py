@@ -29,7 +29,7 @@ from torch.optim import Adam
 
 from benchmarks.pacgan_table import MANY, picture, table
 from ganvas import data, files, media, objectives
-from ganvas.compare.work import end_with_parent
+from ganvas.comparison.work import end_with_parent
 from ganvas.data import Modes
 from ganvas.loop import train
 from ganvas.metrics import mode_report

@@ -24,8 +24,8 @@ from benchmarks.placed import Look
 from ganvas import media
 from ganvas.cli.easel import CLIP, GENERATOR
 from ganvas.data.shapes import COLORS, KINDS
-from ganvas.frozen import Classifier, Clip, Frozen, load_classifier, load_clip, load_generator
-from ganvas.paint import Brush, Crops, Wish, best_of, clip_score, paint
+from ganvas.frozen import Classifier, Clip, TrainedGenerator, load_classifier, load_clip, load_generator
+from ganvas.painting import Brush, Crops, Wish, best_of, clip_score, paint
 
 ATTRIBUTES = ("color", "kind", "place", "size")
 AREA = 0.09  # share of a picture: small shapes cover 0.04 to 0.08 of it, large ones 0.10 to 0.19
@@ -35,7 +35,7 @@ AREA = 0.09  # share of a picture: small shapes cover 0.04 to 0.08 of it, large 
 class Bench:
     """What paints and what judges."""
 
-    generator: Frozen
+    generator: TrainedGenerator
     clip: Clip
     judge: Classifier
     steps: int

@@ -26,7 +26,7 @@ import ganvas
 from ganvas import frozen, media
 from ganvas.data import Dataset, open_data
 from ganvas.data.shapes import COLORS, KINDS
-from ganvas.frozen import Classifier, Frozen
+from ganvas.frozen import Classifier, TrainedGenerator
 from ganvas.metrics import density_coverage
 
 STEPS = 600  # of a judge
@@ -106,7 +106,7 @@ def measure(seen: Seen, asked: Mapping[str, Tensor], real: Seen, is_: Mapping[st
     }
 
 
-def prompted(generator: Frozen, count: int) -> tuple[Tensor, dict[str, Tensor]]:
+def prompted(generator: TrainedGenerator, count: int) -> tuple[Tensor, dict[str, Tensor]]:
     """`count` samples of every pair, and what was asked for."""
     pairs = list(product(range(len(COLORS)), range(len(KINDS))))
     seeds = range(count)

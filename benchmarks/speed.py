@@ -24,7 +24,7 @@ from benchmarks import tutorial
 from ganvas import data, plan, recipes
 from ganvas.errors import RequestError
 from ganvas.loop import train
-from ganvas.nets.dcgan import Project
+from ganvas.nets.dcgan import InputProjection
 
 FOREVER = 10**9  # steps
 
@@ -65,7 +65,7 @@ def our_loop(name: str, images: data.Dataset, batch: int, precision: str) -> tup
 
     chosen = plan.choose("cpu", precision)
     if precision == "auto":
-        chosen = plan.quicker(chosen, steps)
+        chosen = plan.choose_precision(chosen, steps)
     return chosen.precision, steps(chosen)
 
 
@@ -74,7 +74,7 @@ def their_loop(name: str, images: data.Dataset, batch: int) -> Iterator[Any]:
     options = recipes.override(recipes.recipe(name), {"batch": batch})
     modules = recipes.build(options, images, plan.Plan(channels_last=False)).modules
     for module in modules["generator"].modules():
-        if isinstance(module, Project):
+        if isinstance(module, InputProjection):
             module.forward = MethodType(nn.ConvTranspose2d.forward, module)
     pixels = images.items.permute(0, 2, 3, 1).squeeze(3).contiguous().numpy()
     labels = torch.zeros(len(images)) if images.labels is None else images.labels

@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.pacgan_table import mean_error
 from ganvas import data, features, files
-from ganvas.compare.work import Job, Outcome, work_through
+from ganvas.comparison.work import Job, Outcome, work_through
 
 PACKS = 64  # a step
 FIGURES = (("modes", 1), ("reverse_kl", 3))  # and the digits that they are told with

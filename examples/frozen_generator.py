@@ -17,7 +17,7 @@ from ganvas import latent, media
 def main(file: Path, out: Path) -> None:
     """Draw seeds 0 to 7 above, and below them the way from seed 0 to seed 7 in equal steps."""
     generator = ganvas.load(file)
-    assert isinstance(generator, ganvas.Frozen), f"{file} holds no generator"
+    assert isinstance(generator, ganvas.TrainedGenerator), f"{file} holds no generator"
     samples = generator.sample(seeds=range(8))  # (8, C, H, W) in [-1, 1]
     first, last = latent.from_seeds(generator.decoder, [0, 7])
     with torch.inference_mode():

@@ -22,7 +22,7 @@ from ganvas.attributes.table import read_labels
 from ganvas.cli.attributing import Judged, open_judge
 from ganvas.data import shapes
 from ganvas.errors import RequestError
-from ganvas.frozen import Clip, Frozen, take_classifier, take_clip, weights
+from ganvas.frozen import Clip, TrainedGenerator, take_classifier, take_clip, weights
 from ganvas.nets import CNN, MLPGenerator
 
 
@@ -54,12 +54,12 @@ class Pixels:
 
 
 @pytest.fixture
-def known() -> tuple[Frozen, Sampled, Sampled]:
-    model = Frozen(Linear().eval().requires_grad_(False), "mlp")
+def known() -> tuple[TrainedGenerator, Sampled, Sampled]:
+    model = TrainedGenerator(Linear().eval().requires_grad_(False), "mlp")
     return model, sampled(model, Pixels(), range(600)), sampled(model, Pixels(), range(1000, 1300))
 
 
-def test_boundaries_are_those_that_the_judge_draws(known: tuple[Frozen, Sampled, Sampled]) -> None:
+def test_boundaries_are_those_that_the_judge_draws(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
     _, samples, _ = known
     normals = {(one.attribute, one.value): one.vector for one in attributes.fit(samples)}
     assert len(normals) == 7
@@ -69,7 +69,7 @@ def test_boundaries_are_those_that_the_judge_draws(known: tuple[Frozen, Sampled,
     assert normals["below", 2] @ torch.eye(6)[2] > 0.98
 
 
-def test_a_step_changes_what_it_says_and_leaks_what_it_must(known: tuple[Frozen, Sampled, Sampled]) -> None:
+def test_a_step_changes_what_it_says_and_leaks_what_it_must(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
     model, samples, held_out = known
     found = {
         (one.found.attribute, one.found.value): one
@@ -88,7 +88,7 @@ def test_a_step_changes_what_it_says_and_leaks_what_it_must(known: tuple[Frozen,
     assert leaks["left"] == pytest.approx(exact, abs=0.01)
 
 
-def test_effects_are_those_of_samples_that_lack_the_value(known: tuple[Frozen, Sampled, Sampled]) -> None:
+def test_effects_are_those_of_samples_that_lack_the_value(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
     model, _, held_out = known
     nothing = measure(model, Pixels(), held_out, Found("left", 1, torch.zeros(6)), 1.0)
     assert (nothing.leakage, nothing.gained) == (0, 0)
@@ -100,7 +100,7 @@ def test_effects_are_those_of_samples_that_lack_the_value(known: tuple[Frozen, S
     )
 
 
-def test_a_learnt_step_leaves_what_it_shall_leave(known: tuple[Frozen, Sampled, Sampled]) -> None:
+def test_a_learnt_step_leaves_what_it_shall_leave(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
     """From a start that changes both upper pixels it finds its way to the right one alone."""
     model, samples, _ = known
     dark = samples.at((samples.scores["right"].argmax(1) == 0).nonzero().flatten())
@@ -111,7 +111,7 @@ def test_a_learnt_step_leaves_what_it_shall_leave(known: tuple[Frozen, Sampled, 
     assert torch.equal(w, steered(model, Pixels(), dark.z, None, dark.scores, Guide("right", 1, 4.0), start))
 
 
-def test_steps_that_are_learnt_are_taken_where_they_do_better(known: tuple[Frozen, Sampled, Sampled]) -> None:
+def test_steps_that_are_learnt_are_taken_where_they_do_better(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
     model, *both = known
     samples, held_out = (one._replace(scores={name: one.scores[name] for name in ("left", "right")}) for one in both)
     found = attributes.find(model, Pixels(), samples, held_out)
@@ -122,7 +122,7 @@ def test_steps_that_are_learnt_are_taken_where_they_do_better(known: tuple[Froze
         assert one.effect.changed > other.effect.changed - 0.02
 
 
-def test_nothing_to_tell_apart_is_refused(known: tuple[Frozen, Sampled, Sampled]) -> None:
+def test_nothing_to_tell_apart_is_refused(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
     model, samples, held_out = known
     same = samples._replace(scores={"left": torch.tensor([[1.0, 0.0]]).expand(600, 2)})
     with pytest.raises(RequestError, match="other words"):
@@ -207,7 +207,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     decoder = MLPGenerator((1, 8, 8), latent=4, hidden=(16,))
     with torch.no_grad():
         decoder.layers[0].weight[:, 0] *= 3  # pyright: ignore[reportIndexIssue]
-    Frozen(decoder.eval().requires_grad_(False), "mlp").write(path)
+    TrainedGenerator(decoder.eval().requires_grad_(False), "mlp").write(path)
     return path
 
 
@@ -329,7 +329,7 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
         last.weight.copy_(torch.stack([red.flatten(), -red.flatten()], 1))
         last.bias.copy_(torch.where(inside, torch.tensor([0.0, -3, 0])[:, None, None], 3.0).flatten())
     path = tmp_path_factory.mktemp("disc") / "generator.safetensors"
-    Frozen(decoder.eval().requires_grad_(False), "mlp").write(path)
+    TrainedGenerator(decoder.eval().requires_grad_(False), "mlp").write(path)
     return path
 
 

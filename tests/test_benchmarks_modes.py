@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmarks import pacgan, pacgan_table, stacked_mnist
-from ganvas.compare.work import Outcome
+from ganvas.comparison.work import Outcome
 from ganvas.metrics import mode_report
 
 

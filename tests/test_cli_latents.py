@@ -23,7 +23,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     decoder = MLPGenerator((1, 8, 8), latent=4, hidden=(16,)).eval()
     for weight in decoder.parameters():
         weight.data *= 3
-    ganvas.Frozen(decoder, "mlp").write(path)
+    ganvas.TrainedGenerator(decoder, "mlp").write(path)
     return path
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ganvas import compare
-from ganvas.compare import Comparison
-from ganvas.compare import page as results
-from ganvas.compare.summary import Cell, summarise
-from ganvas.compare.work import Job, Outcome, train_and_measure, work_through
+from ganvas import comparison as comparison_package
+from ganvas.comparison import Comparison
+from ganvas.comparison import page as results
+from ganvas.comparison.summary import Cell, summarise
+from ganvas.comparison.work import Job, Outcome, train_and_measure, work_through
 from ganvas.errors import RequestError, WorkError
 
 TINY = {"hidden": "8", "critic_hidden": "8", "batch": "16", "monitor_every": "0"}
@@ -149,7 +149,7 @@ def test_one_that_stops_before_its_first_outcome_keeps_its_protocol(
     def interrupted(missing: object, jobs: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare, "work_through", interrupted)
+    monkeypatch.setattr(comparison_package, "work_through", interrupted)
     with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
         list(Comparison.begin(tmp_path, losses="ns", seeds=1, steps=50).play())
     with pytest.raises(RequestError, match="holds a comparison with steps 50, not 20"):
@@ -237,7 +237,7 @@ def test_no_more_is_handed_out_than_there_are_workers(tmp_path: Path) -> None:
 KILLED = """
 import multiprocessing, os, signal
 from concurrent.futures import ProcessPoolExecutor
-from ganvas.compare.work import prepare
+from ganvas.comparison.work import prepare
 
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), prepare)

@@ -162,7 +162,7 @@ def test_classes_and_keywords_survive_freezing(tmp_path: Path) -> None:
     by_word = conditional(keywords=("blue", "circle", "red"), prompts=2)
     by_word.prompts.copy_(torch.tensor([[1, 1, 0], [0, 0, 1]]))
     for name, decoder in (("class", by_class), ("word", by_word)):
-        ganvas.Frozen(decoder, "cgan", ("a", "b", "c") if name == "class" else ()).write(tmp_path / name)
+        ganvas.TrainedGenerator(decoder, "cgan", ("a", "b", "c") if name == "class" else ()).write(tmp_path / name)
         loaded = frozen.load_generator(tmp_path / name)
         told = loaded.labels([0, 1])
         z = loaded.latents([0, 1])
@@ -182,7 +182,7 @@ def test_words_in_the_latent_draw_what_the_label_would(known: dict[str, object],
     decoder = conditional(**known)
     if "prompts" in known:
         decoder.prompts.copy_(torch.tensor([[1, 1, 0], [0, 0, 1]]))
-    told = ganvas.Frozen(decoder, "cgan")
+    told = ganvas.TrainedGenerator(decoder, "cgan")
     told.place_words("latent").write(tmp_path / "open")
     within = frozen.load_generator(tmp_path / "open")
     z, labels = told.latents([5, 6]), told.labels([5, 6])
@@ -236,7 +236,7 @@ def test_resume_is_exact(recipe: str, rule: str, data: str, tmp_path: Path) -> N
 
 def test_the_commands_take_prompts_and_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "generator.safetensors"
-    ganvas.Frozen(conditional(keywords=("blue", "red"), prompts=1), "prompt-gan").write(file)
+    ganvas.TrainedGenerator(conditional(keywords=("blue", "red"), prompts=1), "prompt-gan").write(file)
 
     def run(*words: object) -> int:
         return cli.main([str(word) for word in words])
@@ -297,7 +297,7 @@ def test_words_of_a_batch_are_those_of_its_items() -> None:
 @pytest.mark.parametrize("method", ["sefa", "pca"])
 def test_directions_of_a_prompted_generator(method: str, tmp_path: Path) -> None:
     file, out = tmp_path / "generator.safetensors", tmp_path / "directions.npz"
-    ganvas.Frozen(conditional(keywords=("blue", "red"), prompts=3), "prompt-gan").write(file)
+    ganvas.TrainedGenerator(conditional(keywords=("blue", "red"), prompts=3), "prompt-gan").write(file)
     words = ["directions", str(file), "--method", method, "--count", "2", "--samples", "20", "--out", str(out)]
     assert cli.main([*words, "--label", "red"]) == 0
     assert np.load(out)["directions"].shape == (2, 4)

@@ -22,7 +22,7 @@ from ganvas.objectives.denoising import DENOISING, NOISES, denoising_loss
 from ganvas.plan import Plan
 from ganvas.recipes.diffusion import Denoising, resolve
 from ganvas.run import Run, checkpoint
-from ganvas.sample import SAMPLERS
+from ganvas.samplers import SAMPLERS
 from ganvas.types import Batch
 
 SMALL = {"width": 8, "batch": 16, "warmup": 0, "sampling_steps": 3, "monitor_every": 0}
@@ -192,7 +192,7 @@ def test_a_frozen_file_goes_round(tmp_path: Path) -> None:
     frozen = ganvas.frozen.take(decoder(preconditioning="flow", sampler="heun", steps=3), "flow", "abc", "cpu")
     frozen.write(tmp_path / "generator.safetensors")
     loaded = ganvas.load(tmp_path / "generator.safetensors")
-    assert isinstance(loaded, ganvas.Frozen) and isinstance(loaded.decoder, Diffusion)
+    assert isinstance(loaded, ganvas.TrainedGenerator) and isinstance(loaded.decoder, Diffusion)
     assert loaded.decoder.options == frozen.decoder.options
     assert torch.equal(loaded.sample(range(3)), frozen.sample(range(3)))
 

@@ -166,7 +166,7 @@ def test_what_is_conditioned_on_is_left_alone() -> None:
 def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("run") / "generator.safetensors"
-    ganvas.Frozen(MLPGenerator((1, 8, 8), latent=4, hidden=(16,)).eval(), "mlp").write(path)
+    ganvas.TrainedGenerator(MLPGenerator((1, 8, 8), latent=4, hidden=(16,)).eval(), "mlp").write(path)
     return path
 
 

@@ -408,7 +408,7 @@ def test_the_paths_of_a_generator_of_keywords_are_of_prompts(monkeypatch: pytest
     told: list[Tensor] = []
     decoder.register_forward_pre_hook(lambda module, given: told.append(given[1]))
     monkeypatch.setattr(figures.lpips, "load", lambda net, device: Squares())
-    figure, _ = figures.path_length(ganvas.Frozen(decoder, "prompt-gan"), seed=0)
+    figure, _ = figures.path_length(ganvas.TrainedGenerator(decoder, "prompt-gan"), seed=0)
     prompts = torch.cat([torch.zeros(1, 2) if label is None else label for label in told]).unique(dim=0)
     assert prompts.tolist() == [[1, 0], [1, 1]]
     assert all(torch.equal(a, b) for a, b in zip(told[::2], told[1::2], strict=True))

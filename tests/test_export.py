@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 import ganvas
-from ganvas import cli, export, nets
+from ganvas import cli, exporters, nets
 from ganvas.errors import RequestError
-from ganvas.export import graph, page, program, runtime
-from ganvas.frozen import Frozen
+from ganvas.exporters import graph, page, program, runtime
+from ganvas.frozen import TrainedGenerator
 from ganvas.frozen.diffusion import Diffusion
 from ganvas.frozen.generator import DECODERS
 from ganvas.latent import Directions
@@ -63,11 +63,11 @@ class Noisy(Generator):
         return torch.tanh(self.layer(z))
 
 
-def frozen(decoder: Generator, class_names: tuple[str, ...] = ()) -> Frozen:
+def frozen(decoder: Generator, class_names: tuple[str, ...] = ()) -> TrainedGenerator:
     torch.manual_seed(0)
     for weight in decoder.parameters():
         nn.init.normal_(weight, std=0.3)
-    return Frozen(decoder.eval().requires_grad_(False), "some", class_names)
+    return TrainedGenerator(decoder.eval().requires_grad_(False), "some", class_names)
 
 
 @pytest.fixture
@@ -84,18 +84,18 @@ SLOW = {"vqgan", "diffusion"}  # graphs of hundreds of nodes
 def test_every_network_is_the_same_in_onnxruntime(net: str, tmp_path: Path) -> None:
     generator = frozen(SMALL[net]())
     assert set(SMALL) == set(DECODERS) and type(generator.decoder) is DECODERS[net]
-    found = export.export(generator, tmp_path / "g.onnx")
+    found = exporters.export(generator, tmp_path / "g.onnx")
     assert found <= 1e-5
     draw = graph.reopen((tmp_path / "g.onnx").read_bytes())
-    given = export.inputs(generator, range(9))  # a batch of a size that has not been seen
+    given = exporters.inputs(generator, range(9))  # a batch of a size that has not been seen
     torch.testing.assert_close(draw(*given), generator.sample(range(9)), atol=1e-5, rtol=0)
 
 
 def test_classes_are_an_input(tmp_path: Path) -> None:
     generator = frozen(Labelled(), ("ant", "bee", "cow"))
     z, label = generator.latents([5, 6]), torch.tensor([2, 0])
-    for suffix, form in export.FORMATS.items():
-        export.export(generator, tmp_path / f"g{suffix}")
+    for suffix, form in exporters.FORMATS.items():
+        exporters.export(generator, tmp_path / f"g{suffix}")
         drawn = form.reopen((tmp_path / f"g{suffix}").read_bytes())(z, label)
         torch.testing.assert_close(drawn, generator.decode(z, label), atol=1e-5, rtol=0)
 
@@ -112,8 +112,8 @@ def test_keywords_are_an_input() -> None:
 
 def test_points_and_noise_are_exported(tmp_path: Path) -> None:
     points = frozen(nets.MLPGenerator((2,), latent=2, hidden=(8,)))
-    assert export.export(points, tmp_path / "points.pt2") <= 1e-6
-    assert export.export(frozen(Noisy()), tmp_path / "noise.onnx") <= 1e-6
+    assert exporters.export(points, tmp_path / "points.pt2") <= 1e-6
+    assert exporters.export(frozen(Noisy()), tmp_path / "noise.onnx") <= 1e-6
 
 
 def test_the_files_tell_what_they_hold_and_not_where_they_were_made() -> None:
@@ -145,15 +145,15 @@ def test_what_differs_is_not_written(
 ) -> None:
     out = tmp_path / "g.onnx"
     here = ganvas.load(generator)
-    assert isinstance(here, Frozen)
+    assert isinstance(here, TrainedGenerator)
     monkeypatch.setitem(
-        export.FORMATS, ".onnx", export.Format(lambda _: b"", lambda _: lambda z: here.decode(z) + 2e-4)
+        exporters.FORMATS, ".onnx", exporters.Format(lambda _: b"", lambda _: lambda z: here.decode(z) + 2e-4)
     )
     assert cli.main(["export", str(generator), "--out", str(out)]) == 1
     assert "2.0e-04" in capsys.readouterr().err
     assert not out.exists()
     monkeypatch.setitem(
-        export.FORMATS, ".onnx", export.Format(lambda _: b"", lambda _: lambda z: here.decode(z) * torch.nan)
+        exporters.FORMATS, ".onnx", exporters.Format(lambda _: b"", lambda _: lambda z: here.decode(z) * torch.nan)
     )
     assert cli.main(["export", str(generator), "--out", str(out)]) == 1
     assert not out.exists()

@@ -12,8 +12,8 @@ import torch
 
 from ganvas import cli, media, nets
 from ganvas.errors import RequestError
-from ganvas.export import runtime
-from ganvas.frozen import Frozen, load_generator
+from ganvas.exporters import runtime
+from ganvas.frozen import TrainedGenerator, load_generator
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -45,7 +45,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     decoder = nets.DCGANGenerator((3, 16, 16), latent=24, width=8).eval()
     for weight in decoder.parameters():
         torch.nn.init.normal_(weight, std=0.3)  # what is untrained draws grey
-    Frozen(decoder, "dcgan").write(path)
+    TrainedGenerator(decoder, "dcgan").write(path)
     return path
 
 
@@ -58,7 +58,7 @@ def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ("blue", "circle", "red", "square")
     decoder = nets.ConditionalGenerator((3, 16, 16), 4, "mlp", inner, keywords=words, embedding=3, prompts=2).eval()
     decoder.prompts.copy_(torch.tensor([[0, 1, 1, 0], [1, 0, 0, 1]]))
-    Frozen(decoder, "prompt-gan").write(path)
+    TrainedGenerator(decoder, "prompt-gan").write(path)
     return path
 
 

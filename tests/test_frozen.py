@@ -18,10 +18,10 @@ from torch import Tensor
 import ganvas
 from ganvas import frozen, nets
 from ganvas.errors import RequestError
-from ganvas.frozen import Frozen
+from ganvas.frozen import TrainedGenerator
 
 
-def small() -> Frozen:
+def small() -> TrainedGenerator:
     torch.manual_seed(0)
     return frozen.take(nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,)), "mlp", "ab", "cpu")
 

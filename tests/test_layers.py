@@ -14,13 +14,14 @@ SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
 
 # A module may import what stands below its own row. Within a row, the first two stay apart from one another.
 LAYERS = (
-    ("types", "errors", "files", "unpickle"),
-    ("objectives", "likelihoods", "nets", "data", "augment", "sample", "latent", "metrics", "tokens"),
+    ("types", "errors", "files", "progress", "unpickle"),
+    ("objectives", "nets", "data", "augment", "samplers", "latent", "metrics", "tokens"),
     ("loop", "plan", "monitor", "frozen", "features", "media", "film"),
-    ("paint", "evaluation", "project", "attributes", "export"),
+    ("painting", "evaluation", "inversion", "attributes", "exporters"),
     ("recipes",),
-    ("run", "report"),
-    ("compare",),
+    ("run", "reports"),
+    ("comparison",),
+    ("api",),
     ("__init__", "cli", "studio"),
     ("__main__",),
 )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from ganvas.likelihoods import (
+from ganvas.objectives.likelihoods import (
     LEVELS,
     LIKELIHOODS,
     active_units,

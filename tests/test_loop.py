@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ganvas.loop import EMA, reseed, train
-from ganvas.types import Batch, Phase, Stats, System, Turn
+from ganvas.types import Batch, Phase, Schedule, Stats, System
 
-ALWAYS = Turn()
+ALWAYS = Schedule()
 
 
 class Line:
@@ -31,7 +31,7 @@ class Line:
         return Batch(torch.cat([x, 2 * x], 1), None, torch.arange(size))
 
 
-def regression(lr: float = 0.05, noise: float = 0.0, turn: Turn = ALWAYS) -> tuple[System, nn.Linear]:
+def regression(lr: float = 0.05, noise: float = 0.0, turn: Schedule = ALWAYS) -> tuple[System, nn.Linear]:
     """Fits y = wx + b, with dropout-like noise where asked for."""
     torch.manual_seed(0)
     model = nn.Linear(1, 1)
@@ -80,7 +80,7 @@ def test_accumulated_gradients_are_the_mean_of_their_batches() -> None:
 
 
 def test_a_phase_acts_in_its_turn_alone() -> None:
-    system, model = regression(turn=Turn(1, 3, 4))
+    system, model = regression(turn=Schedule(1, 3, 4))
     before, moved = model.weight.clone(), []
     for step, stats in train(system, Line(), steps=8):
         moved.append(not torch.equal(model.weight, before))

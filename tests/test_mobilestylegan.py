@@ -13,7 +13,7 @@ import ganvas
 from ganvas import latent, nets
 from ganvas.data import known
 from ganvas.errors import RequestError
-from ganvas.frozen import Frozen, openvino
+from ganvas.frozen import TrainedGenerator, openvino
 from ganvas.nets.mobilestylegan import inverse_haar
 
 WIDTHS = (8, 8, 4)  # 32×32 images
@@ -104,7 +104,7 @@ def test_latents_lie_around_the_mean_of_w(network: nets.MobileStyleGANGenerator)
     z = torch.randn(1, 6, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(w, network.map(z) - network.mean)
     torch.testing.assert_close(network.map(5 * z), network.map(z))
-    middle = Frozen(network, "test").sample([1, 2], truncation=0.0)
+    middle = TrainedGenerator(network, "test").sample([1, 2], truncation=0.0)
     torch.testing.assert_close(middle[0], middle[1])
 
 
@@ -117,7 +117,7 @@ def test_all_styles_are_one_affine_layer(network: nets.MobileStyleGANGenerator) 
 
 def test_graphs_of_openvino_are_read(network: nets.MobileStyleGANGenerator, tmp_path: Path) -> None:
     loaded = ganvas.load(exported(tmp_path / "graphs", network))
-    assert isinstance(loaded, Frozen) and isinstance(loaded.decoder, nets.MobileStyleGANGenerator)
+    assert isinstance(loaded, TrainedGenerator) and isinstance(loaded.decoder, nets.MobileStyleGANGenerator)
     z = torch.randn(3, 6)
     torch.testing.assert_close(loaded.decoder.map(z), network.map(z))
     w = network.map(z)
@@ -126,7 +126,7 @@ def test_graphs_of_openvino_are_read(network: nets.MobileStyleGANGenerator, tmp_
     assert (loaded.decoder.mean - many.mean(0)).abs().max() < 0.05 * many.std()
     loaded.write(tmp_path / "faces.safetensors")
     again = ganvas.load(tmp_path / "faces.safetensors")
-    assert isinstance(again, Frozen)
+    assert isinstance(again, TrainedGenerator)
     assert torch.equal(again.sample([0]), loaded.sample([0]))
 
 
@@ -147,7 +147,7 @@ def test_other_graphs_are_refused(network: nets.MobileStyleGANGenerator, tmp_pat
 
 @pytest.mark.parametrize(("side", "batch"), [(28, 64), (128, 64), (256, 16), (1024, 1), (2048, 1)])
 def test_large_images_are_drawn_a_few_at_a_time(side: int, batch: int) -> None:
-    assert Frozen(nets.MLPGenerator((1, side, side), 1, (1,)), "mlp").batch == batch
+    assert TrainedGenerator(nets.MLPGenerator((1, side, side), 1, (1,)), "mlp").batch == batch
 
 
 @pytest.mark.assets
@@ -157,7 +157,7 @@ def test_the_published_one_draws_faces() -> None:
     if folder is None:
         pytest.skip("MobileStyleGAN of faces is not on this machine")
     faces = ganvas.load(folder)
-    assert isinstance(faces, Frozen)
+    assert isinstance(faces, TrainedGenerator)
     x = faces.sample([1], truncation=0.7)
     assert x.shape == (1, 3, 1024, 1024)
     skin = x[0, :, 400:700, 400:700].mean((1, 2))

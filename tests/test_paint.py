@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from ganvas.errors import RequestError
 from ganvas.nets import ConditionalGenerator, DCGANGenerator, MLPGenerator
-from ganvas.paint import Brush, Crops, Stroke, Wish, best_of, clip_score, drawn, paint, sized
-from ganvas.paint.crops import cut, draw, strew
-from ganvas.paint.start import measured
-from ganvas.paint.strokes import look, rein
+from ganvas.painting import Brush, Crops, Stroke, Wish, best_of, clip_score, drawn, paint, sized
+from ganvas.painting.crops import add_noise, cut, draw
+from ganvas.painting.start import measured
+from ganvas.painting.strokes import look, regularization
 from ganvas.types import Decoder
 
 WORDS = {"red": (1.0, -0.5, -0.5), "green": (-0.5, 1.0, -0.5), "blue": (-0.5, -0.5, 1.0), "purple": (0.5, -1.0, 0.5)}
@@ -97,13 +97,13 @@ def test_the_gradient_of_the_whole_chain_is_that_of_finite_differences(distance:
 
     def loss(z: Tensor) -> float:
         image = decoder(z)
-        seen = strew(cut(image, views.maps, 6), views.deviations, views.seeds)
-        return (judge(seen).loss.mean() + rein(brush, known, z, image)).item()
+        seen = add_noise(cut(image, views.maps, 6), views.deviations, views.seeds)
+        return (judge(seen).loss.mean() + regularization(brush, known, z, image)).item()
 
     z = torch.randn(1, 3, dtype=torch.float64, requires_grad=True)
     image = decoder(z)
     gradient, _ = look(judge, image.detach(), views, crops, 6, chunk=2)
-    torch.autograd.backward([image, rein(brush, known, z, image)], [gradient, None])
+    torch.autograd.backward([image, regularization(brush, known, z, image)], [gradient, None])
     assert z.grad is not None
     for i in range(3):
         nudge = 1e-5 * F.one_hot(torch.tensor([i]), 3)

@@ -16,7 +16,7 @@ import ganvas
 from ganvas import cli, nets, tokens
 from ganvas.cli import easel
 from ganvas.nets import MLPGenerator
-from ganvas.paint import Stroke
+from ganvas.painting import Stroke
 
 SHORT = ("--steps", "4", "--crops", "3", "--best-of", "5", "--preview", "2")
 
@@ -28,7 +28,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     decoder = MLPGenerator((3, 8, 8), latent=4, hidden=(16,)).eval()
     for weight in decoder.parameters():
         weight.data *= 3
-    ganvas.Frozen(decoder, "mlp").write(path)
+    ganvas.TrainedGenerator(decoder, "mlp").write(path)
     return path
 
 
@@ -207,7 +207,7 @@ def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) ->
         def prior(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
             return torch.randn(n, 4, 2, 2, generator=generator)
 
-    assert easel.grid("21x13", ganvas.Frozen(Grid((3, 8, 8), 4, (8,)), "vqgan")) == (3, 5)
+    assert easel.grid("21x13", ganvas.TrainedGenerator(Grid((3, 8, 8), 4, (8,)), "vqgan")) == (3, 5)
     assert capsys.readouterr().out == "--size 21x13 is rounded to 20x12, whole cells of 4 pixels\n"
 
 
@@ -215,7 +215,7 @@ def test_the_words_of_a_generator_are_painted_too_unless_they_are_told(clip: Pat
     inner = {"shape": [3, 8, 8], "latent": 7, "hidden": [16]}
     decoder = nets.ConditionalGenerator((3, 8, 8), 4, "mlp", inner, keywords=("blue", "red"), embedding=3, prompts=2)
     file = tmp_path / "generator.safetensors"
-    ganvas.Frozen(decoder.eval(), "prompt-gan").write(file)
+    ganvas.TrainedGenerator(decoder.eval(), "prompt-gan").write(file)
     given = ("--generator", file, "--clip", clip, *SHORT)
     run("red", *given, "--out", tmp_path / "open")
     run("red", *given, "--label", "red", "--out", tmp_path / "told")

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganvas.errors import RequestError
-from ganvas.paint import Crops, Wish, clip_score, parse_prompt
-from ganvas.paint.crops import cut, draw, strew
+from ganvas.painting import Crops, Wish, clip_score, parse_prompt
+from ganvas.painting.crops import add_noise, cut, draw
 
 MANY = 20_000
 
@@ -89,7 +89,7 @@ def test_crops_are_a_function_of_seed_and_step() -> None:
 
 def test_noise_has_its_deviation_and_its_layers() -> None:
     x = torch.zeros(2, 3, 64, 64)
-    y = strew(x, torch.tensor([0.0, 0.2]), torch.tensor([1, 2]))
+    y = add_noise(x, torch.tensor([0.0, 0.2]), torch.tensor([1, 2]))
     assert y[0].abs().max() == 0 and y[1].std() == pytest.approx(0.2, rel=0.03)
     plain, layered = (draw(Crops(MANY, layers=layers), 32, 32, 0, 0).deviations for layers in (0, 3))
     assert (plain == 0.22).all() and layered.mean() == pytest.approx(0.22 / 8, rel=0.05)

@@ -47,17 +47,17 @@ def timed(slow: str, tried: list[str], seconds: float = 0.5):
 def test_the_quicker_precision_is_found_by_timing_steps(slow: str, quick: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "bf16_gain", lambda device: 1.0)
     tried: list[str] = []
-    assert plan.quicker(Plan(), timed(slow, tried)).precision == quick
+    assert plan.choose_precision(Plan(), timed(slow, tried)).precision == quick
     assert sorted(tried) == ["bf16", "fp32"]
 
 
 def test_equal_speed_stays_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "bf16_gain", lambda device: 1.0)
-    assert plan.quicker(Plan(precision="bf16"), timed("neither", [], seconds=0.1)).precision == "fp32"
+    assert plan.choose_precision(Plan(precision="bf16"), timed("neither", [], seconds=0.1)).precision == "fp32"
 
 
 def test_emulated_bf16_is_never_stepped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "bf16_gain", lambda device: 0.02)
     tried: list[str] = []
-    assert plan.quicker(Plan(precision="bf16"), timed("bf16", tried)).precision == "fp32"
+    assert plan.choose_precision(Plan(precision="bf16"), timed("bf16", tried)).precision == "fp32"
     assert tried == []

@@ -14,7 +14,7 @@ import ganvas
 from ganvas import nets
 from ganvas.data import known
 from ganvas.errors import RequestError
-from ganvas.frozen import Frozen
+from ganvas.frozen import TrainedGenerator
 from ganvas.nets.progan import pixel_norm
 
 WIDTHS = (6, 4)  # 8×8 images
@@ -65,9 +65,9 @@ def test_the_first_convolution_is_a_linear_map_of_the_latent(network: nets.ProGA
 
 
 def test_it_draws_and_freezes(network: nets.ProGANGenerator, tmp_path: Path) -> None:
-    Frozen(network.requires_grad_(False), "progan").write(tmp_path / "g.safetensors")
+    TrainedGenerator(network.requires_grad_(False), "progan").write(tmp_path / "g.safetensors")
     loaded = ganvas.load(tmp_path / "g.safetensors")
-    assert isinstance(loaded, Frozen)
+    assert isinstance(loaded, TrainedGenerator)
     z = network.prior(3)
     assert loaded.decode(z).shape == (3, 3, 8, 8)
     assert torch.equal(loaded.decode(z), network(z))
@@ -77,7 +77,7 @@ def test_it_draws_and_freezes(network: nets.ProGANGenerator, tmp_path: Path) -> 
 
 def test_a_graph_of_tensorflow_js_is_read(network: nets.ProGANGenerator, tmp_path: Path) -> None:
     loaded = ganvas.load(graph(tmp_path / "progan", network))
-    assert isinstance(loaded, Frozen)
+    assert isinstance(loaded, TrainedGenerator)
     z = network.prior(3)
     assert torch.allclose(loaded.decode(z), network(z), atol=1e-6)
 
@@ -106,7 +106,7 @@ def test_the_published_one_draws_faces() -> None:
     if folder is None:
         pytest.skip("the ProGAN of faces is not on this machine")
     faces = ganvas.load(folder)
-    assert isinstance(faces, Frozen)
+    assert isinstance(faces, TrainedGenerator)
     x = faces.sample([0, 1])
     assert x.shape == (2, 3, 128, 128)
     skin = x[:, :, 40:90, 40:90].mean((0, 2, 3))

@@ -14,23 +14,25 @@ from torch import Tensor
 import ganvas
 from ganvas import cli, latent, media
 from ganvas.errors import RequestError
-from ganvas.frozen import Frozen
+from ganvas.frozen import TrainedGenerator
+from ganvas.inversion import Measure, PerceptualLoss, Search, begin, descend, distance, open_look, project, shrunk
 from ganvas.nets import ConditionalGenerator, DCGANGenerator, VQGANDecoder
-from ganvas.project import Look, Measure, Search, begin, descend, distance, open_look, project, shrunk
 
 QUICK = Search(starts=64, keep=2, steps=40, polish=12)
 
 
-def generator(seed: int = 0) -> Frozen:
+def generator(seed: int = 0) -> TrainedGenerator:
     """A DCGAN whose pictures differ from one another."""
     torch.manual_seed(seed)
     decoder = DCGANGenerator((1, 16, 16), latent=6, width=8, norm=False)
     for weight in decoder.parameters():
         weight.data *= 6
-    return Frozen(decoder.eval().requires_grad_(False), "dcgan")
+    return TrainedGenerator(decoder.eval().requires_grad_(False), "dcgan")
 
 
-def last(model: Frozen, targets: Tensor, search: Search = QUICK, guesses: Tensor | None = None) -> tuple[int, Tensor]:
+def last(
+    model: TrainedGenerator, targets: Tensor, search: Search = QUICK, guesses: Tensor | None = None
+) -> tuple[int, Tensor]:
     steps = list(project(model, targets, search, guesses=guesses))
     return len(steps), steps[-1].distance
 
@@ -66,7 +68,7 @@ def test_the_polish_is_worth_its_steps() -> None:
 def test_grids_are_not_polished() -> None:
     torch.manual_seed(0)
     decoder = VQGANDecoder((1, 4, 4), 2, 8, 4, (1, 2), 1, (), 4).eval()
-    model = Frozen(decoder, "vqgan")
+    model = TrainedGenerator(decoder, "vqgan")
     search = Search(starts=4, keep=1, steps=2, polish=3)
     assert len(list(project(model, model.sample([0]), search))) == 1 + 2
 
@@ -100,7 +102,7 @@ def test_a_label_is_found_too() -> None:
     decoder = ConditionalGenerator((1, 8, 8), 3, "mlp", inner, classes=3, embedding=4)
     for weight in decoder.parameters():
         weight.data *= 2
-    model = Frozen(decoder.eval().requires_grad_(False), "cgan", ("a", "b", "c"))
+    model = TrainedGenerator(decoder.eval().requires_grad_(False), "cgan", ("a", "b", "c"))
     *_, found = project(model, model.sample(range(6)), Search(256, 4, 60, 10))
     assert found.labels is not None
     assert (found.labels == torch.arange(6) % 3).sum() >= 5
@@ -117,7 +119,7 @@ def test_a_look_leads_where_it_prefers() -> None:
     def upper(x: Tensor, y: Tensor) -> Tensor:
         return (x - y)[:, :, :8].square().mean((1, 2, 3))
 
-    def descended(look: Look | None) -> float:
+    def descended(look: PerceptualLoss | None) -> float:
         state = begin(model, target, Search(64, 1), None, None)
         for _ in descend(state, Search(64, 1, 80, weight=100), look):
             pass
@@ -138,7 +140,7 @@ def test_pictures_that_fill_the_memory_are_descended_a_few_at_a_time(monkeypatch
         return last.latents, max(sizes)
 
     together, most = found()
-    monkeypatch.setattr(Frozen, "batch", property(lambda _: 2))
+    monkeypatch.setattr(TrainedGenerator, "batch", property(lambda _: 2))
     apart, few = found()
     assert (most, few) == (16, 2)
     torch.testing.assert_close(apart, together, atol=1e-4, rtol=0)

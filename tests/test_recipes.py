@@ -13,7 +13,7 @@ from ganvas import objectives, recipes
 from ganvas.errors import RequestError
 from ganvas.loop import train
 from ganvas.nets import MLPCritic
-from ganvas.nets.dcgan import Project
+from ganvas.nets.dcgan import InputProjection
 from ganvas.plan import Plan
 from ganvas.recipes import presets
 from ganvas.recipes.gan import GAN, rate, resolve, turns
@@ -255,7 +255,7 @@ def test_auto_follows_the_objective_and_the_shape() -> None:
 
 def test_the_projection_is_the_transposed_convolution() -> None:
     for bias in (True, False):
-        layer = Project(5, 3, 4, bias=bias)
+        layer = InputProjection(5, 3, 4, bias=bias)
         z = torch.randn(2, 5, 1, 1)
         assert torch.allclose(layer(z), nn.ConvTranspose2d.forward(layer, z), atol=1e-6)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ganvas import recipes, report
+from ganvas import recipes, reports
 from ganvas.errors import RequestError, WorkError
-from ganvas.report import content
+from ganvas.reports import content
 from ganvas.run import Run
 
 FINDING = {"kind": "collapse", "meaning": "The samples are <all> alike.", "advice": "Try pack=2."}
@@ -58,7 +58,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_needs_nothing_but_itself(run: Path) -> None:
-    path = report.write_report(run)
+    path = reports.write_report(run)
     assert path == run / "report.html"
     page = Page(path)
     links = [a[k] for _, a in page.tags for k in ("src", "href", "srcset", "poster") if a.get(k)]
@@ -69,7 +69,7 @@ def test_the_page_needs_nothing_but_itself(run: Path) -> None:
 
 
 def test_everything_seen_is_told_in_words_too(run: Path) -> None:
-    page = Page(report.write_report(run))
+    page = Page(reports.write_report(run))
     assert page.named("html")[0]["lang"] == "en"
     assert page.named("img") and all(image["alt"] for image in page.named("img"))
     charts = [svg for svg in page.named("svg") if svg.get("role") == "img"]
@@ -78,7 +78,7 @@ def test_everything_seen_is_told_in_words_too(run: Path) -> None:
 
 def test_the_pictures_are_those_of_the_run(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # so that the clip is a picture too
-    page = Page(report.write_report(run))
+    page = Page(reports.write_report(run))
     sizes = []
     for image in page.named("img"):
         with Image.open(BytesIO(b64decode((image["src"] or "").split(",")[1]))) as picture:
@@ -98,7 +98,7 @@ def test_a_changed_option_stands_beside_its_default(run: Path) -> None:
     assert not rows["lr"].changed
     assert rows["lr"].meaning == "the generator's learning rate"
     assert rows["critic_steps"].value == "0, here 1"
-    page = Page(report.write_report(run))
+    page = Page(reports.write_report(run))
     assert f"not {default}" in page.words
 
 
@@ -108,11 +108,11 @@ def log(run: Path, **line: object) -> None:
 
 
 def test_the_verdict_is_that_of_the_log(run: Path) -> None:
-    assert "The monitor did not measure this run." in Page(report.write_report(run)).words
+    assert "The monitor did not measure this run." in Page(reports.write_report(run)).words
     log(run, **{"monitor/coverage": 0.9})
-    assert "found nothing wrong" in Page(report.write_report(run)).words
+    assert "found nothing wrong" in Page(reports.write_report(run)).words
     log(run, findings=[FINDING])
-    words = Page(report.write_report(run)).words
+    words = Page(reports.write_report(run)).words
     assert "collapse (step 20): The samples are <all> alike." in words
     assert "Try pack=2." in words and "nothing wrong" not in words
 
@@ -121,7 +121,7 @@ def test_the_log_is_judged_anew(run: Path) -> None:
     for step in range(100, 1100, 100):  # samples that are all alike and get no better, as no line says
         numbers = {"monitor/distance": 1.5, "monitor/coverage": 0.0, "monitor/diversity": 0.01, "monitor/entropy": 0.1}
         log(run, step=step, **numbers)
-    assert "collapse (step " in Page(report.write_report(run)).words
+    assert "collapse (step " in Page(reports.write_report(run)).words
 
 
 def test_metrics_stand_in_a_table_with_their_protocol(run: Path) -> None:
@@ -135,13 +135,13 @@ def test_metrics_stand_in_a_table_with_their_protocol(run: Path) -> None:
     }
     (run / "metrics.json").write_text(json.dumps(measured))
     Image.new("RGB", (30, 20)).save(run / "neighbours.png")
-    page = Page(report.write_report(run))
+    page = Page(reports.write_report(run))
     for text in ("17.2", "16 to 18.5", "0.5", "far <off>", "cnn-digits", "samples: 899", "are few.", "no sign of"):
         assert text in page.words
     assert not any("nearest to it" in (image["alt"] or "") for image in page.named("img"))  # an older one
     measured["figures"] |= {"copies": figure}
     (run / "metrics.json").write_text(json.dumps(measured))
-    page = Page(report.write_report(run))
+    page = Page(reports.write_report(run))
     assert any("nearest to it" in (image["alt"] or "") for image in page.named("img"))
 
 
@@ -149,7 +149,7 @@ def test_a_run_without_pictures_or_lines_has_a_page(run: Path) -> None:
     shutil.rmtree(run / "samples")
     (run / "log.jsonl").unlink()
     (run / "generator.safetensors").unlink()
-    page = Page(report.write_report(run))
+    page = Page(reports.write_report(run))
     assert page.named("img") == []
     assert "ganvas resume" in page.words and "ganvas sample" not in page.words
 
@@ -163,40 +163,40 @@ def test_pictures_of_other_families_are_shown_whole(run: Path) -> None:
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"is not a run of ganvas: it has no recipe\.json"):
-        report.write_report(tmp_path)
+        reports.write_report(tmp_path)
 
 
 def test_a_damaged_file_is_named(run: Path) -> None:
     (run / "metrics.json").write_text("{")
     with pytest.raises(WorkError, match=r"metrics\.json is damaged"):
-        report.write_report(run)
+        reports.write_report(run)
     (run / "metrics.json").unlink()
     log = (run / "log.jsonl").read_text(encoding="utf-8")
     (run / "log.jsonl").write_text(f"{{\n{log}", encoding="utf-8")
     with pytest.raises(WorkError, match=r"log\.jsonl is damaged"):
-        report.write_report(run)
+        reports.write_report(run)
     (run / "log.jsonl").write_text(log, encoding="utf-8")
     (run / "samples" / "step-000016.png").write_bytes(b"no picture")
     with pytest.raises(WorkError, match=r"cannot be read: .*step-000016\.png"):
-        report.write_report(run)
+        reports.write_report(run)
 
 
 def test_a_full_disk_leaves_the_older_page_and_harms_no_run(
     run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = report.write_report(run).read_bytes()
+    before = reports.write_report(run).read_bytes()
 
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(WorkError, match="no space left on device"):
-        report.write_report(run)
+        reports.write_report(run)
     with caplog.at_level(logging.WARNING):
-        assert report.attempt_report(run) is None
+        assert reports.attempt_report(run) is None
     assert "there is no report" in caplog.text and "ganvas report" in caplog.text
     assert (run / "report.html").read_bytes() == before
 
 
 def test_an_attempt_gives_the_page(run: Path) -> None:
-    assert report.attempt_report(run) == run / "report.html"
+    assert reports.attempt_report(run) == run / "report.html"

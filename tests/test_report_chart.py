@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganvas.report import chart
-from ganvas.report.curves import charts
+from ganvas.reports import chart
+from ganvas.reports.curves import charts
 
 NUMBERS = st.floats(-1e9, 1e9).filter(lambda v: v == 0 or abs(v) > 1e-9)
 

@@ -17,9 +17,9 @@ from diffusers.schedulers import (
 )
 from torch import Tensor
 
-from ganvas import sample
+from ganvas import samplers
 from ganvas.errors import RequestError
-from ganvas.sample import SAMPLERS, SCHEDULES, Denoise
+from ganvas.samplers import SAMPLERS, SCHEDULES, Denoise
 
 SHAPE = (2, 1, 4, 4)
 ODE = ("euler", "heun", "dpm++")
@@ -54,7 +54,7 @@ def test_agrees_with_diffusers_edm(name: str, scheduler: type, steps: int) -> No
     """Its schedulers take F and scale it themselves, so that F is made of D here."""
     theirs = scheduler(sigma_min=0.002, sigma_max=80.0, sigma_data=0.5, rho=7.0)
     theirs.set_timesteps(steps)
-    sigmas = sample.karras(steps)
+    sigmas = samplers.karras(steps)
     torch.testing.assert_close(theirs.sigmas, torch.tensor(sigmas), rtol=1e-5, atol=1e-6)
 
     x = noise() * sigmas[0]
@@ -92,7 +92,9 @@ def test_ancestral_agrees_with_diffusers() -> None:
         epsilon = (x - images(x, sigma)) / sigma
         theirs.is_scale_input_called = True
         x = theirs.step(epsilon, timestep, x, generator=other).prev_sample
-    found = list(sample.ancestral(images, noise() * sigmas[0], sigmas, lambda x: torch.randn(x.shape, generator=ours)))
+    found = list(
+        samplers.ancestral(images, noise() * sigmas[0], sigmas, lambda x: torch.randn(x.shape, generator=ours))
+    )
     assert len(found) == 10
     torch.testing.assert_close(found[-1], x, rtol=1e-4, atol=1e-4)
 
@@ -100,7 +102,7 @@ def test_ancestral_agrees_with_diffusers() -> None:
 @pytest.mark.parametrize("steps", [4, 25])
 def test_euler_agrees_with_diffusers_flow_matching(steps: int) -> None:
     """In t, with velocities, there; in σ, with denoised images, here."""
-    sigmas = sample.straight(steps)
+    sigmas = samplers.straight(steps)
     ts = [sigma / (1 + sigma) for sigma in sigmas]
     assert all(a - b == pytest.approx(ts[0] / steps) for a, b in pairwise(ts))
     theirs = FlowMatchEulerDiscreteScheduler()
@@ -150,7 +152,7 @@ def test_one_image_is_found_in_one_step(name: str) -> None:
     """Where D is constant every sampler is exact, at any number of steps."""
     image = noise(7)
     for steps in (1, 2, 9):
-        found = list(SAMPLERS[name](lambda x, sigma: image, noise() * 80, sample.karras(steps), torch.randn_like))
+        found = list(SAMPLERS[name](lambda x, sigma: image, noise() * 80, samplers.karras(steps), torch.randn_like))
         assert len(found) == steps
         torch.testing.assert_close(found[-1], image, atol=1e-5, rtol=0)
 
@@ -158,9 +160,9 @@ def test_one_image_is_found_in_one_step(name: str) -> None:
 def test_ancestral_keeps_the_noise_at_its_level() -> None:
     """With one image D, x at σ is that image + σ · noise after any step."""
     torch.manual_seed(0)
-    sigmas = sample.karras(6, 0.1, 10)
+    sigmas = samplers.karras(6, 0.1, 10)
     x = torch.randn(100_000) * sigmas[0] + 0.5
-    steps = sample.ancestral(lambda x, sigma: torch.full_like(x, 0.5), x, sigmas)
+    steps = samplers.ancestral(lambda x, sigma: torch.full_like(x, 0.5), x, sigmas)
     for after, sigma in zip(steps, sigmas[1:], strict=True):
         assert after.mean().item() == pytest.approx(0.5, abs=0.02 * sigma + 1e-6)
         assert after.std().item() == pytest.approx(sigma, rel=0.01, abs=1e-6)
@@ -176,7 +178,7 @@ def test_looks_at_the_denoiser() -> None:
             assert sigma > 0
             return gaussian(x, sigma)
 
-        last(name, denoise, noise(), sample.karras(8))
+        last(name, denoise, noise(), samplers.karras(8))
     assert looks == {"euler": 8, "heun": 15, "dpm++": 8, "ancestral": 8}
 
 
@@ -200,11 +202,11 @@ def test_guidance_goes_on_beyond_the_label() -> None:
         return x + 3
 
     x = torch.zeros(2)
-    assert sample.guided(labelled, plain, 1) is labelled
+    assert samplers.guided(labelled, plain, 1) is labelled
     for scale, value in ((0, 1), (0.5, 2), (2.5, 6)):
-        torch.testing.assert_close(sample.guided(labelled, plain, scale)(x, 1.0), torch.full((2,), float(value)))
+        torch.testing.assert_close(samplers.guided(labelled, plain, scale)(x, 1.0), torch.full((2,), float(value)))
 
 
 def test_unknown_sampler() -> None:
     with pytest.raises(RequestError, match="unknown sampler 'hoin'; did you mean heun"):
-        sample.sampler("hoin")
+        samplers.sampler("hoin")

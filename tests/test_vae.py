@@ -16,9 +16,9 @@ from ganvas import frozen, nets, recipes
 from ganvas.cli import main
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError
-from ganvas.likelihoods import LIKELIHOODS
 from ganvas.loop import train
 from ganvas.nets.vae import PAIRS
+from ganvas.objectives.likelihoods import LIKELIHOODS
 from ganvas.plan import Plan
 from ganvas.recipes import Training
 from ganvas.recipes.vae import VAE, beta, bounds, resolve
@@ -152,7 +152,7 @@ def test_it_learns_and_tells(tmp_path: Path) -> None:
     assert last["held_out/active_units"] >= 4
 
     autoencoder, generator = frozen.load_autoencoder(trained.path), ganvas.load(trained.path)
-    assert isinstance(generator, frozen.Frozen)
+    assert isinstance(generator, frozen.TrainedGenerator)
     held = open_data("digits", hold_out=0.1).held_out
     assert held is not None
     x = held.at(torch.arange(100)).x

@@ -20,7 +20,7 @@ from .errors import RequestError, WorkError
 if TYPE_CHECKING:
     from .data import open_data
     from .evaluation import Evaluation, evaluate
-    from .frozen import Autoencoder, Classifier, Clip, Frozen, load
+    from .frozen import Autoencoder, Classifier, Clip, TrainedGenerator, load
     from .run import Run
     from .run.budget import Progress
 
@@ -31,9 +31,9 @@ __all__ = [
     "Classifier",
     "Clip",
     "Evaluation",
-    "Frozen",
     "RequestError",
     "Run",
+    "TrainedGenerator",
     "WorkError",
     "__version__",
     "evaluate",
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    **dict.fromkeys(("Autoencoder", "Classifier", "Clip", "Frozen", "load"), "frozen"),
+    **dict.fromkeys(("Autoencoder", "Classifier", "Clip", "TrainedGenerator", "load"), "frozen"),
     **{"Evaluation": "evaluation", "Run": "run", "evaluate": "evaluation", "open_data": "data"},
 }
 

@@ -1,4 +1,4 @@
-"""The two ways a command can fail, and the sentence that helps: what, which value, how to mend it."""
+"""The two ways a request can fail, each with a sentence that helps: what is wrong, the value, how to fix it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,36 @@ from collections.abc import Iterable
 
 
 class RequestError(ValueError):
-    """The request was wrong (exit status 2): an unknown name, an impossible option, missing data."""
+    """The request was wrong (exit status 2): an unknown name, an impossible option, missing data.
+
+    field: the argument at fault, such as "steps", or "options.lr" for an option of a recipe; "" where no single one is.
+    problem: what is wrong, with the value. hint: what to do. In both, a name in backticks (`steps`) is an argument.
+    The command line shows these as its options (--steps, --set lr), Python as they are; a form marks its input.
+    """
+
+    def __init__(self, problem: str, hint: str = "", *, field: str = "") -> None:
+        super().__init__(problem, hint, field)
+        self.problem, self.hint, self.field = problem, hint, field
+
+    def __str__(self) -> str:
+        name = self.field.removeprefix("options.")
+        return (f"{name}: " if name else "") + "; ".join(filter(None, (self.problem, self.hint)))
+
+    def __reduce__(self) -> tuple[object, ...]:  # field is a keyword, which pickling would lose between processes
+        return _rebuilt, (type(self), self.problem, self.hint, self.field)
+
+
+def _rebuilt(kind: type[RequestError], problem: str, hint: str, field: str) -> RequestError:
+    return kind(problem, hint, field=field)
 
 
 class WorkError(RuntimeError):
     """The request was right but the work failed (exit status 1): a full disk, a diverged loss."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
+def unknown(kind: str, name: str, known: Iterable[str], *, field: str = "") -> RequestError:
     """The error for a name that is not among `known`, with the nearest right ones."""
     choices = sorted(known)
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.4)
-    mend = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(choices)}"
-    return RequestError(f"unknown {kind} {name!r}; {mend}")
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(choices)}"
+    return RequestError(f"unknown {kind} {name!r}", hint, field=field)

@@ -42,7 +42,7 @@ def devices() -> list[str]:
 def choose(device: str = "auto", precision: str = "auto") -> Plan:
     """The plan for this machine: `auto` takes the fastest device, and bf16 where it computes faster than fp32.
 
-    That is a guess from one small convolution; `quicker` then times the steps themselves.
+    That is a guess from one small convolution; `choose_precision` then times the steps themselves.
     """
     if device not in ("auto", "cpu", "cuda", "mps"):
         raise RequestError(f"--device {device!r} is not known; choose auto, cpu, cuda or mps")
@@ -57,7 +57,7 @@ def choose(device: str = "auto", precision: str = "auto") -> Plan:
     return Plan(device, precision, channels_last=device != "mps")
 
 
-def quicker(plan: Plan, steps: Callable[[Plan], Iterator[object]]) -> Plan:
+def choose_precision(plan: Plan, steps: Callable[[Plan], Iterator[object]]) -> Plan:
     """`plan` in the precision in which training steps are quicker: fp32, unless bf16 takes a tenth less time.
 
     `steps` starts training afresh under a plan; a second of it is spent in each precision. Small networks gain nothing

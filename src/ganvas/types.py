@@ -69,7 +69,7 @@ class Average(Protocol):
     def update(self) -> None: ...
 
 
-class Turn(NamedTuple):
+class Schedule(NamedTuple):
     """When a phase acts: at the steps where `start <= step % period < stop`."""
 
     start: int = 0
@@ -92,7 +92,7 @@ class Phase:
     params: list[Parameter]
     optimizer: Optimizer
     loss: Callable[[Batch, int], tuple[Tensor, Stats]]
-    turn: Turn = Turn()
+    turn: Schedule = Schedule()
     average: Average | None = None
     rate: Callable[[int], float] = lambda step: 1.0  # multiplies the learning rate; pure, so resume is exact
     after: Callable[[], None] | None = None  # after each optimiser step: WGAN's clipping

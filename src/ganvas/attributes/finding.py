@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RequestError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from ..latent import condition, from_seeds, logistic
 from .judges import Judge, Scores, judged
 from .steering import Guide, steered
@@ -76,14 +76,14 @@ class Chosen:
     accuracy: float  # of the boundary, on held-out samples: how often it tells rightly whether they show the value
 
 
-def sampled(generator: Frozen, judge: Judge, seeds: Sequence[int], label: int | str | None = None) -> Sampled:
+def sampled(generator: TrainedGenerator, judge: Judge, seeds: Sequence[int], label: int | str | None = None) -> Sampled:
     """Draw the samples of seeds, and let them be judged."""
     z, labels = from_seeds(generator.decoder, seeds), generator.labels(seeds, label)
     return Sampled(z, labels, judged(judge, generator.decode(z, labels), generator.device))
 
 
 def find(
-    generator: Frozen,
+    generator: TrainedGenerator,
     judge: Judge,
     samples: Sampled,
     held_out: Sampled,
@@ -127,7 +127,7 @@ def conditioned(one: Found, normals: Sequence[Found]) -> list[Found]:
     return [one._replace(vector=condition(one.vector, torch.stack(others)), way="conditioned")]
 
 
-def learnt(generator: Frozen, judge: Judge, one: Found, samples: Sampled) -> Iterator[Found]:
+def learnt(generator: TrainedGenerator, judge: Judge, one: Found, samples: Sampled) -> Iterator[Found]:
     """Steps that are learnt through the pictures of samples that do not show the value, the more careful ones last."""
     z, labels, scores = without(samples, one)
     start = START * one.vector
@@ -138,7 +138,7 @@ def learnt(generator: Frozen, judge: Judge, one: Found, samples: Sampled) -> Ite
 
 
 def choose(
-    generator: Frozen,
+    generator: TrainedGenerator,
     judge: Judge,
     one: Found,
     normals: Sequence[Found],
@@ -176,7 +176,7 @@ def without(samples: Sampled, one: Found, most: int | None = None) -> Sampled:
     return samples.at(rows[:most])
 
 
-def measure(generator: Frozen, judge: Judge, samples: Sampled, one: Found, strength: float) -> Effect:
+def measure(generator: TrainedGenerator, judge: Judge, samples: Sampled, one: Found, strength: float) -> Effect:
     """What a step of this strength does, to samples that do not show the value."""
     after = judged(judge, generator.decode(samples.z + strength * one.vector, samples.labels), generator.device)
     p, q = samples.scores[one.attribute][:, one.value], after[one.attribute][:, one.value]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from .judges import Judge, Scores
 
 STEPS, BATCH, RATE = 120, 48, 0.05
@@ -25,7 +25,13 @@ class Guide:
 
 
 def steered(
-    generator: Frozen, judge: Judge, z: Tensor, labels: Tensor | None, scores: Scores, guide: Guide, start: Tensor
+    generator: TrainedGenerator,
+    judge: Judge,
+    z: Tensor,
+    labels: Tensor | None,
+    scores: Scores,
+    guide: Guide,
+    start: Tensor,
 ) -> Tensor:
     """The step w (...) that makes pictures show a value and leaves all other attributes as they were.
 

@@ -138,7 +138,7 @@ def compare(
     """Measure objectives against each other: the same networks, data and steps for all, several seeds each."""
     options = parse_settings(settings or [])
 
-    from ..compare import Comparison
+    from ..comparison import Comparison
     from .comparing import follow_comparison
 
     comparison = Comparison.begin(
@@ -159,7 +159,7 @@ def compare(
 @app.command
 def report(run: Annotated[Path, Parameter(help="The run directory.")], /) -> None:
     """Write a run's report.html anew: curves, samples, options and verdict in one file that opens anywhere."""
-    from ..report import write_report
+    from ..reports import write_report
 
     print(write_report(run))
 

@@ -17,7 +17,7 @@ from ..attributes.table import directions
 from ..data import open_data
 from ..errors import RequestError
 from ..evaluation.sources import trained_on
-from ..frozen import Classifier, Frozen, load_classifier
+from ..frozen import Classifier, TrainedGenerator, load_classifier
 from .finding import open_clip
 from .latents import writing
 from .tables import show
@@ -55,7 +55,7 @@ class Judged:
             raise RequestError(f"--clip {self.clip} judges by words; name some, such as --words color=red,blue")
 
 
-def open_judge(run: Path, generator: Frozen, judged: Judged) -> attributes.Judge:
+def open_judge(run: Path, generator: TrainedGenerator, judged: Judged) -> attributes.Judge:
     """Words, a classifier, a labeller that was kept, or one that is taught now on the data's real pictures."""
     device = str(generator.device)
     if judged.words:
@@ -86,7 +86,7 @@ def open_judge(run: Path, generator: Frozen, judged: Judged) -> attributes.Judge
     return labeller
 
 
-def fitting(classifier: Classifier, generator: Frozen, path: Path) -> Classifier:
+def fitting(classifier: Classifier, generator: TrainedGenerator, path: Path) -> Classifier:
     """The classifier, where it takes what the generator draws; a RequestError where it does not."""
     if classifier.shape != generator.decoder.shape:
         raise RequestError(
@@ -96,7 +96,9 @@ def fitting(classifier: Classifier, generator: Frozen, path: Path) -> Classifier
     return classifier
 
 
-def from_judge(run: Path, generator: Frozen, judged: Judged, samples: int, label: str | None) -> latent.Directions:
+def from_judge(
+    run: Path, generator: TrainedGenerator, judged: Judged, samples: int, label: str | None
+) -> latent.Directions:
     """A direction to each value of each attribute; prints what a step along each does to held-out samples."""
     if judged.held_out < 10 or samples < 100:
         raise RequestError(f"--samples {samples}, --held-out {judged.held_out}: give 100 and 10 or more")
@@ -137,7 +139,7 @@ def told(chosen: Sequence[Chosen]) -> dict[str, np.ndarray]:
     }
 
 
-def from_table(generator: Frozen, file: Path) -> latent.Directions:
+def from_table(generator: TrainedGenerator, file: Path) -> latent.Directions:
     """A direction to each value of each column of a CSV, conditioned on the other columns'; prints how well each tells.
 
     One row in KEPT_BACK is not learnt from. Without a judge of pictures there is no telling what a step changes.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import files, latent, media
 from ..errors import RequestError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from ..latent.breeding import Child, seed_name
 from .latents import one_label, open_painter, writing
 from .sampling import parse_seeds
@@ -64,7 +64,9 @@ def write_litter(
     print(f"  to breed on:    ganvas breed {run} --parents {out}/0,{out}/1 --out DIR")
 
 
-def write_files(folder: Path, generator: Frozen, parents: Parents, litter: list[Child], label: Tensor | None) -> None:
+def write_files(
+    folder: Path, generator: TrainedGenerator, parents: Parents, litter: list[Child], label: Tensor | None
+) -> None:
     """The latents and the pictures; on the sheet the parents stand in the row above."""
     elders, z = torch.stack(list(parents.latents.values())), torch.stack([child.latent for child in litter])
     both = torch.cat([elders, z])
@@ -75,7 +77,7 @@ def write_files(folder: Path, generator: Frozen, parents: Parents, litter: list[
         media.save_png(media.single(picture), folder / f"child-{i:02d}.png")
 
 
-def open_parents(text: str, generator: Frozen) -> Parents:
+def open_parents(text: str, generator: TrainedGenerator) -> Parents:
     """'3,17,litter/5' -> seeds and children of litters, each once."""
     found, like = Parents(), generator.latents([0])
     for part in filter(None, text.replace(" ", "").split(",")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..compare import Comparison, Outcome
+from ..comparison import Comparison, Outcome
 from ..run.progress import clock
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import latent, media
 from ..errors import RequestError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from .attributing import FIRST, Judged, from_judge, from_table
 from .latents import one_label, open_painter, parse_strengths, writing
 from .tables import show
@@ -35,12 +35,12 @@ class Asked:
     judged: Judged = field(default_factory=Judged)
 
 
-def by_weights(generator: Frozen, asked: Asked) -> latent.Components:
+def by_weights(generator: TrainedGenerator, asked: Asked) -> latent.Components:
     """SeFa's."""
     return latent.sefa(generator.decoder, generator.latents([0, 1]), asked.count)
 
 
-def by_features(generator: Frozen, asked: Asked) -> latent.Components:
+def by_features(generator: TrainedGenerator, asked: Asked) -> latent.Components:
     """GANSpace's, of `asked.samples` latents."""
     seeds = range(FIRST, FIRST + asked.samples)
     z, labels = generator.latents(seeds), generator.labels(seeds, asked.label)
@@ -52,14 +52,14 @@ def by_features(generator: Frozen, asked: Asked) -> latent.Components:
     return latent.principal(torch.cat(y), z, asked.count)
 
 
-def by_attribute(run: Path, generator: Frozen, asked: Asked) -> latent.Directions:
+def by_attribute(run: Path, generator: TrainedGenerator, asked: Asked) -> latent.Directions:
     """InterFaceGAN's, with what a step along each does to held-out samples."""
     if asked.judged.labels is not None:
         return from_table(generator, asked.judged.labels)
     return from_judge(run, generator, asked.judged, asked.samples, asked.label)
 
 
-def unlabelled(run: Path, generator: Frozen, asked: Asked) -> latent.Directions:
+def unlabelled(run: Path, generator: TrainedGenerator, asked: Asked) -> latent.Directions:
     """Those that need no labels, with how much a step along each changes."""
     found = COMPONENTS[asked.method](generator, asked)
     names = tuple(f"{asked.method}-{i}" for i in range(len(found.vectors)))
@@ -70,8 +70,8 @@ def unlabelled(run: Path, generator: Frozen, asked: Asked) -> latent.Directions:
     return latent.Directions(found.vectors, names, {"share": found.shares.numpy(), "change": moved.numpy()})
 
 
-COMPONENTS: dict[str, Callable[[Frozen, Asked], latent.Components]] = {"sefa": by_weights, "pca": by_features}
-METHODS: dict[str, Callable[[Path, Frozen, Asked], latent.Directions]] = {
+COMPONENTS: dict[str, Callable[[TrainedGenerator, Asked], latent.Components]] = {"sefa": by_weights, "pca": by_features}
+METHODS: dict[str, Callable[[Path, TrainedGenerator, Asked], latent.Directions]] = {
     **dict.fromkeys(COMPONENTS, unlabelled),
     "attribute": by_attribute,
 }
@@ -91,7 +91,7 @@ def write_directions(run: Path, asked: Asked, out: Path) -> None:
     print(f"{len(directions.names)} directions in {out}, drawn in {out.with_suffix('.png')}")
 
 
-def changes(generator: Frozen, vectors: Tensor, label: str | None) -> Tensor:
+def changes(generator: TrainedGenerator, vectors: Tensor, label: str | None) -> Tensor:
     """How much a unit step along each direction changes a pixel: RMS in shares of the range, (K,)."""
     z = generator.latents(range(PROBES))
     moved = torch.cat([z, *(z + v for v in vectors)])
@@ -101,7 +101,7 @@ def changes(generator: Frozen, vectors: Tensor, label: str | None) -> Tensor:
     return torch.stack([(one - before).square().mean().sqrt() / 2 for one in after])
 
 
-def keep(generator: Frozen, directions: latent.Directions, asked: Asked, out: Path) -> None:
+def keep(generator: TrainedGenerator, directions: latent.Directions, asked: Asked, out: Path) -> None:
     """Write the .npz, and the .png beside it: a row a direction, the strengths from left to right."""
     low, high = parse_strengths(asked.strength)
     z, shown = generator.latents([asked.seed])[0], one_label(generator, asked.label, asked.seed)

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from ..data.decode import SUFFIXES
 from ..errors import RequestError
-from ..frozen import Clip, Frozen, load_autoencoder, load_clip, openai
+from ..frozen import Clip, TrainedGenerator, load_autoencoder, load_clip, openai
 from ..frozen.weights import SHIPPED
+from ..inversion import project
 from ..latent.saved import read_arrays, read_latents
-from ..paint import Brush, Moments, Prompt, Wish, best_of, clip_score, drawn, parse_prompt, sized
+from ..painting import Brush, Moments, Prompt, Wish, best_of, clip_score, drawn, parse_prompt, sized
 from ..plan import devices
-from ..project import project
 from .finding import pixels
 from .latents import one_label, open_painter
 from .paint import Asked
@@ -36,7 +36,7 @@ LATENTS = ".npz"  # the suffix of files of latents
 class Easel:
     """All that is fixed while it is painted."""
 
-    generator: Frozen
+    generator: TrainedGenerator
     clip: Clip
     words: list[str]  # as they were told
     wishes: list[Wish]  # what they mean, painted in turn
@@ -102,7 +102,7 @@ def opened(file: Path, size: int) -> Tensor:
     return found.float() / 127.5 - 1
 
 
-def grid(size: str | None, generator: Frozen) -> tuple[int, int] | None:
+def grid(size: str | None, generator: TrainedGenerator) -> tuple[int, int] | None:
     """The latent's rows and columns for --size WxH, rounded with a message where they do not come out even."""
     if size is None:
         return None

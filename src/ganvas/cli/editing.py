@@ -9,8 +9,8 @@ from torch import Tensor
 
 from .. import film, latent, media
 from ..errors import RequestError
-from ..frozen import Frozen
-from ..project import Search
+from ..frozen import TrainedGenerator
+from ..inversion import Search
 from .latents import one_label, open_direction, open_painter, parse_strengths, writing
 from .projecting import Wanted, nearest
 from .walking import watched
@@ -55,7 +55,11 @@ def write_edit(
 
 
 def origin(
-    run: Path, generator: Frozen, named: tuple[int | None, Path | None, Path | None], label: str | None, psi: float
+    run: Path,
+    generator: TrainedGenerator,
+    named: tuple[int | None, Path | None, Path | None],
+    label: str | None,
+    psi: float,
 ) -> tuple[Tensor, Tensor | None]:
     """The latent (...) to edit, of a seed, an image or a file, and what all of its pictures show."""
     seed, image, latents = named

@@ -11,7 +11,7 @@ from rich.progress import track as rich_track
 
 from ..errors import WorkError
 from ..evaluation import PICTURE, Evaluation, Figure
-from ..report import attempt_report
+from ..reports import attempt_report
 from ..run.folder import RECORD
 from .tables import show
 

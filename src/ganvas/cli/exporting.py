@@ -25,16 +25,16 @@ def export(
     settings: Settings = None,
 ) -> None:
     """Write a generator for elsewhere, and check that it draws there what it draws here."""
-    from .. import export
+    from .. import exporters
     from ..errors import RequestError
     from ..frozen import load_generator
     from ..latent import read_directions
     from .latents import writing
 
-    if directions is not None and out.suffix.lower() != export.PAGE:
-        raise RequestError(f"--directions are the sliders of a page; name a {export.PAGE}, not {out}")
+    if directions is not None and out.suffix.lower() != exporters.PAGE:
+        raise RequestError(f"--directions are the sliders of a page; name a {exporters.PAGE}, not {out}")
     generator = load_generator(run).adjusted(parse_settings(settings or []))
     chosen = read_directions(directions, generator.latents([0])) if directions else None
     with writing(out):
-        found = export.export(generator, out, chosen)
+        found = exporters.export(generator, out, chosen)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB; differs from torch by at most {found:.1e}")

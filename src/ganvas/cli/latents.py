@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RequestError, WorkError
-from ..frozen import Frozen, load_generator
+from ..frozen import TrainedGenerator, load_generator
 from ..latent import Directions, read_directions
 from ..plan import devices
 from .root import parse_settings
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def open_generator(run: Path, settings: Sequence[str] | None = None) -> Frozen:
-    """The generator of a run or file, on the fastest device; `settings` are KEY=VALUE, as of `Frozen.adjusted`."""
+def open_generator(run: Path, settings: Sequence[str] | None = None) -> TrainedGenerator:
+    """The generator of a run or file, on the fastest device; `settings` are KEY=VALUE."""
     return load_generator(run, devices()[0]).adjusted(parse_settings(settings or []))
 
 
-def open_painter(run: Path, settings: Sequence[str] | None = None) -> Frozen:
+def open_painter(run: Path, settings: Sequence[str] | None = None) -> TrainedGenerator:
     """A generator of images; a RequestError for one of points, which have no picture each."""
     generator = open_generator(run, settings)
     if len(generator.decoder.shape) != 3:
@@ -31,13 +31,13 @@ def open_painter(run: Path, settings: Sequence[str] | None = None) -> Frozen:
     return generator
 
 
-def one_label(generator: Frozen, label: str | None, seed: int = 0) -> Tensor | None:
+def one_label(generator: TrainedGenerator, label: str | None, seed: int = 0) -> Tensor | None:
     """What all pictures show: `label`, or else that of the seed's own item; None of a generator without labels."""
     labels = generator.labels([seed], label)
     return None if labels is None else labels[0]
 
 
-def open_direction(text: str, generator: Frozen) -> tuple[Directions, str | None]:
+def open_direction(text: str, generator: TrainedGenerator) -> tuple[Directions, str | None]:
     """FILE[:K] -> the directions of the file, and K where one is named."""
     file, colon, which = text.rpartition(":")
     if not colon or Path(text).exists():

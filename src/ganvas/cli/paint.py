@@ -13,7 +13,7 @@ from .exploring import Fps, Settings
 from .root import app
 
 if TYPE_CHECKING:  # it takes seconds to import
-    from ..paint import Brush, Crops
+    from ..painting import Brush, Crops
 
 
 @Parameter(name="*")
@@ -63,14 +63,14 @@ class Asked:
     @property
     def views(self) -> Crops:
         """What CLIP is shown."""
-        from ..paint import Crops
+        from ..painting import Crops
 
         return Crops(self.crops, whole=self.whole)
 
     @property
     def brush(self) -> Brush:
         """How the latent is moved; unless that is said, held where the search for a beginning breeds."""
-        from ..paint import Brush
+        from ..painting import Brush
 
         bred = min(self.best_of - 1, self.generations) > 0
         return Brush(

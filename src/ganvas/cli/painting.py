@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import film, latent, media
 from ..errors import RequestError
-from ..paint import Stroke, paint
+from ..painting import Stroke, paint
 from ..run.progress import Left
 from .easel import Begun, Easel, begin, open_easel, resume
 from .latents import writing

@@ -14,8 +14,8 @@ from torch import Tensor
 from .. import film, latent, media
 from ..errors import RequestError
 from ..evaluation.sources import open_real, trained_on, unwatched
-from ..frozen import Autoencoder, Frozen, load
-from ..project import Measure, Search, Step, distance, open_look, project
+from ..frozen import Autoencoder, TrainedGenerator, load
+from ..inversion import Measure, Search, Step, distance, open_look, project
 from .latents import open_painter, writing
 from .pictures import read_pictures, spare
 from .tables import show
@@ -70,7 +70,7 @@ def write_projection(
     print(f"{count} latent{'s' * (count > 1)} in {out}, drawn in {sheet}{where}")
 
 
-def comparisons(run: Path, generator: Frozen, count: int) -> tuple[Tensor, int]:
+def comparisons(run: Path, generator: TrainedGenerator, count: int) -> tuple[Tensor, int]:
     """`count` samples of the model and, where its data is at hand, as many pictures that it was not trained on.
 
     Gives both together, (n, C, H, W), and how many of them are samples.
@@ -87,7 +87,7 @@ def comparisons(run: Path, generator: Frozen, count: int) -> tuple[Tensor, int]:
     return torch.cat([own, (real.test or real.train).at(slice(count)).load().cpu()]), count
 
 
-def search(run: Path, generator: Frozen, targets: Tensor, wanted: Wanted) -> Iterator[Step]:
+def search(run: Path, generator: TrainedGenerator, targets: Tensor, wanted: Wanted) -> Iterator[Step]:
     """The projection of pictures (N, C, H, W), with what lies by the generator to help: its encoder, its data."""
     training = trained_on(run)
     data = "" if training is None else training.data
@@ -99,7 +99,7 @@ def search(run: Path, generator: Frozen, targets: Tensor, wanted: Wanted) -> Ite
     yield from watched(steps, 1 + wanted.search.steps + wanted.search.polish, "projecting")
 
 
-def nearest(run: Path, generator: Frozen, image: Path, wanted: Wanted) -> Step:
+def nearest(run: Path, generator: TrainedGenerator, image: Path, wanted: Wanted) -> Step:
     """What comes nearest to one picture, of which it says how near that is."""
     target = read_pictures([image], generator.decoder.shape)
     *_, found = search(run, generator, target, wanted)

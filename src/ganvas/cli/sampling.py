@@ -13,7 +13,7 @@ from ..errors import RequestError, WorkError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..frozen import Frozen
+    from ..frozen import TrainedGenerator
 
 MOST = 1_000_000  # seeds of a range, whose items are all in memory
 
@@ -34,7 +34,9 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def write_samples(generator: Frozen, seeds: list[int], label: str | None, truncation: float, out: str) -> None:
+def write_samples(
+    generator: TrainedGenerator, seeds: list[int], label: str | None, truncation: float, out: str
+) -> None:
     """Draw one item a seed, and write what `out` names: a .png grid, an .npz, or a directory of PNGs.
 
     A directory is one that exists, or whose name ends with a separator or has no suffix.
@@ -44,7 +46,7 @@ def write_samples(generator: Frozen, seeds: list[int], label: str | None, trunca
     write(items, seeds, generator.labels(seeds, label), kind, out)
 
 
-def write_saved(generator: Frozen, file: Path, label: str | None, truncation: float, out: str) -> None:
+def write_saved(generator: TrainedGenerator, file: Path, label: str | None, truncation: float, out: str) -> None:
     """Draw the latents of an .npz, which count in place of seeds from 0; `out` as of `write_samples`."""
     from ..latent import read_latents, truncate
 
@@ -55,7 +57,7 @@ def write_saved(generator: Frozen, file: Path, label: str | None, truncation: fl
     write(generator.decode(z, labels), rows, labels, kind, out)
 
 
-def kind_of(out: str, generator: Frozen) -> str:
+def kind_of(out: str, generator: TrainedGenerator) -> str:
     """What `out` asks for: ".png", ".npz" or "" for a directory; a RequestError for what cannot be."""
     path = Path(out)
     kind = "" if out.endswith(("/", os.sep)) or path.is_dir() else path.suffix.lower()

@@ -90,7 +90,7 @@ def project(
     settings: Settings = None,
 ) -> None:
     """Find the latents of pictures, and tell how near the model comes to them."""
-    from ..project import Search
+    from ..inversion import Search
     from .projecting import Wanted, write_projection
 
     if min(starts, keep) < 1 or min(steps, polish, compare) < 0:

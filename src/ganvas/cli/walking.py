@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import film, latent
 from ..errors import RequestError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from .latents import one_label, open_direction, open_painter, writing
 from .sampling import parse_seeds
 from .watching import watched
@@ -70,7 +70,7 @@ def write_walk(
     print(f"{count:,} frames, {count / walk.fps:g} seconds, in {out}")
 
 
-def keyframes(generator: Frozen, walk: Walk, seeds: list[int], truncation: float, cells: int) -> list[Tensor]:
+def keyframes(generator: TrainedGenerator, walk: Walk, seeds: list[int], truncation: float, cells: int) -> list[Tensor]:
     """The keyframes of each cell of the grid, (K, ...) each."""
     like = generator.latents([0])
     found = [generator.latents(seeds, truncation)] if seeds else []

@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import files, media
 from ..data import Dataset
 from ..errors import RequestError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from ..plan import choose
 from . import copies, judging, words
 from .figures import Figure, available, figure, measure, path_length
@@ -55,7 +55,7 @@ class Evaluation:
 
 
 def evaluate(
-    source: str | Path | Frozen | Dataset | Tensor,
+    source: str | Path | TrainedGenerator | Dataset | Tensor,
     data: str | Dataset | None = None,
     *,
     metrics: Sequence[str] | None = None,
@@ -67,7 +67,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure how good samples are, beside held-out real items that are measured alike.
 
-    source: a run directory or its checkpoints/best, the file of a generator, a `Frozen`, or samples: what `open_data`
+    source: a run directory or its checkpoints/best, the file of a trained generator, or samples: what `open_data`
         opens, a data set, or a tensor, images (N, C, H, W) in [-1, 1] or points (N, D).
     data: what they should be like, a data set or what `open_data` opens; for a run by default what it was trained on.
         They are compared with its test split, or what the run held out, or else with half of its items.

@@ -12,7 +12,7 @@ import torch
 from .. import metrics
 from ..data import Dataset
 from ..features import lpips
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from ..frozen.weights import digest
 from ..types import Decoder
 from .views import Eyes, View
@@ -222,7 +222,7 @@ class Prompted:
         return self.decoder(z, None if label is None else self.prompts[label])
 
 
-def path_length(generator: Frozen, seed: int) -> tuple[Figure, str]:
+def path_length(generator: TrainedGenerator, seed: int) -> tuple[Figure, str]:
     """The perceptual path length of a generator on its own device, and its protocol.
 
     Raises RequestError without LPIPS's weights.

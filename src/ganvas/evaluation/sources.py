@@ -15,7 +15,7 @@ from torch import Tensor
 from ..data import NAMES, Dataset, open_data
 from ..data.options import NoSplit, Track
 from ..errors import RequestError, WorkError
-from ..frozen import NAME, Frozen, load_generator
+from ..frozen import NAME, TrainedGenerator, load_generator
 
 RECORD = "recipe.json"  # of a run directory
 
@@ -133,9 +133,9 @@ def run_of(path: Path) -> Path | None:
     return above if (path / NAME).is_file() and (above / RECORD).is_file() else None
 
 
-def open_generator(source: object, device: str) -> Frozen | None:
+def open_generator(source: object, device: str) -> TrainedGenerator | None:
     """The generator that `source` is or holds; None where it is items."""
-    if isinstance(source, Frozen):
+    if isinstance(source, TrainedGenerator):
         return source
     if isinstance(source, str | Path):
         path = Path(source)
@@ -144,7 +144,7 @@ def open_generator(source: object, device: str) -> Frozen | None:
     return None
 
 
-def drawn(generator: Frozen, source: object, seed: int) -> Source:
+def drawn(generator: TrainedGenerator, source: object, seed: int) -> Source:
     """A generator as a source: n samples have the latents of the seeds from `seed * n`.
 
     Images are rounded to 8 bits, as saved pictures are, so that a run is judged as the files that it would write.

@@ -18,7 +18,7 @@ from .autoencoder import Autoencoder, take_autoencoder
 from .classifier import Classifier, take_classifier
 from .clip import Clip, Reader, take_clip
 from .file import VERSION, Header, read, write
-from .generator import Frozen, take
+from .generator import TrainedGenerator, take
 from .towers import Sentences
 
 __all__ = [
@@ -28,10 +28,10 @@ __all__ = [
     "Autoencoder",
     "Classifier",
     "Clip",
-    "Frozen",
     "Network",
     "Reader",
     "Sentences",
+    "TrainedGenerator",
     "load",
     "load_autoencoder",
     "load_classifier",
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
-Network = Frozen | Classifier | Autoencoder | Clip
+Network = TrainedGenerator | Classifier | Autoencoder | Clip
 Kind = TypeVar("Kind", bound=Network)
 
 # The kind of a network -> what opens it. A run directory holds it under its name of NAMES.
@@ -58,7 +58,7 @@ KINDS: dict[str, Callable[[Header, dict[str, Tensor], str], Network]] = {
 NAMES = tuple(f"{kind}.safetensors" for kind in KINDS)
 NAME = NAMES[0]  # a generator's
 DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
-    Frozen: ("a generator", "draws"),
+    TrainedGenerator: ("a generator", "draws"),
     Classifier: ("a classifier", "tells classes apart"),
     Autoencoder: ("an autoencoder", "encodes and decodes"),
     Clip: ("a pair of image and text towers", "tells how well pictures and words agree"),
@@ -126,13 +126,13 @@ FOLDERS: dict[str, Callable[[Path, str], Network]] = {
 }
 
 
-def load_generator(path: str | Path, device: str = "cpu") -> Frozen:
+def load_generator(path: str | Path, device: str = "cpu") -> TrainedGenerator:
     """The generator of a run directory or file; of a file that holds an autoencoder, its decoder.
 
     Raises RequestError for what `load` refuses, and for other networks.
     """
     loaded = load(path, device)
-    return loaded.alone() if isinstance(loaded, Autoencoder) else _of_kind(path, loaded, Frozen)
+    return loaded.alone() if isinstance(loaded, Autoencoder) else _of_kind(path, loaded, TrainedGenerator)
 
 
 def load_classifier(path: str | Path, device: str = "cpu") -> Classifier:

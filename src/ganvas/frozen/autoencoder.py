@@ -14,7 +14,7 @@ from torch import Tensor
 from .. import nets
 from ..errors import RequestError
 from .file import Header, write
-from .generator import PIXELS, Frozen
+from .generator import PIXELS, TrainedGenerator
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Autoencoder:
     def _each(self, network: Callable[[Tensor], Tensor], x: Tensor, batch: int | None) -> Tensor:
         return torch.cat([network(part.to(self.device)).float().cpu() for part in x.split(batch or self.batch)])
 
-    def alone(self) -> Frozen:
+    def alone(self) -> TrainedGenerator:
         """Its decoder as a generator."""
-        return Frozen(self.network.alone(), self.recipe)
+        return TrainedGenerator(self.network.alone(), self.recipe)
 
     def write(self, path: str | Path) -> None:
         """Write the file atomically. Raises OSError where that fails; an older file then survives."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import sample
+from .. import samplers
 from ..errors import RequestError
 from ..nets import Generator
 from ..nets.denoiser import Denoiser
@@ -63,8 +63,8 @@ class Diffusion(Generator):
             "sigma_max": sigma_max,
         }
         self.denoiser = Denoiser(UNet(shape, classes, **(network or {})), preconditioning, sigma_data)
-        self.sampler, self.guidance = sample.sampler(sampler), guidance
-        self.sigmas = sample.schedule(SCHEDULE[preconditioning] if schedule == "auto" else schedule)(
+        self.sampler, self.guidance = samplers.sampler(sampler), guidance
+        self.sigmas = samplers.schedule(SCHEDULE[preconditioning] if schedule == "auto" else schedule)(
             steps, sigma_min, sigma_max
         )
 
@@ -79,7 +79,7 @@ class Diffusion(Generator):
 
     def trajectory(self, z: Tensor, label: Tensor | None = None) -> Iterator[Tensor]:
         """x after each step of the sampler, (N, C, H, W); the last is the image, before it is clipped."""
-        denoise = sample.guided(partial(self.denoise, label=label), self.denoise, self.guidance)
+        denoise = samplers.guided(partial(self.denoise, label=label), self.denoise, self.guidance)
         return self.sampler(denoise, self.sigmas[0] * z, self.sigmas, Fresh(z))
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:

@@ -24,7 +24,7 @@ DECODERS: dict[str, type[nets.Generator]] = nets.GENERATORS | {"diffusion": Diff
 
 
 @dataclass(frozen=True)
-class Frozen:
+class TrainedGenerator:
     """A trained generator, and what it was trained for."""
 
     decoder: nets.Generator  # in eval mode, its weights fixed
@@ -76,7 +76,7 @@ class Frozen:
             items.append(self.decoder(z[part].to(self.device), y).float().cpu())
         return torch.cat(items)
 
-    def adjusted(self, settings: Mapping[str, object]) -> Frozen:
+    def adjusted(self, settings: Mapping[str, object]) -> TrainedGenerator:
         """The same weights with other options of those that they do not depend on, as text or typed.
 
         Raises RequestError for any other option, and for a value that it cannot have.
@@ -162,19 +162,19 @@ class Frozen:
         """Whether words, where it knows any, are told by a label, and are not a part of the latent."""
         return self.decoder.options.get("words", "label") == "label"
 
-    def place_words(self, where: str) -> Frozen:
+    def place_words(self, where: str) -> TrainedGenerator:
         """The same with its words in the "label" or in the "latent"; itself where it knows none."""
         return self.adjusted({"words": where}) if "words" in self.decoder.adjustable else self
 
 
-def take(decoder: Decoder, recipe: str, class_names: Iterable[str], device: torch.device | str) -> Frozen:
+def take(decoder: Decoder, recipe: str, class_names: Iterable[str], device: torch.device | str) -> TrainedGenerator:
     """A frozen copy, on `device`, of a generator that may go on training."""
     assert isinstance(decoder, nets.Generator), "only the generators of nets can be rebuilt from a file"
     weights, spec = nets.freeze(decoder, DECODERS)
-    return Frozen(nets.thaw(spec, weights, DECODERS).to(device), recipe, tuple(class_names))
+    return TrainedGenerator(nets.thaw(spec, weights, DECODERS).to(device), recipe, tuple(class_names))
 
 
-def thaw(header: Header, weights: dict[str, Tensor], device: str) -> Frozen:
+def thaw(header: Header, weights: dict[str, Tensor], device: str) -> TrainedGenerator:
     """The generator of a file that has been read."""
     decoder = nets.thaw(header["generator"], weights, DECODERS).to(device)
-    return Frozen(decoder, header["recipe"], tuple(header["class_names"]))
+    return TrainedGenerator(decoder, header["recipe"], tuple(header["class_names"]))

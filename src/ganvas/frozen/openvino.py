@@ -12,14 +12,14 @@ from torch import Tensor
 
 from .. import nets
 from ..errors import RequestError
-from .generator import Frozen
+from .generator import TrainedGenerator
 
 SYNTHESIS, MAPPING = "SynthesisNetwork.xml", "MappingNetwork.xml"
 DRAWN = 10_000  # latents of which the mean of W is taken
 Constants = list[tuple[str, Tensor]]
 
 
-def load(folder: Path, device: str) -> Frozen:
+def load(folder: Path, device: str) -> TrainedGenerator:
     """MobileStyleGAN, 1024×1024 faces, from the folder with the graphs of its two networks.
 
     Raises RequestError where the folder holds another network, or is damaged.
@@ -42,7 +42,7 @@ def load(folder: Path, device: str) -> Frozen:
     with torch.no_grad():
         z = torch.randn(DRAWN, network.latent, generator=torch.Generator().manual_seed(0))
         network.mean.copy_(network.map(z).mean(0))
-    return Frozen(network.to(device).eval().requires_grad_(False), "mobilestylegan")
+    return TrainedGenerator(network.to(device).eval().requires_grad_(False), "mobilestylegan")
 
 
 def synthesis(constants: Constants) -> dict[str, Tensor]:

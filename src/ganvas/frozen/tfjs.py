@@ -13,12 +13,12 @@ from torch import Tensor
 
 from .. import nets
 from ..errors import RequestError
-from .generator import Frozen
+from .generator import TrainedGenerator
 
 GRAPH = "model.json"
 
 
-def load(folder: Path, device: str) -> Frozen:
+def load(folder: Path, device: str) -> TrainedGenerator:
     """The ProGAN of TensorFlow Hub (`progan-128`), 128×128 faces, from the folder that TensorFlow.js converted it to.
 
     Raises RequestError where the folder holds another network, or is damaged.
@@ -43,7 +43,7 @@ def load(folder: Path, device: str) -> Frozen:
             for kind, tensor in zip(("weight", "bias"), pair, strict=True)
         }
     )
-    return Frozen(network.to(device).eval().requires_grad_(False), "progan")
+    return TrainedGenerator(network.to(device).eval().requires_grad_(False), "progan")
 
 
 def read(folder: Path) -> dict[str, Tensor]:

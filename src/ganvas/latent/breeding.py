@@ -64,7 +64,7 @@ def mutate(z: Tensor, noise: Tensor, mutation: float) -> Tensor:
     return math.sqrt(1 - mutation**2) * z + mutation * noise
 
 
-def bear(decoder: Decoder, parents: Sequence[Tensor], birth: Birth, links: Tensor | None) -> Tensor:
+def make_child(decoder: Decoder, parents: Sequence[Tensor], birth: Birth, links: Tensor | None) -> Tensor:
     """The latent (...) of a child, a function of its parents' latents and its record alone; links: the decoder's."""
     generator = torch.Generator().manual_seed(birth.seed)
     z = parents[0]
@@ -98,7 +98,7 @@ def breed(
     links, litter = linkage(decoder), []
     for i in range(children):
         birth = Birth(pairs[i % len(pairs)], seed * 1_000_003 + i, mutation, crossover)
-        z = bear(decoder, [parents[name] for name in birth.parents], birth, links)
+        z = make_child(decoder, [parents[name] for name in birth.parents], birth, links)
         litter.append(Child(name_of(z), birth, z))
     return litter
 
@@ -128,6 +128,6 @@ def regrow(decoder: Decoder, individuals: Mapping[str, Mapping[str, Any]], name:
             raise RequestError(f"the lineage does not tell where {name!r} came from; breed from its latent instead")
         record = individuals[name]
         birth = Birth(tuple(record["parents"]), record["seed"], record["mutation"], record["crossover"])
-        return bear(decoder, [grown(parent) for parent in birth.parents], birth, links)
+        return make_child(decoder, [grown(parent) for parent in birth.parents], birth, links)
 
     return grown(name)

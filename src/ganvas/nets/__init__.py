@@ -11,7 +11,7 @@ from ..errors import RequestError
 from .blocks import Autoencoder, Generator
 from .clip import Clip
 from .cnn import CNN
-from .conditional import ConditionalGenerator, EmbeddingCritic, NamingCritic, ProjectionCritic
+from .conditional import AuxiliaryClassifierCritic, ConditionalGenerator, EmbeddingCritic, ProjectionCritic
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
 from .mobilestylegan import MobileStyleGANGenerator
@@ -42,6 +42,7 @@ __all__ = [
     "VAE",
     "VQGAN",
     "Autoencoder",
+    "AuxiliaryClassifierCritic",
     "Clip",
     "ConditionalGenerator",
     "DCGANCritic",
@@ -51,7 +52,6 @@ __all__ = [
     "MLPCritic",
     "MLPGenerator",
     "MobileStyleGANGenerator",
-    "NamingCritic",
     "ProGANGenerator",
     "ProjectionCritic",
     "ResidualCritic",

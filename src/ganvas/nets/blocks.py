@@ -212,7 +212,7 @@ class Head(nn.Module):
         return y.squeeze(1) if y.shape[1] == 1 else y
 
 
-class Rebuilding(nn.Module):
+class AutoencoderCritic(nn.Module):
     """BEGAN's critic: any encoder and any generator as its decoder; gives the energy ‖x - AE(x)‖₁ per element, (N,)."""
 
     def __init__(self, encoder: nn.Module, decoder: Generator) -> None:

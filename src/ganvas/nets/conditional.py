@@ -127,7 +127,7 @@ class ProjectionCritic(nn.Module):
         return torch.cat([logits[:, None], named], 1) if self.names else logits
 
 
-class NamingCritic(nn.Module):
+class AuxiliaryClassifierCritic(nn.Module):
     """Items -> (N, 1 + words): a logit of being real, and the logits of a distribution over words (Odena et al. 2017).
 
     It is not told the label, which it has to name.

@@ -14,7 +14,7 @@ def stage_widths(width: int, stages: int, most: int) -> list[int]:
     return [min(width << i, most) for i in range(stages)]
 
 
-class Project(nn.ConvTranspose2d):
+class InputProjection(nn.ConvTranspose2d):
     """The transposed convolution of a 1×1 image, (N, C, 1, 1) -> (N, C', k, k): the matrix product that it is."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -47,7 +47,7 @@ class DCGANGenerator(Generator):
         def block(up: nn.Module, c: int) -> list[nn.Module]:
             return [up, *([nn.BatchNorm2d(c)] if norm else []), activation(activate)]
 
-        layers = block(Project(latent, widths[0], base, bias=not norm), widths[0])
+        layers = block(InputProjection(latent, widths[0], base, bias=not norm), widths[0])
         for a, b in pairwise(widths):
             layers += block(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=not norm), b)
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1))

@@ -29,7 +29,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
 
 
-class Waves(nn.Module):
+class FourierEmbedding(nn.Module):
     """A number -> its cosines and sines at frequencies from slow to fast, (N,) -> (N, features)."""
 
     frequencies: Tensor
@@ -61,7 +61,7 @@ class Residual(nn.Module):
         return self.skip(x) + self.second(F.silu(y))
 
 
-class Look(nn.Module):
+class AttentionBlock(nn.Module):
     """x + attention among all pixels, (N, C, H, W) -> the same."""
 
     def __init__(self, channels: int) -> None:
@@ -103,7 +103,7 @@ class UNet(nn.Module):
         self.classes = classes
         widths = [width << i for i in range(levels)]
         features = 4 * width
-        self.embed = nn.Sequential(Waves(features), nn.Linear(features, features), nn.SiLU())
+        self.embed = nn.Sequential(FourierEmbedding(features), nn.Linear(features, features), nn.SiLU())
         self.embed.append(nn.Linear(features, features))
         self.label = nn.Embedding(classes + 1, features) if classes else None
         pixels = shape[0] * patch**2
@@ -113,7 +113,7 @@ class UNet(nn.Module):
         for c in widths:
             self.down.append(nn.ModuleList(Residual(channels if i == 0 else c, c, features) for i in range(depth)))
             channels = c
-        self.look = Look(channels) if attention else nn.Identity()
+        self.look = AttentionBlock(channels) if attention else nn.Identity()
         self.middle = Residual(channels, channels, features)
         for c in reversed(widths):
             self.up.append(nn.ModuleList(Residual((channels if i == 0 else c) + c, c, features) for i in range(depth)))

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from .. import objectives
 from ..data import Dataset
 from ..errors import RequestError
-from ..nets import ConditionalGenerator, EmbeddingCritic, NamingCritic, ProjectionCritic
+from ..nets import AuxiliaryClassifierCritic, ConditionalGenerator, EmbeddingCritic, ProjectionCritic
 from ..nets.conditional import as_weights, beside
 from ..plan import Plan
 from ..tokens import keywords
-from ..types import Batch, Critic, Stats, System, Turn
+from ..types import Batch, Critic, Schedule, Stats, System
 from . import gan
+from .adversarial import AdversarialLoss
 from .base import opt
-from .game import Game
 
 PROMPTS = 1024  # sets of keywords that a generator remembers
 LEAST_KEYWORDS = 2
@@ -95,11 +95,11 @@ class Judge:
         return outputs[:, 0]
 
 
-class ConditionalGame(Game):
+class ConditionalLoss(AdversarialLoss):
     """A game of whose items the words are known. Fakes are drawn with the words of the real items of their batch."""
 
     def __init__(
-        self, options: Conditional, generator: ConditionalGenerator, critic: nn.Module, turns: tuple[Turn, Turn]
+        self, options: Conditional, generator: ConditionalGenerator, critic: nn.Module, turns: tuple[Schedule, Schedule]
     ) -> None:
         super().__init__(options, generator, critic, *turns)
         self.rule, self.weight = options.rule, options.rule_weight
@@ -188,7 +188,7 @@ def build(options: Conditional, images: Dataset, plan: Plan) -> System:
         "embedding": lambda: EmbeddingCritic(critic, images.shape, len(known), o.embedding),
         "projection": lambda: ProjectionCritic(critic, len(known)),
         "both": lambda: ProjectionCritic(critic, len(known), names=True),
-    }.get(o.rule, lambda: NamingCritic(critic))()
+    }.get(o.rule, lambda: AuxiliaryClassifierCritic(critic))()
     by_class = o.told == "class"
     marks = None if by_class else keywords.mark(images.captions or (), known)
     generator = ConditionalGenerator(
@@ -203,6 +203,6 @@ def build(options: Conditional, images: Dataset, plan: Plan) -> System:
     )
     if marks is not None:
         generator.prompts.copy_(marks[torch.randperm(len(marks))[: len(generator.prompts)]])
-    game = ConditionalGame(o, generator, critic, gan.turns(o, len(images)))
+    game = ConditionalLoss(o, generator, critic, gan.turns(o, len(images)))
     game.marks = marks
     return gan.assemble(game, images, plan)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from .. import sample
+from .. import samplers
 from ..data import Dataset
 from ..errors import RequestError
 from ..frozen.diffusion import Diffusion as Decoder
@@ -48,7 +48,7 @@ class Diffusion(Training):
     guidance: float = opt(
         0.0, "classifier-free guidance of the samples: 1 none; above, more typical, less varied; 0: 1.5 with classes"
     )
-    sampler: str = opt("dpm++", f"one of {', '.join(sample.SAMPLERS)}")
+    sampler: str = opt("dpm++", f"one of {', '.join(samplers.SAMPLERS)}")
     sampling_steps: int = opt(12, "steps from noise to an image; heun looks at the denoiser twice in each", low=1)
     lr: float = opt(2e-3, "Adam's learning rate")
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
@@ -105,7 +105,7 @@ def resolve(o: Diffusion, shape: tuple[int, ...], device: str = "cpu") -> Diffus
     """Puts the choice of the shape where the options leave it open; refuses what cannot be."""
     if len(shape) != 3:
         raise RequestError(f"diffusion draws images, not items of shape {tuple(shape)}; use the recipe points")
-    sample.sampler(o.sampler)
+    samplers.sampler(o.sampler)
     return replace(
         o,
         noise=DENOISING[o.objective].noise if o.noise == "auto" else o.noise,

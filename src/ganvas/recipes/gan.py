@@ -17,11 +17,11 @@ from ..augment import POLICIES, transforms
 from ..errors import RequestError
 from ..loop import EMA
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
-from ..nets.blocks import Rebuilding, apply_spectral_norm
+from ..nets.blocks import AutoencoderCritic, apply_spectral_norm
 from ..plan import Plan
-from ..types import Images, Phase, System, Turn
+from ..types import Images, Phase, Schedule, System
+from .adversarial import AdversarialLoss
 from .base import Training, opt, rate
-from .game import Game
 
 
 @dataclass(frozen=True)
@@ -204,11 +204,11 @@ def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
     return Adam(params, lr=lr, betas=(o.beta1, o.beta2), fused=True)
 
 
-def turns(o: GAN, items: int) -> tuple[Turn, Turn]:
+def turns(o: GAN, items: int) -> tuple[Schedule, Schedule]:
     """The critic's turns, then the generator's, repeated; they meet in one step, which shares its batch."""
     unit = max(1, items // (o.batch * o.accumulate)) if o.turns == "epochs" else 1
     k, m = o.critic_steps * unit, o.generator_steps * unit
-    return Turn(0, k, k + m - 1), Turn(k - 1, k + m - 1, k + m - 1)
+    return Schedule(0, k, k + m - 1), Schedule(k - 1, k + m - 1, k + m - 1)
 
 
 def build(options: GAN, images: Images, plan: Plan) -> System:
@@ -220,11 +220,11 @@ def build(options: GAN, images: Images, plan: Plan) -> System:
         decoder = NETS[o.net](replace(o, norm=False), images.shape, 1)[0]
         if o.critic_norm == "spectral":
             apply_spectral_norm(decoder)
-        critic = Rebuilding(critic, decoder)
-    return assemble(Game(o, generator, critic, *turns(o, len(images))), images, plan)
+        critic = AutoencoderCritic(critic, decoder)
+    return assemble(AdversarialLoss(o, generator, critic, *turns(o, len(images))), images, plan)
 
 
-def assemble(game: Game, images: Images, plan: Plan) -> System:
+def assemble(game: AdversarialLoss, images: Images, plan: Plan) -> System:
     """The system that plays a game, its networks on the plan's device."""
     o, generator, critic = game.options, game.generator, game.critic
     modules: dict[str, nn.Module] = {"generator": generator, "critic": critic}

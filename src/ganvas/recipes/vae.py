@@ -12,12 +12,13 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.optim import Adam
 
-from .. import frozen, likelihoods, media
+from .. import frozen, media
 from ..data import Dataset
 from ..errors import RequestError
-from ..likelihoods import LIKELIHOODS
 from ..loop import EMA
 from ..nets import VAE as Network
+from ..objectives import likelihoods
+from ..objectives.likelihoods import LIKELIHOODS
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
 from .base import Training, opt, rate

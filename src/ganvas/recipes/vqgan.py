@@ -21,7 +21,7 @@ from ..nets.patch import SMALLEST, PatchCritic
 from ..nets.quantize import perplexity, tally
 from ..objectives.codebook import codebook_loss
 from ..plan import Plan
-from ..types import Batch, Examination, Phase, Stats, System, Turn
+from ..types import Batch, Examination, Phase, Schedule, Stats, System
 from .base import Training, opt, rate
 
 MEASURED, SHOWN = 500, 8  # held-out images, at most
@@ -96,7 +96,9 @@ class Taming:
         self.game = objectives.objective(options.objective).game
         self.held_out = held_out
         self.facts = {"data": images.name, "images": len(images)}
-        self.turn = Turn(options.critic_start if options.adversarial_weight else sys.maxsize, sys.maxsize, sys.maxsize)
+        self.turn = Schedule(
+            options.critic_start if options.adversarial_weight else sys.maxsize, sys.maxsize, sys.maxsize
+        )
         self.drawn: list[Tensor] = []  # reconstructions of this step that the critic has not seen yet
 
     def ramp(self, step: int) -> float:

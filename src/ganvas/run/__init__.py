@@ -25,9 +25,9 @@ from ..data import Dataset
 from ..errors import RequestError
 from ..features import open_features
 from ..monitor import LEAST, Finding, judge
-from ..plan import Plan, choose, quicker
-from ..report import attempt_report
-from ..report.content import step_of
+from ..plan import Plan, choose, choose_precision
+from ..reports import attempt_report
+from ..reports.content import step_of
 from ..types import System
 from . import checkpoint, folder, journal
 from .budget import Budget, Progress
@@ -85,7 +85,7 @@ class Run:
         plan = choose(device, precision)
         resolved = recipes.resolve(chosen, dataset, plan)
         if precision == "auto" and len(dataset.shape) == 3:  # points train in float32 whatever the plan
-            plan = quicker(plan, partial(trial, resolved, dataset.to(plan.device), seed))
+            plan = choose_precision(plan, partial(trial, resolved, dataset.to(plan.device), seed))
         system = assemble(resolved, dataset, plan, seed)
         path = folder.claim(out, f"{recipe}-{dataset.name}", overwrite)
         record = {
@@ -134,14 +134,14 @@ class Run:
             raise
         return self._train(system, dataset, lock)
 
-    def generator(self, device: str = "cpu") -> frozen.Frozen:
+    def generator(self, device: str = "cpu") -> frozen.TrainedGenerator:
         """The generator of the newest checkpoint, alone."""
         return frozen.load_generator(self.path, device)
 
     def sample(
         self, seeds: Iterable[int] = range(64), *, truncation: float = 1.0, label: int | str | None = None
     ) -> Tensor:
-        """One item a seed: images (N, C, H, W) in [-1, 1], or points (N, D). See `Frozen.sample`."""
+        """One item a seed: images (N, C, H, W) in [-1, 1], or points (N, D). See `TrainedGenerator.sample`."""
         return self.generator().sample(seeds, truncation=truncation, label=label)
 
     @property

@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 
 from .. import files
 from ..errors import WorkError
-from ..frozen import NAME, Frozen
+from ..frozen import NAME, TrainedGenerator
 from ..types import System
 
 VERSION = 1  # of the layout
@@ -65,7 +65,7 @@ def write(folder: Path, system: System, saved: Saved) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def keep_best(folder: Path, generator: Frozen) -> None:
+def keep_best(folder: Path, generator: TrainedGenerator) -> None:
     """Keep a copy of the newest checkpoint, and the generator that belongs to it, as the best.
 
     Raises OSError where it cannot be written.

@@ -135,7 +135,7 @@ class Session:
                 "again with a lower learning rate (--set lr=...), a penalty (--set penalty=r1:1) or --precision fp32"
             )
 
-    def frozen(self) -> frozen.Frozen | None:
+    def frozen(self) -> frozen.TrainedGenerator | None:
         """A copy of the generator as it stands, the one that users would get; None where the recipe has none."""
         if self.system.decoder is None:
             return None

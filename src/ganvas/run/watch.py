@@ -12,7 +12,7 @@ import numpy as np
 from ..data import Dataset
 from ..errors import unknown
 from ..features import open_features
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from ..monitor import SAMPLES, WORDS, Finding, Probe, symptoms
 from ..types import System
 from . import checkpoint
@@ -70,7 +70,7 @@ class Watch:
         """Whether a finding may take the run back."""
         return self.run.record["on_collapse"] == "rollback" and len(self.run.rollbacks) < ATTEMPTS
 
-    def measure(self, generator: Frozen) -> dict[str, float]:
+    def measure(self, generator: TrainedGenerator) -> dict[str, float]:
         """The `monitor/...` numbers of the generator; see `Probe.measure`."""
         if self.probe is None:
             record = self.run.record
@@ -89,7 +89,7 @@ class Watch:
             self.trouble = found[0]
         return found
 
-    def keep_best(self, lines: Sequence[Line], generator: Frozen) -> None:
+    def keep_best(self, lines: Sequence[Line], generator: TrainedGenerator) -> None:
         """Keep the newest checkpoint as the best, where it is healthy and nearer to the data than any before.
 
         Only those that are due may be: what Ctrl-C saves out of turn must change nothing that follows.

@@ -15,7 +15,7 @@ from .. import files, media
 from .chart import short
 
 ENVIRONMENT = Environment(
-    loader=PackageLoader("ganvas.report"),
+    loader=PackageLoader("ganvas.reports"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from .. import latent
 from ..errors import RequestError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from ..latent import Directions
 from .about import about
 from .runtime import VERSION, open_runtime
@@ -25,17 +25,17 @@ COARSE = 8  # pixels of a side of them
 SAVED = 256  # seeds whose latents the page holds where it cannot draw them itself
 CRISP = 128  # pixels: smaller pictures are enlarged without smoothing
 TEMPLATES = Environment(
-    loader=PackageLoader("ganvas.export"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    loader=PackageLoader("ganvas.exporters"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 
 
-def check(generator: Frozen) -> None:
+def check(generator: TrainedGenerator) -> None:
     """Raise RequestError where a page cannot show what the generator draws."""
     if len(generator.decoder.shape) != 3:
         raise RequestError("points have no picture each, and so no page; write an .onnx or a .pt2")
 
 
-def encode(generator: Frozen, model: bytes, title: str, directions: Directions | None = None) -> bytes:
+def encode(generator: TrainedGenerator, model: bytes, title: str, directions: Directions | None = None) -> bytes:
     """The page of a generator whose ONNX file holds `model`, with a slider for each of the first SLIDERS directions.
 
     directions: by default what changes the pictures most (`strongest`). Raises RequestError for what `check` refuses,
@@ -68,7 +68,7 @@ def encode(generator: Frozen, model: bytes, title: str, directions: Directions |
     return page.encode()
 
 
-def strongest(generator: Frozen, count: int = SLIDERS) -> Directions:
+def strongest(generator: TrainedGenerator, count: int = SLIDERS) -> Directions:
     """The directions that change most: by the first layer's weights (SeFa) where that takes a latent, a vector.
 
     Elsewhere they are those along which coarse pictures vary most: GANSpace with the pictures themselves as features.
@@ -83,20 +83,20 @@ def strongest(generator: Frozen, count: int = SLIDERS) -> Directions:
     return Directions(found.vectors, tuple(f"direction {i}" for i in range(1, len(found.vectors) + 1)))
 
 
-def reach(generator: Frozen, directions: Directions) -> list[float]:
+def reach(generator: TrainedGenerator, directions: Directions) -> list[float]:
     """How far each slider goes to either side: DEVIATIONS of what latents have along its direction."""
     z = generator.latents(range(FIRST, FIRST + SAMPLES)).flatten(1)
     return (DEVIATIONS * (z @ directions.vectors.flatten(1).T).std(0)).tolist()
 
 
-def draws_normals(generator: Frozen) -> bool:
+def draws_normals(generator: TrainedGenerator) -> bool:
     """Whether a seed's latent is what torch.randn draws from it, which the page does itself."""
     z = generator.latents([7, 8])
     drawn = [torch.randn(z[:1].shape, generator=torch.Generator().manual_seed(seed)) for seed in (7, 8)]
     return torch.equal(z, torch.cat(drawn))
 
 
-def truncates(generator: Frozen) -> bool:
+def truncates(generator: TrainedGenerator) -> bool:
     """Whether shorter latents are of use: not where they are grids or noise, nor where their length does not count."""
     z, labels = generator.latents([0]), generator.labels([0])
     return z.ndim == 2 and not torch.allclose(generator.decode(z, labels), generator.decode(z / 2, labels), atol=1e-3)

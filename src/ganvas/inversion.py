@@ -20,9 +20,9 @@ from torch.nn import functional
 
 from .errors import RequestError
 from .features import lpips
-from .frozen import Frozen, load_classifier, weights
+from .frozen import TrainedGenerator, load_classifier, weights
 
-Look = Callable[[Tensor, Tensor], Tensor]  # images, images -> how unlike they look, (N,), differentiable
+PerceptualLoss = Callable[[Tensor, Tensor], Tensor]  # images, images -> how unlike they look, (N,), differentiable
 
 LARGEST = 4_000_000  # numbers of a Jacobian, above which there is no polish
 CHUNK = 32  # of its columns that are computed at a time
@@ -42,7 +42,7 @@ class Step(NamedTuple):
 
     images: Tensor  # (N, C, H, W) in [-1, 1]
     latents: Tensor  # (N, ...)
-    labels: Tensor | None  # (N, ...) of a generator that knows labels, as `Frozen.labels` gives them
+    labels: Tensor | None  # (N, ...) of a generator that knows labels, as `TrainedGenerator.labels` gives them
     distance: Tensor  # (N,): the RMS difference of a pixel, as a share of the range
 
 
@@ -83,7 +83,7 @@ class Measure(NamedTuple):
         return f"its own samples are found to {self.own:.3f}{data}"
 
 
-def open_look(name: str, data: str, shape: tuple[int, ...], device: str) -> Look | None:
+def open_look(name: str, data: str, shape: tuple[int, ...], device: str) -> PerceptualLoss | None:
     """A perceptual distance by name: "lpips", "lpips-alex", "cnn" (the shipped classifier of the data), or "none".
 
     "auto" is the first of LPIPS and the classifier that lies on this machine and suits the shape. Raises RequestError
@@ -115,7 +115,7 @@ def shrunk(x: Tensor) -> Tensor:
 class State:
     """The latents that are looked through, `keep` for each target, and the best of all that were seen."""
 
-    generator: Frozen
+    generator: TrainedGenerator
     targets: Tensor  # (N, C, H, W), on the generator's device
     z: Tensor  # (N, keep, ...)
     labels: Tensor | None  # (N, keep, ...)
@@ -156,11 +156,11 @@ def choose(nearer: Tensor, a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 
 def project(
-    generator: Frozen,
+    generator: TrainedGenerator,
     targets: Tensor,
     search: Search | None = None,
     *,
-    look: Look | None = None,
+    look: PerceptualLoss | None = None,
     guesses: Tensor | None = None,
     label: int | str | None = None,
 ) -> Iterator[Step]:
@@ -185,7 +185,9 @@ def project(
         yield from polish(state, search.polish)
 
 
-def begin(generator: Frozen, targets: Tensor, search: Search, guesses: Tensor | None, label: int | str | None) -> State:
+def begin(
+    generator: TrainedGenerator, targets: Tensor, search: Search, guesses: Tensor | None, label: int | str | None
+) -> State:
     """The nearest of many random pictures, `search.keep` for each target, and in place of the last its guess."""
     seeds = range(FIRST, FIRST + max(search.starts, search.keep))
     z, labels = generator.latents(seeds), generator.labels(seeds, label)
@@ -206,7 +208,7 @@ def begin(generator: Frozen, targets: Tensor, search: Search, guesses: Tensor | 
     return state
 
 
-def descend(state: State, search: Search, look: Look | None) -> Iterator[Step]:
+def descend(state: State, search: Search, look: PerceptualLoss | None) -> Iterator[Step]:
     """Adam on the latents of all targets at once; the rate falls to 0 along half a cosine."""
     z = state.z.clone()
     state.z = z.detach()  # the same numbers, which the optimiser moves
@@ -221,7 +223,7 @@ def descend(state: State, search: Search, look: Look | None) -> Iterator[Step]:
         yield found
 
 
-def slope(state: State, targets: Tensor, look: Look | None, weight: float) -> tuple[Tensor, Tensor]:
+def slope(state: State, targets: Tensor, look: PerceptualLoss | None, weight: float) -> tuple[Tensor, Tensor]:
     """The gradients of all latents, of their shape, and their pictures; a batch at a time, as memory allows."""
     slopes, pictures = [], []
     for part in torch.arange(len(targets)).split(state.generator.batch):

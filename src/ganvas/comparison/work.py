@@ -18,7 +18,7 @@ import torch
 from ..data import open_data
 from ..errors import RequestError, WorkError
 from ..evaluation import evaluate
-from ..report import attempt_report
+from ..reports import attempt_report
 from ..run import Run
 
 

@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from ..errors import WorkError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from .about import NAMES, Drawing, about, inputs
 
 EXAMPLE = range(2)  # seeds; a batch of one would be taken for a constant
 
 
-def trace(generator: Frozen) -> ExportedProgram:
+def trace(generator: TrainedGenerator) -> ExportedProgram:
     """The graph of a generator on the CPU, for any number of latents: inputs `z` and, with labels, `label`."""
     example = inputs(generator, EXAMPLE)
     any_number = {name: {0: Dim("batch", min=1)} for name in NAMES[: len(example)]}
@@ -32,7 +32,7 @@ def trace(generator: Frozen) -> ExportedProgram:
     return program
 
 
-def encode(generator: Frozen) -> bytes:
+def encode(generator: TrainedGenerator) -> bytes:
     """The content of a .pt2 file, with `about` as its extra file ganvas.json."""
     buffer = BytesIO()
     with quiet():

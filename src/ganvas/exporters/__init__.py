@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .. import files
 from ..errors import RequestError, WorkError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from ..latent import Directions
 from . import graph, page, program
 from .about import inputs
@@ -33,7 +33,7 @@ PAGE = ".html"
 class Format(NamedTuple):
     """How a file is made, and how it is run again: content -> (z,) or (z, label) -> items."""
 
-    encode: Callable[[Frozen], bytes]
+    encode: Callable[[TrainedGenerator], bytes]
     reopen: Callable[[bytes], Callable[..., Tensor]]
 
 
@@ -43,7 +43,7 @@ FORMATS = {
 }
 
 
-def export(generator: Frozen, out: str | Path, directions: Directions | None = None) -> float:
+def export(generator: TrainedGenerator, out: str | Path, directions: Directions | None = None) -> float:
     """Write a generator as the suffix of `out` says: .onnx, .pt2, or .html for a page.
 
     directions: what the sliders of a page move along. Gives the largest absolute difference between what the file and
@@ -78,7 +78,7 @@ def check(out: Path) -> None:
         raise RequestError(f"--out {out}: {out.suffix or 'a folder'} is not written; name a {', a '.join(kinds)}")
 
 
-def difference(generator: Frozen, draw: Callable[..., Tensor]) -> float:
+def difference(generator: TrainedGenerator, draw: Callable[..., Tensor]) -> float:
     """The largest absolute difference between what `draw` and the generator make of fresh seeds, in several batches."""
     first, found = FRESH, []
     for size in BATCHES:

@@ -100,7 +100,7 @@ def cut(x: Tensor, maps: Tensor, size: int, fill: str = "border") -> Tensor:
     return F.grid_sample(x.expand(n, -1, -1, -1), places, "bilinear", fill, align_corners=False)
 
 
-def strew(x: Tensor, deviations: Tensor, seeds: Tensor) -> Tensor:
+def add_noise(x: Tensor, deviations: Tensor, seeds: Tensor) -> Tensor:
     """Crops (N, C, H, W) under Gaussian noise of these deviations (N,), drawn on the CPU from these seeds (N,)."""
     noise = [torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds.tolist()]
     return x + deviations.to(x)[:, None, None, None] * torch.stack(noise).to(x)

@@ -12,7 +12,7 @@ from torch.optim import AdamW
 
 from ..latent.linkage import linked
 from ..types import Decoder
-from .crops import Crops, Drawn, cut, draw, strew
+from .crops import Crops, Drawn, add_noise, cut, draw
 from .score import Judgement, Towers, Wish, clip_score
 from .start import Prior, measured
 
@@ -107,7 +107,7 @@ def paint(
         if i == steps:
             break
         optimizer.zero_grad()
-        torch.autograd.backward([image, rein(brush, known, z, image)], [gradient, None])
+        torch.autograd.backward([image, regularization(brush, known, z, image)], [gradient, None])
         stroke(optimizer, z, brush, known, held)
 
 
@@ -136,14 +136,14 @@ def look(
     chunk = chunk or max(1, CHUNK // (image.shape[1] * size * size))
     for rows in torch.arange(count).split(chunk):
         views = cut(seen, drawn.maps[rows], size, crops.fill)
-        judged = judge(strew(views, drawn.deviations[rows], drawn.seeds[rows]))
+        judged = judge(add_noise(views, drawn.deviations[rows], drawn.seeds[rows]))
         (judged.loss.sum() / count).backward(inputs=[seen])
         score += judged.score.sum().item() / count
     assert seen.grad is not None
     return seen.grad, score
 
 
-def rein(brush: Brush, known: Prior, z: Tensor, image: Tensor) -> Tensor:
+def regularization(brush: Brush, known: Prior, z: Tensor, image: Tensor) -> Tensor:
     """What holds a painting back, (): the regularisers of the brush."""
     away = ((z.norm() - known.norm) / known.norm).square()
     across = (image[..., 1:] - image[..., :-1]).abs().mean()

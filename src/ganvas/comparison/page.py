@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .. import files, media
 from ..objectives import objective
-from ..report import page
-from ..report.chart import Dots, short
-from ..report.chart import Row as DotRow
-from ..report.content import text
+from ..reports import page
+from ..reports.chart import Dots, short
+from ..reports.chart import Row as DotRow
+from ..reports.content import text
 from ..run import Run
 from .summary import Cell, Row, figures, summarise
 from .work import Outcome

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from .. import nets
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 
 NAMES = ("z", "label")  # of the inputs
 
 
-def about(generator: Frozen) -> dict[str, Any]:
+def about(generator: TrainedGenerator) -> dict[str, Any]:
     """JSON-able: `recipe`, the `shape` of an item and of a `latent`, and what a label is one of.
 
     That is a number below `classes`, which `class_names` may name, or a row of 0 and 1 for each of `keywords`.
@@ -30,8 +30,8 @@ def about(generator: Frozen) -> dict[str, Any]:
     }
 
 
-def inputs(generator: Frozen, seeds: Iterable[int]) -> tuple[Tensor, ...]:
-    """(z,) of these seeds, (N, ...) float32, or (z, label) where the generator takes labels; see `Frozen.labels`."""
+def inputs(generator: TrainedGenerator, seeds: Iterable[int]) -> tuple[Tensor, ...]:
+    """(z,) of these seeds, (N, ...) float32, or (z, label) where the generator takes labels."""
     seeds = list(seeds)
     z, label = generator.latents(seeds), generator.labels(seeds)
     return (z,) if label is None else (z, label)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RequestError
-from ..frozen import Frozen
+from ..frozen import TrainedGenerator
 from .about import about
 from .program import quiet, trace
 
@@ -24,7 +24,7 @@ def need_onnx() -> None:
         raise RequestError(f"ONNX needs {' and '.join(missing)}; pip install 'ganvas[onnx]', or write a .pt2")
 
 
-def encode(generator: Frozen) -> bytes:
+def encode(generator: TrainedGenerator) -> bytes:
     """The content of an .onnx file, float32, with `about` as JSON under the key `ganvas` of its metadata."""
     need_onnx()
     program = trace(generator)

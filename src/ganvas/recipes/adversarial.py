@@ -11,19 +11,19 @@ from .. import objectives
 from ..augment import Adaptive, diff_augment
 from ..nets import Generator
 from ..nets.blocks import judges_apart
-from ..types import Adversarial, Batch, Critic, Stats, Turn
+from ..types import Adversarial, Batch, Critic, Schedule, Stats
 
 if TYPE_CHECKING:
     from .gan import GAN
 
 
-class Game:
+class AdversarialLoss:
     """The two losses of an adversarial recipe over its networks.
 
     Where both players act in one step, one batch of fakes serves both, which saves a third of the generator's work.
     """
 
-    def __init__(self, options: GAN, generator: Generator, critic: nn.Module, first: Turn, then: Turn) -> None:
+    def __init__(self, options: GAN, generator: Generator, critic: nn.Module, first: Schedule, then: Schedule) -> None:
         """`options` as `resolve` leaves them, so that nothing in them says `auto`; the critic's turns come first."""
         row = objectives.objective(options.objective)
         self.options, self.row = options, row

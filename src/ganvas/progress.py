@@ -1,0 +1,45 @@
+"""How far long work has come. Such work is a generator: it yields `Progress` and returns its result."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of long work. Closing the generator that yields it cancels the work."""
+
+    what: str  # what is being done: "reading files", "training"
+    done: float = 0
+    total: float | None = None  # None where nobody knows
+    text: str = ""  # more, in a few words: losses, a score
+    image: Image | None = None  # what it looks like so far, where there is a picture of it
+
+
+Steps = Generator[Progress, None, T]  # of work that returns a T
+
+
+def drain(steps: Steps[T]) -> T:
+    """Run long work to its end, and return its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def counted(items: Sequence[T] | Iterable[T], what: str, total: int | None = None) -> Steps[list[T]]:
+    """The items of an iterable in a list, with a report after each."""
+    total = len(items) if total is None and isinstance(items, Sequence) else total
+    found: list[T] = []
+    for item in items:
+        found.append(item)
+        yield Progress(what, len(found), total)
+    return found
