@@ -55,6 +55,16 @@ def test_samples_follow_their_seeds(file: Path) -> None:
     torch.testing.assert_close(mean[0], mean[1])
 
 
+def test_decoding_in_parts_holds_one_part_at_a_time(file: Path) -> None:
+    generator = ganvas.load(file)
+    z = generator.latents(range(5))
+    parts = generator.iter_decode(z, batch=2)
+    first = next(parts)
+    assert not torch.is_inference_mode_enabled()  # while the caller has the turn
+    assert torch.equal(torch.cat([first, *parts]), generator.decode(z, batch=2))
+    assert len(first) == 2
+
+
 def test_a_copy_does_not_follow_training() -> None:
     generator = nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,)).train()
     copy = frozen.take(generator, "mlp", (), "cpu")
@@ -106,7 +116,7 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
         "ganvas.frozen",
         "ganvas.latent",
         "ganvas.nets",
-        "ganvas.sample",
+        "ganvas.samplers",
         "ganvas.tokens",
         "ganvas.types",
     }

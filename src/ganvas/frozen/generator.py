@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,14 +67,20 @@ class TrainedGenerator:
 
         return latent.reject(self.decoder, seeds, truncation, seen)
 
-    @torch.inference_mode()
     def decode(self, z: Tensor, labels: Tensor | None = None, batch: int | None = None) -> Tensor:
         """The items of latents (N, ...), on the CPU, as `sample` gives them; `labels` as `labels` gives them."""
-        items = []
+        return torch.cat(list(self.iter_decode(z, labels, batch)))
+
+    def iter_decode(self, z: Tensor, labels: Tensor | None = None, batch: int | None = None) -> Iterator[Tensor]:
+        """The items of `decode` in parts of `batch`, (n, C, H, W) or (n, D) float32 on the CPU: memory stays constant.
+
+        A `batch` of None is as many as suit the size of an image.
+        """
         for part in torch.arange(len(z)).split(batch or self.batch):
             y = None if labels is None else labels[part].to(self.device)
-            items.append(self.decoder(z[part].to(self.device), y).float().cpu())
-        return torch.cat(items)
+            with torch.inference_mode():  # not around the yield, or it would reach into the caller
+                items = self.decoder(z[part].to(self.device), y).float().cpu()
+            yield items
 
     def adjusted(self, settings: Mapping[str, object]) -> TrainedGenerator:
         """The same weights with other options of those that they do not depend on, as text or typed.
