@@ -26,7 +26,7 @@ from ganvas.features.cached import Cache, looked
 from ganvas.files import write
 from ganvas.frozen import TrainedGenerator, load_clip, load_generator
 from ganvas.frozen.towers import open_tower
-from ganvas.painting import Brush, Crops, Wish, paint
+from ganvas.painting import Brush, Crops, Prompts, paint
 from ganvas.painting.score import encode
 from ganvas.plan import choose
 from ganvas.tokens.keywords import named
@@ -142,7 +142,7 @@ def paintings(found: TrainedGenerator, judge: Judge, o: argparse.Namespace) -> t
     pictures: Pictures = {}
     rows: Rows = {}
     for text, word in WORDS.items():
-        wish, begin = Wish.of([text]), time.perf_counter()
+        wish, begin = Prompts.of([text]), time.perf_counter()
         best = int((vectors @ encode(clip, wish.include)[0].cpu()).argmax())
         strokes = paint(
             *(decoder, clip, wish, z[best][None]), steps=o.steps, seed=o.seed, brush=Brush(lr=o.lr, relative=True),

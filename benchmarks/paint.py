@@ -25,7 +25,7 @@ from ganvas import media
 from ganvas.cli.easel import CLIP, GENERATOR
 from ganvas.data.shapes import COLORS, KINDS
 from ganvas.frozen import Classifier, Clip, TrainedGenerator, load_classifier, load_clip, load_generator
-from ganvas.painting import Brush, Crops, Wish, best_of, clip_score, paint
+from ganvas.painting import Brush, Crops, Prompts, find_start, clip_score, paint
 
 ATTRIBUTES = ("color", "kind", "place", "size")
 AREA = 0.09  # share of a picture: small shapes cover 0.04 to 0.08 of it, large ones 0.10 to 0.19
@@ -42,12 +42,12 @@ class Bench:
     crops: Crops
     seconds: list[float] = field(default_factory=list)  # of each painting
 
-    def begin(self, wish: Wish, seed: int, best: int = 64, generations: int = 4) -> Tensor:
+    def begin(self, wish: Prompts, seed: int, best: int = 64, generations: int = 4) -> Tensor:
         """The latent that a painting begins with, (1, ...)."""
         judge = clip_score(self.clip, wish)
-        return best_of(self.generator.decoder, lambda x: judge(x).score, best, seed, generations=generations)
+        return find_start(self.generator.decoder, lambda x: judge(x).score, best, seed, generations=generations)
 
-    def paint(self, wish: Wish, seed: int, best: int = 64, generations: int = 4) -> Tensor:
+    def paint(self, wish: Prompts, seed: int, best: int = 64, generations: int = 4) -> Tensor:
         """A picture (3, H, W)."""
         begin, decoder = time.perf_counter(), self.generator.decoder
         z, brush = self.begin(wish, seed, best, generations), Brush(hold=generations > 0)
@@ -55,7 +55,7 @@ class Bench:
         self.seconds.append(time.perf_counter() - begin)
         return last.image
 
-    def chosen(self, wish: Wish, seed: int, best: int = 64, generations: int = 4) -> Tensor:
+    def chosen(self, wish: Prompts, seed: int, best: int = 64, generations: int = 4) -> Tensor:
         """What a painting begins with, without a stroke."""
         return self.generator.decoder(self.begin(wish, seed, best, generations))[0]
 
@@ -81,10 +81,10 @@ def success(asked: Sequence[Look], seen: Sequence[Look]) -> dict[str, float]:
 def words(count: int, bench: Bench, pictures: dict[str, Tensor], only: str) -> Iterator[tuple[str, dict[str, float]]]:
     """Include alone: the prompts painted, in the ways whose name holds `only`, and what there is without painting."""
     looks = placed.prompts(count)
-    wishes = [Wish.of([placed.caption(look)]) for look in looks]
+    wishes = [Prompts.of([placed.caption(look)]) for look in looks]
     yield "the judge, on real drawings of the prompts", success(looks, bench.look(placed.plain_pictures(looks, 3)))
     yield "samples, unguided", success(looks, bench.look(bench.generator.sample(range(count))))
-    makers: dict[str, Callable[[Wish, int], Tensor]] = {
+    makers: dict[str, Callable[[Prompts, int], Tensor]] = {
         "the best of 64 samples, no strokes": lambda wish, seed: bench.chosen(wish, seed, generations=0),
         "and of four generations of their children": bench.chosen,
         "painted from one sample": lambda wish, seed: bench.paint(wish, seed, 1, 0),
@@ -101,7 +101,7 @@ def short(bench: Bench, pictures: dict[str, Tensor]) -> Iterator[tuple[str, dict
     asked = [Look("", color, kind, "") for color, kind in product(COLORS, KINDS)]
     makers = {"begun": bench.chosen, "painted": bench.paint}
     for name, make in makers.items():
-        wishes = [Wish.of([placed.caption(look)]) for look in asked]
+        wishes = [Prompts.of([placed.caption(look)]) for look in asked]
         pictures[name] = torch.stack([make(wish, seed) for seed, wish in enumerate(wishes)])
         told = success(asked, bench.look(pictures[name]))
         yield f"short: {name}", {key: told[key] for key in ("color", "kind", "color and kind")}
@@ -115,10 +115,10 @@ def share(seen: Sequence[Look], name: str, wanted: Sequence[str]) -> float:
 def exclusion(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     """A shape at a place, painted twice from each seed: freely, and with the colour that came out excluded."""
     asked = [Look("", "", kind, place) for kind, place in product(KINDS, placed.PLACES)]
-    free = bench.look(torch.stack([bench.paint(Wish.of([placed.caption(a)]), i) for i, a in enumerate(asked)]))
+    free = bench.look(torch.stack([bench.paint(Prompts.of([placed.caption(a)]), i) for i, a in enumerate(asked)]))
     colors = [look.color for look in free]
     wishes = [
-        Wish.of([placed.caption(a)], [placed.caption(Look("", color, "", ""))])
+        Prompts.of([placed.caption(a)], [placed.caption(Look("", color, "", ""))])
         for a, color in zip(asked, colors, strict=True)
     ]
     without = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
@@ -132,7 +132,7 @@ def extras(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     asked = [Look("", color, kind, "") for color, kind in sorted(product(COLORS, KINDS))[::2]]
     for extra in ("", "small", "large"):
         more = [placed.caption(Look(extra, "", "", ""))] if extra else []
-        wishes = [Wish.of([placed.caption(a)], extras=more) for a in asked]
+        wishes = [Prompts.of([placed.caption(a)], extras=more) for a in asked]
         seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
         told = {
             **{"large": share(seen, "size", ["large"] * len(seen))},
@@ -147,7 +147,7 @@ def weights(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     colors = list(COLORS)
     pairs = [(a, b) for i, a in enumerate(colors) for b in colors[i + 1 :]]
     for first in (0.25, 0.5, 0.75):
-        wishes = [Wish.of([f"something {a}::{first}", f"something {b}::{1 - first}"]) for a, b in pairs]
+        wishes = [Prompts.of([f"something {a}::{first}", f"something {b}::{1 - first}"]) for a, b in pairs]
         seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
         told = {
             "the first colour": share(seen, "color", [a for a, _ in pairs]),

@@ -55,7 +55,7 @@ def test_truncation_moves_toward_the_mean() -> None:
 
 @pytest.mark.parametrize("psi", [float("nan"), float("inf")])
 def test_a_truncation_that_is_no_number_is_refused(psi: float) -> None:
-    with pytest.raises(RequestError, match=f"truncation {psi}"):
+    with pytest.raises(RequestError, match=f"truncation: {psi}"):
         truncate(torch.randn(4, 5), psi)
-    with pytest.raises(RequestError, match=f"truncation {psi}"):
-        reject(DECODER, [0, 1], psi, lambda z: z)
+    with pytest.raises(RequestError, match=f"truncation: {psi}"):
+        reject(DECODER, [0, 1], psi, lambda z, seeds: z)

@@ -128,7 +128,7 @@ def test_a_walk_leaves_its_callers_gradients_alone() -> None:
 
 
 def test_rejection_keeps_the_most_typical_of_several_and_a_seeds_own_first() -> None:
-    def features(z: torch.Tensor) -> torch.Tensor:
+    def features(z: torch.Tensor, seeds: list[int]) -> torch.Tensor:
         return z
 
     own = latent.from_seeds(DECODER, range(50))
@@ -136,4 +136,5 @@ def test_rejection_keeps_the_most_typical_of_several_and_a_seeds_own_first() -> 
     chosen = latent.reject(DECODER, range(50), 0.25, features)
     assert torch.equal(latent.reject(DECODER, range(50), 0.25, features), chosen)
     assert chosen.norm(dim=1).mean() < 0.8 * own.norm(dim=1).mean()
+    assert torch.equal(latent.reject(DECODER, [7], 0.25, features), chosen[7:8])  # whatever the seeds next to it
     assert any(torch.equal(a, b) for a, b in zip(own, chosen, strict=True))  # the first try is the seed's own latent

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from ganvas.errors import RequestError
 from ganvas.nets import ConditionalGenerator, DCGANGenerator, MLPGenerator
-from ganvas.painting import Brush, Crops, Stroke, Wish, best_of, clip_score, drawn, paint, sized
+from ganvas.painting import Brush, Crops, Stroke, Prompts, find_start, clip_score, draw_latent, paint, grid_for
 from ganvas.painting.crops import add_noise, cut, draw
-from ganvas.painting.start import measured
+from ganvas.painting.start import measure_prior
 from ganvas.painting.strokes import look, regularization
 from ganvas.types import Decoder
 
@@ -21,7 +21,7 @@ WORDS = {"red": (1.0, -0.5, -0.5), "green": (-0.5, 1.0, -0.5), "blue": (-0.5, -0
 
 
 class Colours:
-    """Towers that know three words and the mean colour of a picture."""
+    """ImageTextModel that know three words and the mean colour of a picture."""
 
     size, device = 6, torch.device("cpu")
 
@@ -70,12 +70,12 @@ def generator() -> MLPGenerator:
 
 
 def strokes(generator: Decoder, words: str = "red", **options: object) -> list[Stroke]:
-    given = {"start": drawn(generator, 0), "steps": 6, "brush": Brush(lr=0.1), **options}
-    return list(paint(generator, Colours(), Wish.of([words]), **given))  # type: ignore[arg-type]
+    given = {"start": draw_latent(generator, 0), "steps": 6, "brush": Brush(lr=0.1), **options}
+    return list(paint(generator, Colours(), Prompts.of([words]), **given))  # type: ignore[arg-type]
 
 
 class Doubles(Colours):
-    """Towers in double precision, with a layer between the picture and its embedding."""
+    """ImageTextModel in double precision, with a layer between the picture and its embedding."""
 
     def __init__(self) -> None:
         torch.manual_seed(1)
@@ -92,8 +92,8 @@ class Doubles(Colours):
 def test_the_gradient_of_the_whole_chain_is_that_of_finite_differences(distance: str) -> None:
     """From the latent through decoder, mirror, turn, crop, noise, towers, distance and regularisers."""
     decoder = MLPGenerator((3, 8, 8), latent=3, hidden=(5,), activate="tanh", norm=False).double()
-    crops, brush, known = Crops(5, whole=0.2), Brush(variation=0.3, prior=0.5), measured(decoder)
-    judge, views = clip_score(Doubles(), Wish.of(["red"], ["blue"]), distance), draw(crops, 8, 8, seed=3, step=7)
+    crops, brush, known = Crops(5, whole=0.2), Brush(variation=0.3, prior=0.5), measure_prior(decoder)
+    judge, views = clip_score(Doubles(), Prompts.of(["red"], ["blue"]), distance), draw(crops, 8, 8, seed=3, step=7)
 
     def loss(z: Tensor) -> float:
         image = decoder(z)
@@ -114,7 +114,7 @@ def test_the_gradient_of_the_whole_chain_is_that_of_finite_differences(distance:
 def test_chunks_change_nothing() -> None:
     """Odd sizes, so that noise drawn for several crops at once would differ."""
     crops, image = Crops(7), torch.rand(1, 3, 7, 9) * 2 - 1
-    judge, views = clip_score(Colours(), Wish.of(["red"], ["green"])), draw(crops, 7, 9, seed=0, step=0)
+    judge, views = clip_score(Colours(), Prompts.of(["red"], ["green"])), draw(crops, 7, 9, seed=0, step=0)
     at_once, score = look(judge, image.clone(), views, crops, 5, chunk=7)
     for chunk in (1, 3, 0):
         gradient, again = look(judge, image.clone(), views, crops, 5, chunk)
@@ -130,9 +130,9 @@ def test_painting_finds_the_words_and_leaves_what_is_excluded(generator: MLPGene
     assert red > max(green, blue)
 
     def redness(exclude: list[str]) -> float:
-        wish = Wish.of(["purple"], exclude)
-        *_, last = paint(generator, Colours(), wish, drawn(generator, 0), steps=40, brush=Brush(lr=0.1))
-        return clip_score(Colours(), Wish.of(["red"]))(last.image[None]).score.item()
+        wish = Prompts.of(["purple"], exclude)
+        *_, last = paint(generator, Colours(), wish, draw_latent(generator, 0), steps=40, brush=Brush(lr=0.1))
+        return clip_score(Colours(), Prompts.of(["red"]))(last.image[None]).score.item()
 
     assert redness(["red"]) < redness([]) - 0.05
 
@@ -156,7 +156,7 @@ def test_painting_goes_on_exactly_where_it_stopped(generator: MLPGenerator) -> N
 def test_a_latent_stays_where_the_decoder_was_trained(generator: MLPGenerator) -> None:
     prior = measured(generator)
     assert prior.norm == pytest.approx(6**0.5, rel=0.1)
-    far = 2 * drawn(generator, 0)
+    far = 2 * draw_latent(generator, 0)
     held, free = (
         strokes(generator, start=far, steps=40, brush=Brush(lr=0.1, prior=weight, bound=False))[-1].latent.norm().item()
         for weight in (1.0, 0.0)
@@ -180,49 +180,49 @@ def test_relative_strokes_are_as_long_as_the_numbers_are_spread(generator: MLPGe
 
 def test_a_grid_is_bound_channel_by_channel_and_has_any_size(capsys: pytest.CaptureFixture[str]) -> None:
     decoder = Grid()
-    prior = measured(decoder)
+    prior = measure_prior(decoder)
     assert prior.low.shape == (1, 4, 1, 1) and prior.low.min() >= 0 and prior.high.max() <= 1
-    assert sized(decoder, decoder.shape, 8, 8) is None
-    assert sized(decoder, decoder.shape, 21, 13) == (3, 5)
-    z = drawn(decoder, 5, (3, 5))
-    assert z.shape == (1, 4, 3, 5) and torch.equal(z, drawn(decoder, 5, (3, 5)))
+    assert grid_for(decoder, decoder.shape, 8, 8) is None
+    assert grid_for(decoder, decoder.shape, 21, 13) == (3, 5)
+    z = draw_latent(decoder, 5, (3, 5))
+    assert z.shape == (1, 4, 3, 5) and torch.equal(z, draw_latent(decoder, 5, (3, 5)))
     assert len(z.unique()) == z.numel()  # no tile is the copy of another
     brush = Brush(lr=0.5, weight_decay=0.1)
-    *_, last = paint(decoder, Colours(), Wish.of(["blue"]), z, steps=10, brush=brush)
+    *_, last = paint(decoder, Colours(), Prompts.of(["blue"]), z, steps=10, brush=brush)
     assert last.image.shape == (3, 12, 20)
     assert (last.latent[:, :, :] >= prior.low[0]).all() and last.image[2].mean() > last.image[0].mean()
 
 
 def test_a_vector_has_one_size(generator: MLPGenerator) -> None:
-    assert sized(generator, generator.shape, 8, 8) is None
+    assert grid_for(generator, generator.shape, 8, 8) is None
     with pytest.raises(RequestError, match="draws 8x8 and nothing else"):
-        sized(generator, generator.shape, 16, 8)
+        grid_for(generator, generator.shape, 16, 8)
 
 
 def test_the_best_of_several_is_that_which_suits_most(generator: MLPGenerator) -> None:
-    judge = clip_score(Colours(), Wish.of(["green"]))
-    best = best_of(generator, lambda images: judge(images).score, 40, seed=2)
-    scores = judge(generator(torch.cat([drawn(generator, 80 + i) for i in range(40)]))).score
+    judge = clip_score(Colours(), Prompts.of(["green"]))
+    best = find_start(generator, lambda images: judge(images).score, 40, seed=2)
+    scores = judge(generator(torch.cat([draw_latent(generator, 80 + i) for i in range(40)]))).score
     assert judge(generator(best)).score.item() == pytest.approx(scores.max().item())
 
 
 def test_children_of_the_best_are_better_and_no_less_likely(generator: MLPGenerator) -> None:
-    judge = clip_score(Colours(), Wish.of(["green"]))
+    judge = clip_score(Colours(), Prompts.of(["green"]))
 
     def begun(generations: int) -> Tensor:
-        return best_of(generator, lambda images: judge(images).score, 20, seed=3, generations=generations)
+        return find_start(generator, lambda images: judge(images).score, 20, seed=3, generations=generations)
 
     scores = [judge(generator(begun(n))).score.item() for n in (0, 2, 8)]
     assert scores[0] < scores[1] < scores[2]
     assert torch.equal(begun(4), begun(4))
-    first = torch.cat([drawn(generator, 60 + i) for i in range(20)])
+    first = torch.cat([draw_latent(generator, 60 + i) for i in range(20)])
     assert all(number in first[:, i] for i, number in enumerate(begun(4)[0])), "numbers that no sample has"
 
 
 def test_children_of_grids_inherit_whole_cells() -> None:
     decoder = Grid()
-    best = best_of(decoder, lambda images: images.mean((1, 2, 3)), 6, generations=3)
-    cells = torch.cat([drawn(decoder, i) for i in range(6)]).permute(2, 3, 0, 1)  # (2, 2, 6, 4)
+    best = find_start(decoder, lambda images: images.mean((1, 2, 3)), 6, generations=3)
+    cells = torch.cat([draw_latent(decoder, i) for i in range(6)]).permute(2, 3, 0, 1)  # (2, 2, 6, 4)
     inherited = (cells == best[0].permute(1, 2, 0)[:, :, None]).all(3)
     assert inherited.any(2).all() and not inherited.all((0, 1)).any()
 
@@ -233,8 +233,8 @@ def test_words_that_exclude_each_other_stay_as_chosen(hold: bool) -> None:
     inner = {"shape": [3, 8, 8], "latent": 12, "hidden": [16]}
     decoder = ConditionalGenerator((3, 8, 8), 8, "mlp", inner, classes=3, embedding=4, words="latent")
     decoder.eval().requires_grad_(False)
-    start = drawn(decoder, 1)
-    *_, last = paint(decoder, Colours(), Wish.of(["red"]), start, steps=5, brush=Brush(hold=hold))
+    start = draw_latent(decoder, 1)
+    *_, last = paint(decoder, Colours(), Prompts.of(["red"]), start, steps=5, brush=Brush(hold=hold))
     assert not torch.equal(last.latent[:8], start[0, :8])
     assert torch.equal(last.latent[8:], start[0, 8:]) == hold
 
@@ -246,13 +246,13 @@ def test_classes_are_passed_on() -> None:
             return super().forward(z)
 
     decoder = Labelled()
-    start = best_of(decoder, lambda images: images.mean((1, 2, 3)), 3, label=torch.tensor(2))
-    assert len(list(paint(decoder, Colours(), Wish.of(["red"]), start, steps=1, label=torch.tensor(2)))) == 2
+    start = find_start(decoder, lambda images: images.mean((1, 2, 3)), 3, label=torch.tensor(2))
+    assert len(list(paint(decoder, Colours(), Prompts.of(["red"]), start, steps=1, label=torch.tensor(2)))) == 2
 
 
 def test_a_decoder_with_batch_norm_is_left_as_it_was() -> None:
     torch.manual_seed(0)
     decoder = DCGANGenerator((3, 8, 8), 4, 8).eval().requires_grad_(False)
     before = {name: value.clone() for name, value in decoder.state_dict().items()}
-    assert len(list(paint(decoder, Colours(), Wish.of(["red"]), drawn(decoder, 0), steps=2))) == 3
+    assert len(list(paint(decoder, Colours(), Prompts.of(["red"]), draw_latent(decoder, 0), steps=2))) == 3
     assert all(torch.equal(value, before[name]) for name, value in decoder.state_dict().items())

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ganvas.errors import RequestError
-from ganvas.painting import Crops, Wish, clip_score, parse_prompt
+from ganvas.painting import Crops, Prompts, clip_score, parse_prompt
 from ganvas.painting.crops import add_noise, cut, draw
 
 MANY = 20_000
@@ -105,7 +105,7 @@ ROWS = {"a": (1.0, 0, 0), "b": (0, 1.0, 0), "c": (0, 0, 1.0)}
 
 
 class Table:
-    """Towers whose texts are rows of a table, and whose images are their own first three pixels."""
+    """ImageTextModel whose texts are rows of a table, and whose images are their own first three pixels."""
 
     size, device = 1, torch.device("cpu")
 
@@ -118,7 +118,7 @@ class Table:
 
 def test_the_score_is_the_formula_of_the_source() -> None:
     """-α·cos(w₁·include + w₂·extras) + β·cos(exclude), and for spherical distances half the squared angle."""
-    wish = Wish.of(["a::2"], ["c"], ["b"])
+    wish = Prompts.of(["a::2"], ["c"], ["b"])
     x = torch.randn(5, 3, 1, 1)
     unit = F.normalize(x[:, :, 0, 0], dim=1)
     include, exclude = unit @ (torch.tensor([2.0, 1, 0]) / 5**0.5), unit @ torch.tensor([0.0, 0, 1])
@@ -133,12 +133,14 @@ def test_a_picture_is_a_prompt_too() -> None:
     picture = torch.tensor([0.0, 3.0, 0.0])[:, None, None]
     prompt = parse_prompt("photo.png::2")._replace(picture=picture)
     x = torch.randn(4, 3, 1, 1)
-    assert torch.allclose(clip_score(Table(), Wish((prompt,)))(x).score, clip_score(Table(), Wish.of(["b"]))(x).score)
+    assert torch.allclose(
+        clip_score(Table(), Prompts((prompt,)))(x).score, clip_score(Table(), Prompts.of(["b"]))(x).score
+    )
 
 
 def test_spherical_gradients_are_finite_where_picture_and_words_agree() -> None:
     x = torch.tensor([1.0, 0, 0])[None, :, None, None].requires_grad_()
-    clip_score(Table(), Wish.of(["a"], ["c"]), "spherical")(x).loss.sum().backward()
+    clip_score(Table(), Prompts.of(["a"], ["c"]), "spherical")(x).loss.sum().backward()
     assert x.grad is not None and x.grad.isfinite().all()
 
 
@@ -147,7 +149,7 @@ def test_prompts_have_weights() -> None:
     assert parse_prompt(" a red circle ::0.5") == ("a red circle", 0.5, None)
     assert parse_prompt("std::vector::2")[:2] == ("std::vector", 2.0)
     assert str(parse_prompt("b::0.5")) == "b::0.5" and str(parse_prompt("b")) == "b"
-    assert math.isclose(Wish.of(["a", "b::3"]).include[1].weight, 3)
+    assert math.isclose(Prompts.of(["a", "b::3"]).include[1].weight, 3)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +169,6 @@ def test_prompts_that_say_nothing_are_refused(text: str, reason: str) -> None:
 
 def test_nothing_to_paint_and_unknown_distances_are_refused() -> None:
     with pytest.raises(RequestError, match="nothing to paint"):
-        clip_score(Table(), Wish(()))
+        clip_score(Table(), Prompts(()))
     with pytest.raises(RequestError, match="did you mean cosine"):
-        clip_score(Table(), Wish.of(["a"]), "cosin")
+        clip_score(Table(), Prompts.of(["a"]), "cosin")

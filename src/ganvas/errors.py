@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class RequestError(ValueError):
@@ -40,3 +41,16 @@ def unknown(kind: str, name: str, known: Iterable[str], *, field: str = "") -> R
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(choices)}"
     return RequestError(f"unknown {kind} {name!r}", hint, field=field)
+
+
+@contextmanager
+def writing(out: object) -> Iterator[None]:
+    """A WorkError that says what could not be written, and why; a RequestError for a name that no file can have."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkError(f"cannot write {out}: {(error.strerror or str(error)).lower()}") from error
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise RequestError(f"{str(out)!r} holds a NUL byte", "choose another name", field="out") from error

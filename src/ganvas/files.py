@@ -18,20 +18,30 @@ def cache_directory() -> Path:
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "ganvas"
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write `data` to `path` under a temporary name beside it, flush it to the disk, then rename it into place.
-
-    Raises OSError where the disk is full or the folder cannot be written; an older file at `path` then survives.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    try:
+def write(path: Path, data: bytes, *, flush: bool = True) -> None:
+    """Write `data` to `path` through `new_file`; an older file at `path` survives a failure."""
+    with new_file(path, flush=flush) as temporary:
         temporary.write_bytes(data)
-        sync(temporary)
-        temporary.replace(path)
+
+
+@contextmanager
+def new_file(target: Path, *, flush: bool = True) -> Iterator[Path]:
+    """A temporary name next to `target`, which becomes `target`, flushed to the disk, when the block ends well.
+
+    flush=False leaves it to the system when: for many files that can be made again. Raises OSError where the disk is
+    full or the folder cannot be written; an older file at `target` then survives.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
+    try:
+        yield temporary
+        if flush:
+            sync(temporary)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    sync(path.parent)
+    if flush:
+        sync(target.parent)
 
 
 @contextmanager

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from io import BytesIO
-from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -26,16 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 READABLE = 48  # pixels: smaller images are enlarged to about this, by whole factors, so that they stay crisp
+LARGEST = 89_000_000  # pixels of a sheet: Pillow and others take larger files for an attack
 PAPER = (255, 255, 255)
 INK = (90, 90, 90)
 CAPTION, GAP = 24, 16  # pixels above, and between, two grids side by side
 FOUND, FRAME = 96, 4  # pixels: the largest side of what a query found, and of the frame around what is right
 RIGHT = (46, 160, 67)
-# How films are encoded. At the default of x264 the first frame is visibly sharper than the last, and a loop jumps; one
-# that does not say how its colours are written is read in another way from some height on.
-BT709 = "bt709"
-H264 = ("-crf", "18", "-vf", f"scale=out_color_matrix={BT709}:out_range=tv", "-movflags", "+faststart")
-COLOURS = ("-colorspace", BT709, "-color_primaries", BT709, "-color_trc", BT709, "-color_range", "tv")
 NUMBERED = 20  # classes: the cells of a larger confusion matrix have no room for numbers
 
 
@@ -45,22 +38,44 @@ def to_uint8(x: Tensor) -> NDArray[np.uint8]:
     return x.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
+class Sheet:
+    """A grid of images on white that is filled as they come; small ones are enlarged to READABLE pixels."""
+
+    def __init__(self, count: int, height: int, width: int, columns: int | None = None) -> None:
+        """`columns` is by default what makes it nearly square. Raises RequestError where it is too large for a file."""
+        self.factor = max(1, round(READABLE / max(height, width)))
+        self.margin = max(2, self.factor * max(height, width) // 24)
+        self.down, self.across = self.factor * height + self.margin, self.factor * width + self.margin  # to the next
+        self.columns = columns or math.ceil(math.sqrt(count))
+        rows = math.ceil(count / self.columns)
+        size = (rows * self.down + self.margin, self.columns * self.across + self.margin)
+        if size[0] * size[1] > LARGEST:
+            fits = (math.isqrt(LARGEST) // max(self.down, self.across)) ** 2
+            raise RequestError(
+                f"a sheet of {count:,} pictures of {width}x{height} pixels is too large for a picture file",
+                f"up to {fits:,} fit; write a directory or an .npz instead",
+            )
+        self.pixels = np.full((*size, 3), PAPER, np.uint8)
+        self.filled = 0
+
+    def add(self, x: Tensor) -> None:
+        """Put the next images (N, C, H, W) in [-1, 1] on it, row by row."""
+        for image in to_uint8(x).repeat(self.factor, axis=1).repeat(self.factor, axis=2):
+            row, column = divmod(self.filled, self.columns)
+            top, left = self.margin + row * self.down, self.margin + column * self.across
+            self.pixels[top : top + image.shape[0], left : left + image.shape[1]] = image  # grey fills all three
+            self.filled += 1
+
+    def image(self) -> Image.Image:
+        """The sheet as it is now."""
+        return Image.fromarray(self.pixels)
+
+
 def grid(x: Tensor, columns: int | None = None) -> Image.Image:
-    """Images (N, C, H, W) in [-1, 1], row by row on white; `columns` is by default what makes it nearly square."""
-    pixels = to_uint8(x)
-    if pixels.shape[3] == 1:
-        pixels = pixels.repeat(3, axis=3)
-    count, height, width, _ = pixels.shape
-    columns = columns or math.ceil(math.sqrt(count))
-    factor = max(1, round(READABLE / max(height, width)))
-    pixels = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
-    margin = max(2, factor * max(height, width) // 24)
-    down, across = factor * height + margin, factor * width + margin  # from one cell to the next
-    sheet = np.full((math.ceil(count / columns) * down + margin, columns * across + margin, 3), PAPER, np.uint8)
-    for i, image in enumerate(pixels):
-        top, left = margin + i // columns * down, margin + i % columns * across
-        sheet[top : top + factor * height, left : left + factor * width] = image
-    return Image.fromarray(sheet)
+    """A `Sheet` of the images (N, C, H, W) in [-1, 1]."""
+    sheet = Sheet(len(x), x.shape[2], x.shape[3], columns)
+    sheet.add(x)
+    return sheet.image()
 
 
 def single(x: Tensor) -> Image.Image:
@@ -232,63 +247,15 @@ def fitted(image: Image.Image, longest: int) -> Image.Image:
     return copy
 
 
-def encode_clip(frames: Sequence[Image.Image], fps: float) -> tuple[str, bytes]:
-    """Frames of one size as a clip that repeats: (media type, bytes).
-
-    H.264 in MP4 where the extra [video] is installed, else an animated WebP, which every browser shows as well.
-    """
-    if find_spec("imageio_ffmpeg"):
-        return "video/mp4", encode_mp4(frames, fps)
-    buffer = BytesIO()
-    frames[0].save(
-        buffer, "WEBP", save_all=True, append_images=frames[1:], duration=round(1000 / fps), loop=0, quality=75
-    )
-    return "image/webp", buffer.getvalue()
-
-
-def need_ffmpeg() -> None:
-    """Raise RequestError where the extra [video] is missing."""
-    if not find_spec("imageio_ffmpeg"):
-        raise RequestError("an MP4 needs imageio-ffmpeg; pip install 'ganvas[video]', or write a .webp or .gif")
-
-
-def encode_mp4(frames: Iterable[Image.Image], fps: float) -> bytes:
-    """Frames of one size as H.264 in MP4, of an even size, since browsers play 4:2:0 alone; encoded as they come.
-
-    Raises RequestError where the extra [video] is missing, or where there is no frame.
-    """
-    need_ffmpeg()
-    from imageio_ffmpeg import write_frames  # pyright: ignore[reportMissingImports]
-
-    left = iter(frames)
-    first = next(left, None)
-    if first is None:
-        raise RequestError("a film needs one frame or more; make it longer")
-    size = (first.width // 2 * 2, first.height // 2 * 2)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.mp4"
-        writer = write_frames(
-            path,
-            size,
-            fps=fps,  # pyright: ignore[reportArgumentType] - its stub asks for whole numbers, ffmpeg does not
-            codec="libx264",
-            quality=None,  # pyright: ignore[reportArgumentType] - H264 says it
-            macro_block_size=2,
-            output_params=[*H264, *COLOURS],
-        )
-        writer.send(None)
-        try:
-            for frame in chain([first], left):
-                writer.send(frame.convert("RGB").crop((0, 0, *size)).tobytes())
-        finally:
-            writer.close()
-        return path.read_bytes()
-
-
-def save_png(image: Image.Image, path: Path, text: Mapping[str, str] | None = None) -> None:
+def save_png(image: Image.Image, path: Path, text: Mapping[str, str] | None = None, *, flush: bool = True) -> None:
     """Write a PNG atomically, with `text` in its metadata. Raises OSError where it cannot be written."""
+    files.write(path, encode_png(image, text), flush=flush)
+
+
+def encode_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of a PNG, with `text` in its metadata."""
     buffer, chunks = BytesIO(), PngInfo()
     for key, value in (text or {}).items():
         chunks.add_itxt(key, value)
     image.save(buffer, "PNG", pnginfo=chunks)
-    files.write(path, buffer.getvalue())
+    return buffer.getvalue()

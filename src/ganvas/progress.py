@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Progress:
     total: float | None = None  # None where nobody knows
     text: str = ""  # more, in a few words: losses, a score
     image: Image | None = None  # what it looks like so far, where there is a picture of it
+    saved: Path | None = None  # what closing the generator now saves, for work that can be continued from there
 
 
 Steps = Generator[Progress, None, T]  # of work that returns a T
@@ -43,3 +45,8 @@ def counted(items: Sequence[T] | Iterable[T], what: str, total: int | None = Non
         found.append(item)
         yield Progress(what, len(found), total)
     return found
+
+
+@dataclass(frozen=True)
+class Note(Progress):
+    """A line that stays on the screen: what was chosen, rounded, guessed or left out on the way."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .finding import Chosen, Found, Sampled, find, fit, sampled
-from .judges import Classes, Judge, Labeller, Scores, Words
+from .judges import Classes, Judge, Labeller, Scores, Words, parse_words
 from .labeller import learn
-from .table import Column, read_labels
+from .source import Source, open_judge
+from .table import Column, read_labels, table_directions
 
 __all__ = [
     "Chosen",
@@ -16,10 +17,14 @@ __all__ = [
     "Labeller",
     "Sampled",
     "Scores",
+    "Source",
     "Words",
     "find",
     "fit",
     "learn",
+    "open_judge",
+    "parse_words",
     "read_labels",
     "sampled",
+    "table_directions",
 ]

@@ -6,7 +6,7 @@ do not. Each direction is measured by what the judge of the pictures says before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
 from ..latent import condition, from_seeds, logistic
+from ..progress import Steps, counted
 from .judges import Judge, Scores, judged
 from .steering import Guide, steered
 
@@ -83,14 +84,8 @@ def sampled(generator: TrainedGenerator, judge: Judge, seeds: Sequence[int], lab
 
 
 def find(
-    generator: TrainedGenerator,
-    judge: Judge,
-    samples: Sampled,
-    held_out: Sampled,
-    *,
-    steer: bool = True,
-    watch: Callable[[Sequence[Found]], Iterable[Found]] = lambda found: found,
-) -> list[Chosen]:
+    generator: TrainedGenerator, judge: Judge, samples: Sampled, held_out: Sampled, *, steer: bool = True
+) -> Steps[list[Chosen]]:
     """The direction to each value of each attribute, learnt from `samples` and measured on `held_out`.
 
     Three ways lead there: the boundary's normal, that conditioned on the other attributes' normals, and, where `steer`
@@ -101,8 +96,9 @@ def find(
     """
     normals = fit(samples)
     if not normals:
-        raise RequestError("no value of any attribute is shown by some samples and not by others; judge by other words")
-    return [choose(generator, judge, one, normals, samples, held_out, steer) for one in watch(normals)]
+        raise RequestError("no attribute differs between samples", "judge by other words")
+    chosen = (choose(generator, judge, one, normals, samples, held_out, steer) for one in normals)
+    return (yield from counted(chosen, "finding directions", len(normals)))
 
 
 def fit(samples: Sampled) -> list[Found]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import torch
@@ -17,6 +16,7 @@ from ..errors import RequestError
 from ..frozen import take_classifier
 from ..loop import train
 from ..nets import CNN
+from ..progress import Progress, Steps
 from ..types import Batch, Phase, Stats, System
 from .judges import Labeller
 
@@ -24,8 +24,6 @@ MOST = 64  # values of an attribute; what has more is no set of kinds
 BATCH, RATE = 64, 3e-3
 NOISE = 0.1  # added to each picture that is learnt from, since generated ones are not as clean
 STEPS = 600
-
-Watch = Callable[[Iterable[tuple[int, Stats]]], Iterable[tuple[int, Stats]]]
 
 
 def attributes_of(data: Dataset) -> dict[str, tuple[tuple[str, ...], Tensor]]:
@@ -51,16 +49,11 @@ def attributes_of(data: Dataset) -> dict[str, tuple[tuple[str, ...], Tensor]]:
     return found
 
 
-def learn(
-    data: Dataset,
-    steps: int = STEPS,
-    seed: int = 0,
-    watch: Watch = lambda steps: steps,
-) -> Labeller:
+def learn(data: Dataset, steps: int = STEPS, seed: int = 0) -> Steps[Labeller]:
     """Teach a labeller what is known of the items of `data`, whose `held_out` it is then measured on.
 
-    A CNN with one softmax an attribute; the loss is the sum of their cross-entropies. Its classifier's facts tell how
-    often it is right on held-out pictures (`accuracy`). watch: wraps the steps, to show progress.
+    A CNN with one softmax an attribute; the loss is the sum of their cross-entropies. Its classifier's facts hold
+    how often it is right on held-out pictures (`accuracy`).
     """
     known = attributes_of(data)
     heads = {name: list(names) for name, (names, _) in known.items()}
@@ -80,8 +73,8 @@ def learn(
 
     params = list(network.parameters())
     phase = Phase("labeller", params, AdamW(params, lr=RATE, weight_decay=1e-2), loss, rate=rate)
-    for _ in watch(train(System({"labeller": network}, [phase]), data, steps=steps, batch=BATCH, seed=seed)):
-        pass
+    for step, _ in train(System({"labeller": network}, [phase]), data, steps=steps, batch=BATCH, seed=seed):
+        yield Progress("learning to label", step + 1, steps)
     names = [f"{name}={value}" for name, values in heads.items() for value in values]
     facts = {"data": data.name, "heads": heads}
     labeller = Labeller(take_classifier(network.eval(), names, facts))

@@ -71,7 +71,7 @@ def column(path: Path, name: str, cells: list[str]) -> Column:
     return Column(name, said, tuple(kinds), torch.tensor([kinds.index(cell) for cell in told]))
 
 
-def directions(z: Tensor, columns: Sequence[Column], kept_back: int) -> tuple[Tensor, list[str], list[float]]:
+def table_directions(z: Tensor, columns: Sequence[Column], kept_back: int) -> tuple[Tensor, list[str], list[float]]:
     """The direction to each kind of each column, and along each column of degrees, conditioned on the other columns.
 
     z: the latents of the rows, (N, ...), of which one in `kept_back` is only measured on. Gives the vectors (K, ...),

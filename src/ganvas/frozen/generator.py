@@ -59,13 +59,11 @@ class TrainedGenerator:
         z = latent.from_seeds(self.decoder, seeds)
         if truncation == 1 or z.ndim == 2:
             return latent.truncate(z, truncation)
-        labels = self.labels(seeds, label)
 
-        def seen(z: Tensor) -> Tensor:
-            y = None if labels is None else labels.repeat_interleave(len(z) // len(seeds))
-            return functional.adaptive_avg_pool2d(self.decode(z, y, batch), COARSE).flatten(1)
+        def features(z: Tensor, of: list[int]) -> Tensor:
+            return functional.adaptive_avg_pool2d(self.decode(z, self.labels(of, label), batch), COARSE).flatten(1)
 
-        return latent.reject(self.decoder, seeds, truncation, seen)
+        return latent.reject(self.decoder, seeds, truncation, features)
 
     def decode(self, z: Tensor, labels: Tensor | None = None, batch: int | None = None) -> Tensor:
         """The items of latents (N, ...), on the CPU, as `sample` gives them; `labels` as `labels` gives them."""

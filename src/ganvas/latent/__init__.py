@@ -9,9 +9,10 @@ from __future__ import annotations
 from .breeding import CROSSOVERS, Birth, Child, breed, regrow
 from .directions import Boundary, Components, condition, entering, logistic, principal, ridge, sefa
 from .interpolation import EASINGS, INTERPOLATIONS, lerp, slerp
+from .lineage import Individual, find_parents, lineage_of
 from .linkage import linkage
-from .saved import Directions, read_directions, read_latents, strip, write_latents
-from .seeds import from_seeds, reject, truncate
+from .saved import Directions, find_directions, gather_latents, read_directions, read_latents, strip, write_latents
+from .seeds import from_seeds, parse_seeds, reject, truncate
 from .walks import frame_counts, path, tour, walk
 
 __all__ = [
@@ -23,14 +24,20 @@ __all__ = [
     "Child",
     "Components",
     "Directions",
+    "Individual",
     "breed",
     "condition",
     "entering",
+    "find_directions",
+    "find_parents",
     "frame_counts",
     "from_seeds",
+    "gather_latents",
     "lerp",
+    "lineage_of",
     "linkage",
     "logistic",
+    "parse_seeds",
     "path",
     "principal",
     "read_directions",

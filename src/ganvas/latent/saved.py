@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,6 +31,14 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: content[name] for name in content.files}
     except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise RequestError(f"{path} is not a readable .npz ({error}); name one that ganvas wrote") from error
+
+
+def npz_path(out: str | Path) -> Path:
+    """`out` as a path; a RequestError where it is not an .npz."""
+    path = Path(out)
+    if path.suffix != ".npz":
+        raise RequestError(f"{path} is not an .npz", "name such as z.npz", field="out")
+    return path
 
 
 def write_latents(path: Path, latents: Tensor, more: Mapping[str, np.ndarray] | None = None) -> None:
@@ -58,18 +67,51 @@ def read_latents(path: Path, like: Tensor | None = None) -> Tensor:
     return z
 
 
+@runtime_checkable
+class HasLatents(Protocol):
+    """A result that holds latents (N, ...)."""
+
+    @property
+    def latents(self) -> Tensor: ...
+
+
+Latents = str | Path | Tensor | np.ndarray | HasLatents
+
+
+def gather_latents(given: Latents | Sequence[Latents], like: Tensor) -> Tensor:
+    """Latents (N, ...) of one source or of several in turn: files, tensors, arrays, results of other verbs.
+
+    like: latents that they must be shaped as. Raises RequestError where they are not.
+    """
+    if isinstance(given, str | Path):
+        return read_latents(Path(given), like)
+    if isinstance(given, HasLatents):
+        given = given.latents
+    if not isinstance(given, Tensor | np.ndarray):
+        return torch.cat([gather_latents(one, like) for one in given])
+    z = torch.as_tensor(given).detach().cpu().float()
+    z = z[None] if z.ndim == like.ndim - 1 else z
+    if z.shape[1:] != like.shape[1:] or not len(z) or not z.isfinite().all():
+        raise RequestError(
+            f"{tuple(z.shape)} are not finite latents of this generator",
+            f"give (N, {', '.join(map(str, like.shape[1:]))})",
+            field="latents",
+        )
+    return z
+
+
 @dataclass(frozen=True)
 class Directions:
     """Ways through a latent space: z' = z + i·v."""
 
     vectors: Tensor  # (K, ...), each of length 1 over all its numbers, on the CPU
     names: tuple[str, ...]
-    told: dict[str, np.ndarray] = field(default_factory=dict)  # what was measured of each, (K,) or (K, ...)
+    measured: dict[str, np.ndarray] = field(default_factory=dict)  # of each, (K,) or (K, ...)
 
     def write(self, path: Path) -> None:
         """Write `directions`, `names` and what was measured of them. Raises OSError where that fails."""
         arrays = {"directions": self.vectors.float().numpy(), "names": np.array(self.names)}
-        write_arrays(path, {**arrays, **self.told})
+        write_arrays(path, {**arrays, **self.measured})
 
     def index(self, which: str) -> int:
         """The row of a direction by its name or number; a RequestError where there is none."""
@@ -77,11 +119,16 @@ class Directions:
             return self.names.index(which)
         if which.isdecimal() and int(which) < len(self.names):
             return int(which)
-        raise unknown("direction", which, [*self.names, f"0 to {len(self.names) - 1}"])
+        raise unknown("direction", which, [*self.names, f"0 to {len(self.names) - 1}"], field="direction")
 
     def first(self, count: int) -> Directions:
         """The first `count` of them."""
         return Directions(self.vectors[:count], self.names[:count])
+
+    def __getitem__(self, which: int | str) -> Directions:
+        """One of them, by number or name."""
+        row = self.index(str(which))
+        return Directions(self.vectors[row : row + 1], self.names[row : row + 1])
 
 
 def read_directions(path: Path, like: Tensor | None = None) -> Directions:
@@ -97,6 +144,16 @@ def read_directions(path: Path, like: Tensor | None = None) -> Directions:
             f"{tuple(like.shape[1:])}; find them with the generator that they are for"
         )
     return Directions(vectors, tuple(map(str, names)), arrays)
+
+
+def find_directions(given: str | Path | Directions, like: Tensor) -> tuple[Directions, str | None]:
+    """The directions of a result or of FILE[:K], and K where one is named. Errors as of `read_directions`."""
+    if isinstance(given, Directions):
+        return given, None
+    file, colon, which = str(given).rpartition(":")
+    if not colon or Path(given).exists():
+        file, which = str(given), ""
+    return read_directions(Path(file), like), which or None
 
 
 def strip(z: Tensor, direction: Tensor, strengths: Sequence[float]) -> Tensor:

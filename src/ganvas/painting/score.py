@@ -16,7 +16,7 @@ from ..errors import RequestError, unknown
 ALPHA, BETA = 1.0, 0.5  # of what is included, and of what is excluded
 
 
-class Towers(Protocol):
+class ImageTextModel(Protocol):
     """A pair of towers: `frozen.Clip` is one."""
 
     @property
@@ -48,7 +48,7 @@ class Prompt(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wish:
+class Prompts:
     """What a painting is to show, what it is not to show, and what is to be about it."""
 
     include: tuple[Prompt, ...]
@@ -58,7 +58,7 @@ class Wish:
     beta: float = field(default=BETA, kw_only=True)
 
     @classmethod
-    def of(cls, include: Sequence[str], exclude: Sequence[str] = (), extras: Sequence[str] = ()) -> Wish:
+    def of(cls, include: Sequence[str], exclude: Sequence[str] = (), extras: Sequence[str] = ()) -> Prompts:
         """From words, each with its weight behind `::` where it has one."""
         return cls(*(tuple(map(parse_prompt, words)) for words in (include, exclude, extras)))
 
@@ -93,14 +93,14 @@ def spherical(x: Tensor, y: Tensor) -> Tensor:
 DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cosine": cosine, "spherical": spherical}
 
 
-class Judgement(NamedTuple):
+class Score(NamedTuple):
     """Of N images, (N,) each."""
 
     loss: Tensor  # α·distance to what is wanted - β·distance to what is not
     score: Tensor  # α·cos - β·cos, whatever the distance
 
 
-def encode(clip: Towers, prompts: Sequence[Prompt]) -> Tensor:
+def encode(clip: ImageTextModel, prompts: Sequence[Prompt]) -> Tensor:
     """The embeddings of prompts times their weights, (N, dim) on the device of the towers."""
     with torch.no_grad():
         each = [
@@ -112,8 +112,8 @@ def encode(clip: Towers, prompts: Sequence[Prompt]) -> Tensor:
     return torch.stack([prompt.weight * vector for prompt, vector in zip(prompts, each, strict=True)])
 
 
-def clip_score(clip: Towers, wish: Wish, distance: str = "cosine") -> Callable[[Tensor], Judgement]:
-    """How well images suit a wish: (N, C, H, W) in [-1, 1] -> `Judgement`; differentiable.
+def clip_score(clip: ImageTextModel, prompts: Prompts, distance: str = "cosine") -> Callable[[Tensor], Score]:
+    """How well images suit prompts: (N, C, H, W) in [-1, 1] -> `Score`; differentiable.
 
     What is wanted is one direction, w₁·include + w₂·extras brought to length one, and what is not wanted another; the
     loss is -α·cos(include) + β·cos(exclude), but for a constant (source 002, chapter 3), or the same of `spherical`
@@ -121,17 +121,17 @@ def clip_score(clip: Towers, wish: Wish, distance: str = "cosine") -> Callable[[
     """
     if distance not in DISTANCES:
         raise unknown("distance", distance, DISTANCES)
-    if not wish.include:
+    if not prompts.include:
         raise RequestError("there is nothing to paint; give words, such as 'a red circle'")
     between = DISTANCES[distance]
-    wanted = F.normalize(encode(clip, (*wish.include, *wish.extras)).sum(0), dim=0)
-    unwanted = F.normalize(encode(clip, wish.exclude).sum(0), dim=0) if wish.exclude else None
+    wanted = F.normalize(encode(clip, (*prompts.include, *prompts.extras)).sum(0), dim=0)
+    unwanted = F.normalize(encode(clip, prompts.exclude).sum(0), dim=0) if prompts.exclude else None
 
-    def judge(images: Tensor) -> Judgement:
+    def judge(images: Tensor) -> Score:
         seen = clip.image(images)
-        loss, score = wish.alpha * between(seen, wanted), wish.alpha * seen @ wanted
+        loss, score = prompts.alpha * between(seen, wanted), prompts.alpha * seen @ wanted
         if unwanted is not None:
-            loss, score = loss - wish.beta * between(seen, unwanted), score - wish.beta * seen @ unwanted
-        return Judgement(loss, score.detach())
+            loss, score = loss - prompts.beta * between(seen, unwanted), score - prompts.beta * seen @ unwanted
+        return Score(loss, score.detach())
 
     return judge

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import RequestError
 from ..latent import from_seeds, linkage
 from ..latent.breeding import mix
+from ..progress import Progress, Steps
 from ..types import Decoder
 
 BATCH = 32  # candidates decoded at a time
@@ -35,7 +36,7 @@ def measured(decoder: Decoder) -> Prior:
     return Prior(low, high, z.flatten(1).norm(dim=1).mean().item(), deviation)
 
 
-def drawn(decoder: Decoder, seed: int, grid: tuple[int, int] | None = None) -> Tensor:
+def draw_latent(decoder: Decoder, seed: int, grid: tuple[int, int] | None = None) -> Tensor:
     """The latent of a seed, (1, ...) on the CPU; of a larger `grid` (rows, columns) laid out from several draws."""
     z = from_seeds(decoder, [seed])
     if grid is None or tuple(z.shape[2:]) == grid:
@@ -46,7 +47,7 @@ def drawn(decoder: Decoder, seed: int, grid: tuple[int, int] | None = None) -> T
     return torch.cat(bands, 2)[:, :, : grid[0], : grid[1]]
 
 
-def sized(decoder: Decoder, shape: tuple[int, ...], width: int, height: int) -> tuple[int, int] | None:
+def grid_for(decoder: Decoder, shape: tuple[int, ...], width: int, height: int) -> tuple[int, int] | None:
     """The grid (rows, columns) of latents that decode to about width × height; None where it is the decoder's own.
 
     shape: (C, H, W) of what it draws by itself. Sides are rounded to whole cells of the grid. Raises RequestError
@@ -57,14 +58,15 @@ def sized(decoder: Decoder, shape: tuple[int, ...], width: int, height: int) -> 
     z = decoder.prior(1, torch.Generator().manual_seed(0))
     if z.ndim != 4:
         raise RequestError(
-            f"--size {width}x{height}: this generator draws {shape[2]}x{shape[1]} and nothing else, since its latent "
-            "is a vector; leave --size out, or paint with a VQGAN"
+            f"this generator draws {shape[2]}x{shape[1]} alone, since its latent is a vector",
+            "leave `size` out, or paint with a VQGAN",
+            field="size",
         )
     cell = shape[1] // z.shape[2]
     return max(1, round(height / cell)), max(1, round(width / cell))
 
 
-def best_of(
+def find_start(
     decoder: Decoder,
     judge: Callable[[Tensor], Tensor],
     count: int,
@@ -74,37 +76,49 @@ def best_of(
     grid: tuple[int, int] | None = None,
     label: Tensor | None = None,
     device: torch.device | str = "cpu",
-) -> Tensor:
-    """Of `count` latents, and of as many bred from the best in each generation, that with the greatest `judge`.
+) -> Steps[Tensor]:
+    """Of `count` latents, and of as many bred from the best in each generation, the one with the greatest `judge`.
 
     A child takes each number from either of two of the PARENTS best so far, and a share of MUTATION from any of the
     first latents; numbers that make sense only together (`latent.linkage`) have one origin, so that it is as likely a
-    latent as they are. What no gradient finds, such as another shape, is thus put together from what several have.
-    (1, ...) on the CPU.
+    latent as they are. This combines what several have, such as another shape, which no gradient finds.
+    Returns (1, ...) on the CPU.
 
     judge: images (N, C, H, W) in [-1, 1] -> (N,).
     """
-    if count < 1 or generations < 0:
-        raise RequestError(f"the best of {count}, bred {generations} times, is nothing; give 1 or more, and 0 or more")
+    if count < 1:
+        raise RequestError(f"{count} is too few", "give 1 or more", field="find_start")
+    if generations < 0:
+        raise RequestError(f"{generations} is negative", "give 0 or more", field="generations")
+    seen, total = 0, count * (1 + generations)
 
-    def judged(z: Tensor) -> Tensor:
-        return torch.cat([judge(images).cpu() for images in decoded(decoder, z, label, torch.device(device))])
+    def judged(z: Tensor) -> Steps[Tensor]:
+        nonlocal seen
+        scores = []
+        for images in decoded(decoder, z, label, torch.device(device)):
+            with torch.no_grad():
+                scores.append(judge(images).cpu())
+            seen += len(images)
+            yield Progress("searching for a beginning", seen, total)
+        return torch.cat(scores)
 
-    first = z = torch.cat([drawn(decoder, seed * count + i, grid) for i in range(count)])
+    first = z = torch.cat([draw_latent(decoder, seed * count + i, grid) for i in range(count)])
     generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        values, links = judged(z), linkage(decoder) if generations else None
-        for _ in range(generations):
-            best = values.topk(min(PARENTS, len(values))).indices
-            children = bred(z[best], first, generator, links)
-            z, values = torch.cat([z[best], children]), torch.cat([values[best], judged(children)])
+    values, links = (yield from judged(z)), linkage(decoder) if generations else None
+    for _ in range(generations):
+        best = values.topk(min(PARENTS, len(values))).indices
+        children = bred(z[best], first, generator, links)
+        z, values = torch.cat([z[best], children]), torch.cat([values[best], (yield from judged(children))])
     return z[values.argmax()][None]
 
 
 def decoded(decoder: Decoder, z: Tensor, label: Tensor | None, device: torch.device) -> Iterator[Tensor]:
     """What latents decode to on `device`, in batches."""
     for part in z.split(BATCH):
-        yield decoder(part.to(device), None if label is None else label.expand(len(part), *label.shape).to(device))
+        shown = None if label is None else label.expand(len(part), *label.shape).to(device)
+        with torch.no_grad():  # closed before images are handed on, so that it does not cover the caller's code
+            images = decoder(part.to(device), shown)
+        yield images
 
 
 def bred(parents: Tensor, first: Tensor, generator: torch.Generator, links: Tensor | None) -> Tensor:

@@ -13,8 +13,8 @@ from torch.optim import AdamW
 from ..latent.linkage import linked
 from ..types import Decoder
 from .crops import Crops, Drawn, add_noise, cut, draw
-from .score import Judgement, Towers, Wish, clip_score
-from .start import Prior, measured
+from .score import ImageTextModel, Prompts, Score, clip_score
+from .start import Prior, measure_prior
 
 CHUNK = 1 << 20  # numbers of the crops that are looked at together: 341 of 32 pixels, 6 of 224
 
@@ -67,8 +67,8 @@ class Stroke(NamedTuple):
 
 def paint(
     decoder: Decoder,
-    clip: Towers,
-    wish: Wish,
+    clip: ImageTextModel,
+    prompts: Prompts,
     start: Tensor,
     *,
     steps: int = 100,
@@ -87,7 +87,7 @@ def paint(
     Works on the device of `clip`, where the decoder must be too, and needs nothing of the decoder but what any has.
     """
     crops, brush = crops or Crops(), brush or Brush()
-    judge, known = clip_score(clip, wish, brush.distance), measured(decoder)
+    judge, known = clip_score(clip, prompts, brush.distance), measure_prior(decoder)
     known = Prior(known.low.to(clip.device), known.high.to(clip.device), known.norm, known.deviation.to(clip.device))
     held = linked(decoder).to(clip.device) if brush.hold else None
     z = start.to(clip.device).clone().requires_grad_()
@@ -103,7 +103,7 @@ def paint(
         image = decoder(z, labels)  # (1, C, H, W)
         drawn = draw(crops, image.shape[2], image.shape[3], seed, i)
         gradient, score = look(judge, image.detach(), drawn, crops, clip.size, brush.chunk)
-        yield told(image, z, score, i, optimizer)
+        yield stroke_of(image, z, score, i, optimizer)
         if i == steps:
             break
         optimizer.zero_grad()
@@ -125,7 +125,7 @@ def stroke(optimizer: AdamW, z: Tensor, brush: Brush, known: Prior, held: Tensor
 
 
 def look(
-    judge: Callable[[Tensor], Judgement], image: Tensor, drawn: Drawn, crops: Crops, size: int, chunk: int
+    judge: Callable[[Tensor], Score], image: Tensor, drawn: Drawn, crops: Crops, size: int, chunk: int
 ) -> tuple[Tensor, float]:
     """The gradient of the loss at the image (1, C, H, W), and the score, both means over the crops.
 
@@ -151,7 +151,7 @@ def regularization(brush: Brush, known: Prior, z: Tensor, image: Tensor) -> Tens
     return brush.prior * away + brush.variation * (across + down)
 
 
-def told(image: Tensor, z: Tensor, score: float, step: int, optimizer: AdamW) -> Stroke:
+def stroke_of(image: Tensor, z: Tensor, score: float, step: int, optimizer: AdamW) -> Stroke:
     """A stroke, of copies that later ones do not change."""
     state = optimizer.state[z]  # empty before the first step
     moments = (state.get(name, torch.zeros_like(z)).detach()[0].cpu().clone() for name in ("exp_avg", "exp_avg_sq"))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from .. import files, media
+from .. import files, film, media
 from .chart import short
 
 ENVIRONMENT = Environment(
@@ -44,7 +44,7 @@ def picture(image: Image.Image, alt: str, longest: int) -> Picture:
 def clip(frames: Sequence[Image.Image], alt: str, longest: int, fps: float) -> tuple[str, Picture]:
     """Frames in motion: (media type, picture)."""
     small = [media.fitted(frame, longest) for frame in frames]
-    kind, data = media.encode_clip(small, fps)
+    kind, data = film.encode_clip(small, fps)
     return kind, Picture(url(kind, data), *small[0].size, alt)
 
 

@@ -1,9 +1,9 @@
-"""Projection: the latents whose pictures are nearest to given ones, and how near that is.
+"""Projection: the latents whose pictures are nearest to given ones.
 
-Three stages, each of which starts where the one before it ended. *Begin* at the nearest of many random pictures, or at
-what an encoder says. *Descend* by Adam on pixels and, where there is one, a perceptual distance (as Abdal et al. 2019
+Three stages, each of which starts where the one before ended. *Begin* at the nearest of many random pictures, or where
+an encoder says. *Descend* by Adam on pixels and, where there is one, a perceptual distance (as Abdal et al. 2019
 and Karras et al. 2020 project). *Polish*, where latents are vectors, by Levenberg and Marquardt's damped Gauss-Newton
-steps, which in small networks find a generated picture again almost exactly.
+steps, which in small networks find a generated picture almost exactly.
 """
 
 from __future__ import annotations
@@ -16,28 +16,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.func import jvp, vmap  # pyright: ignore[reportPrivateImportUsage]
-from torch.nn import functional
 
-from .errors import RequestError
-from .features import lpips
-from .frozen import TrainedGenerator, load_classifier, weights
+from ..errors import RequestError
+from ..frozen import TrainedGenerator
 
 PerceptualLoss = Callable[[Tensor, Tensor], Tensor]  # images, images -> how unlike they look, (N,), differentiable
 
-LARGEST = 4_000_000  # numbers of a Jacobian, above which there is no polish
+LARGEST = 4_000_000  # numbers of a Jacobian; a larger one is not polished
 CHUNK = 32  # of its columns that are computed at a time
-LOOKED_AT = 256  # pixels a side at which LPIPS, learnt on small images, sees larger ones (Karras et al. 2020)
-LOUDNESS = 10  # times LPIPS beside the pixels: at a tenth of it photographs are found less well, in pixels too
 FIRST = 2 * 10**6  # seed of the random starts, far from those that are usually looked at
 DONE = 1e-4  # a distance below which nothing is left to find, under half a grey level
 TRIES = 4  # dampings of one step
-FOUND = 0.02  # a distance that is a finding, whatever the model
-LOST = 0.05  # a distance that is none, however far the model's own samples stay
-LIKE_DATA = 1.5  # times as far as pictures of the data are, and no farther, is near
-FLAT = 0.75  # of the distance of a flat grey picture, beyond which next to nothing of an image is shown
 
 
-class Step(NamedTuple):
+class Estimate(NamedTuple):
     """The nearest that has been found of each of N targets, on the CPU."""
 
     images: Tensor  # (N, C, H, W) in [-1, 1]
@@ -48,10 +40,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Search:
-    """How hard it is looked for."""
+    """How hard to look."""
 
     starts: int = 256  # random pictures to begin from
-    keep: int = 4  # of them, the nearest, that are gone on with
+    keep: int = 4  # the nearest of them, which continue
     steps: int = 100  # of the descent
     polish: int = 15  # second-order steps at most, where latents are vectors
     rate: float = 0.2  # Adam's at the start; it falls to 0
@@ -63,54 +55,6 @@ def distance(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).flatten(1).square().mean(1).sqrt() / 2
 
 
-class Measure(NamedTuple):
-    """What distances mean: how near the model's own samples are found, and pictures of its data where there are any."""
-
-    own: float
-    data: float | None = None
-
-    def verdict(self, away: float, contrast: float) -> str:
-        """What a distance says of an image in which pixels deviate by `contrast` (RMS, a share of the range)."""
-        if away <= max(FOUND, min(2 * self.own, LOST)):
-            return "found"
-        limit = FLAT * contrast if self.data is None else min(LIKE_DATA * self.data, FLAT * contrast)
-        if away <= limit:
-            return "near"
-        return f"this image is far from what the model draws: {away:.2f} where {self}"
-
-    def __str__(self) -> str:
-        data = "" if self.data is None else f", pictures of its data to {self.data:.3f}"
-        return f"its own samples are found to {self.own:.3f}{data}"
-
-
-def open_look(name: str, data: str, shape: tuple[int, ...], device: str) -> PerceptualLoss | None:
-    """A perceptual distance by name: "lpips", "lpips-alex", "cnn" (the shipped classifier of the data), or "none".
-
-    "auto" is the first of LPIPS and the classifier that lies on this machine and suits the shape. Raises RequestError
-    where what is asked for does not.
-    """
-    file = weights.locate(f"cnn-{data}.safetensors")
-    classifier = None if file is None else load_classifier(file, device)
-    fits = classifier is not None and classifier.shape == shape
-    if name == "auto":
-        name = "lpips" if weights.locate("lpips.safetensors") else "cnn" if fits else "none"
-    if name == "none":
-        return None
-    if name != "cnn":
-        likeness = lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
-        return lambda x, y: LOUDNESS * likeness(shrunk(x), shrunk(y))
-    if classifier is None or not fits:
-        raise RequestError(f"there is no classifier of {data or 'this data'} of this shape; use --look none, or lpips")
-    features = classifier.network.features
-    return lambda x, y: (features(x) - features(y)).square().mean(1)
-
-
-def shrunk(x: Tensor) -> Tensor:
-    """Images (N, C, H, W) of at most LOOKED_AT pixels a side, each the mean of a square of theirs."""
-    times = -(-max(x.shape[2:]) // LOOKED_AT)
-    return functional.avg_pool2d(x, times) if times > 1 else x
-
-
 @dataclass
 class State:
     """The latents that are looked through, `keep` for each target, and the best of all that were seen."""
@@ -120,7 +64,7 @@ class State:
     z: Tensor  # (N, keep, ...)
     labels: Tensor | None  # (N, keep, ...)
     radius: Tensor  # the length of the longest latent that the prior drew
-    best: Step
+    best: Estimate
 
     def decode(self, z: Tensor, rows: Tensor) -> Tensor:
         """The pictures of latents (M, ...) that stand in these rows of all N · keep, (M, C, H, W)."""
@@ -132,19 +76,19 @@ class State:
         length = z.flatten(1).norm(dim=1).clamp(min=1e-12).reshape(-1, *[1] * (z.ndim - 1))
         return z * (self.radius / length).clamp(max=1)
 
-    def note(self, z: Tensor, images: Tensor) -> Step:
+    def note(self, z: Tensor, images: Tensor) -> Estimate:
         """Remember what is nearer than all before it. z: (N, keep, ...), images: (N · keep, C, H, W)."""
         n, keep = z.shape[:2]
         away = distance(images, self.targets.repeat_interleave(keep, 0)).reshape(n, keep)
         which, rows = away.argmin(1), torch.arange(n, device=away.device)
-        found = Step(
+        found = Estimate(
             images.unflatten(0, (n, keep))[rows, which].cpu(),
             z[rows, which].cpu(),
             None if self.labels is None else self.labels[rows, which].cpu(),
             away[rows, which].cpu(),
         )
         nearer = found.distance < self.best.distance
-        self.best = Step(*(choose(nearer, a, b) for a, b in zip(found, self.best, strict=True)))  # type: ignore[arg-type]
+        self.best = Estimate(*(choose(nearer, a, b) for a, b in zip(found, self.best, strict=True)))  # type: ignore[arg-type]
         return self.best
 
 
@@ -163,7 +107,7 @@ def project(
     look: PerceptualLoss | None = None,
     guesses: Tensor | None = None,
     label: int | str | None = None,
-) -> Iterator[Step]:
+) -> Iterator[Estimate]:
     """Look for the latents of `targets`, (N, C, H, W) in [-1, 1], and yield the nearest so far after each step.
 
     look: a perceptual distance beside the pixels'. guesses: latents (N, ...) to begin from beside the random ones, such
@@ -174,8 +118,9 @@ def project(
     search = search or Search()
     if tuple(targets.shape[1:]) != generator.decoder.shape:
         raise RequestError(
-            f"this generator draws items of shape {generator.decoder.shape}, and the images have "
-            f"{tuple(targets.shape[1:])}; resize them first"
+            f"this generator draws items of shape {generator.decoder.shape}, and these have {tuple(targets.shape[1:])}",
+            "resize them first",
+            field="images",
         )
     state = begin(generator, targets, search, guesses, label)
     yield state.best
@@ -197,18 +142,18 @@ def begin(
     chosen, device = z[which], generator.device
     if guesses is not None:
         chosen[:, -1] = guesses.to(chosen.dtype)
-    told = None if labels is None else labels[which]
+    chosen_labels = None if labels is None else labels[which]
     unknown = torch.full((len(targets),), math.inf)
-    first = Step(targets.cpu(), chosen[:, 0], None if told is None else told[:, 0], unknown)
+    first = Estimate(targets.cpu(), chosen[:, 0], None if chosen_labels is None else chosen_labels[:, 0], unknown)
     radius = z.flatten(1).norm(dim=1).max().to(device)
-    told = None if told is None else told.to(device)
-    state = State(generator, targets.to(device), chosen.to(device), told, radius, first)
-    y = None if told is None else told.flatten(0, 1)
+    chosen_labels = None if chosen_labels is None else chosen_labels.to(device)
+    state = State(generator, targets.to(device), chosen.to(device), chosen_labels, radius, first)
+    y = None if chosen_labels is None else chosen_labels.flatten(0, 1)
     state.note(state.z, generator.decode(chosen.flatten(0, 1), y).to(device))
     return state
 
 
-def descend(state: State, search: Search, look: PerceptualLoss | None) -> Iterator[Step]:
+def descend(state: State, search: Search, look: PerceptualLoss | None) -> Iterator[Estimate]:
     """Adam on the latents of all targets at once; the rate falls to 0 along half a cosine."""
     z = state.z.clone()
     state.z = z.detach()  # the same numbers, which the optimiser moves
@@ -237,7 +182,7 @@ def slope(state: State, targets: Tensor, look: PerceptualLoss | None, weight: fl
     return torch.cat(slopes).reshape(state.z.shape), torch.cat(pictures)
 
 
-def polish(state: State, steps: int) -> Iterator[Step]:
+def polish(state: State, steps: int) -> Iterator[Estimate]:
     """Levenberg and Marquardt's steps from the best of each target: (JᵀJ + λI) δ = -Jᵀr, r the pixels' differences.
 
     λ falls where a step is a success and rises until it is one. Ends early where nothing comes of it any more.
@@ -249,7 +194,7 @@ def polish(state: State, steps: int) -> Iterator[Step]:
             before = state.best.distance[i].item()
             improve(state, i, damping)
             going[i] = DONE < state.best.distance[i].item() < 0.999 * before
-        yield Step(*(None if part is None else part.clone() for part in state.best))  # type: ignore[arg-type]
+        yield Estimate(*(None if part is None else part.clone() for part in state.best))  # type: ignore[arg-type]
         if not going.any():
             return
 

@@ -1,0 +1,55 @@
+"""Measure samples against real items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from ..progress import Note, Steps
+from .verb import Verb
+
+if TYPE_CHECKING:
+    from ..evaluation import Evaluation
+    from .types import Data, Names, Out, Source
+
+
+@Verb
+def evaluate(
+    source: Annotated[Source, "A run, its checkpoints/best, a generator.safetensors, or samples."],
+    *,
+    data: Annotated[Data | None, "What samples should be like; by default what the run had."] = None,
+    metrics: Annotated[Names | None, "Such as fid,kid,pr; by default all but ppl."] = None,
+    features: Annotated[str, "auto, pixels, inception, dino, or the run of a classifier."] = "auto",
+    samples: Annotated[int, "How many samples, at most."] = 10_000,
+    seed: Annotated[int, "Of the samples and of every random choice."] = 0,
+    device: str = "auto",
+    json: Annotated[Out | None, "Also write the figures and their protocol to this file."] = None,
+    progress: bool = True,
+) -> Steps[Evaluation]:
+    """Measure samples against real items: quality, variety, copies; a run keeps the outcome in its metrics.json.
+
+    `source` may also be samples in memory: images (N, C, H, W) in [-1, 1] or points (N, D), or the result of `sample`.
+    """
+    from ..errors import writing
+    from ..evaluation import PICTURE, evaluating
+    from ..files import METRICS, RECORD
+    from ..frozen.opening import path_of
+    from ..reports import attempt_report
+    from .arguments import parse_names
+    from .sample import Samples
+
+    asked = None if metrics is None else parse_names(metrics, "metrics")
+    path = path_of(source)
+    judged = source.images if isinstance(source, Samples) else source if path is None else path
+    found = yield from evaluating(
+        judged, data, metrics=asked, features=features, samples=samples, seed=seed, device=device
+    )
+    run = path if path is not None and (path / RECORD).is_file() else None
+    for file in (*([Path(json)] if json else []), *([run / METRICS] if run else [])):  # what was asked for first
+        with writing(file):
+            found.write(file)
+        beside = f", nearest neighbours: {file.with_name(PICTURE)}" if found.neighbours else ""
+        yield Note(f"written: {file}{beside}")
+    if run is not None:
+        attempt_report(run)
+    return found

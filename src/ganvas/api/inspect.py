@@ -1,0 +1,86 @@
+"""Look at a data set before training on it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from ..progress import Progress, Steps
+from ..shown import Shown
+from .verb import Verb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..data import Dataset
+    from ..data import Report as Counts
+    from .types import Data, Out
+
+SHOWN = 100  # items on the contact sheet
+
+
+@dataclass(eq=False)
+class Inspection(Shown):
+    """A data set, what was counted in it, and a sheet of what it looks like."""
+
+    counts: Counts
+    store: Path | None = None  # what it was converted to
+    sheet: Path | None = None  # where the contact sheet was written
+
+    @property
+    def dataset(self) -> Dataset:
+        """The opened data set."""
+        return self.counts.dataset
+
+    @cached_property
+    def drawable(self) -> bool:
+        """Whether it can be drawn: images, and points in two dimensions."""
+        return len(self.dataset.shape) == 3 or self.dataset.shape == (2,)
+
+    def lines(self) -> list[str]:
+        """The report in plain words, a fact a line."""
+        return self.counts.lines()
+
+    def picture(self) -> Image:
+        """A contact sheet of SHOWN items."""
+        from .. import media
+
+        items = self.dataset.batch(0, min(SHOWN, len(self.dataset))).x
+        return media.scatter(items) if items.ndim == 2 else media.grid(items)
+
+    def save(self, out: Out) -> None:
+        """Write the contact sheet, a .png. WorkError where that fails."""
+        from .. import media
+        from ..errors import writing
+
+        with writing(out):
+            media.save_png(self.picture(), Path(out))
+        self.sheet = Path(out)
+
+
+@Verb
+def inspect(
+    data: Annotated[Data, "Data set, folder, .zip, .npz or IDX file."],
+    *,
+    out: Annotated[Out | None, "Also convert it to a store in this new directory, with a contact sheet."] = None,
+    progress: bool = True,
+) -> Steps[Inspection]:
+    """Look at a data set before training on it, and draw a contact sheet."""
+    from ..data import Dataset, describe, inspecting
+
+    counts = describe(data) if isinstance(data, Dataset) else (yield from inspecting(str(data)))
+    found = Inspection(counts)
+    if out is not None:
+        yield Progress("writing the store")
+        found.store = Path(found.dataset.save(out))
+        if found.drawable:
+            found.save(Path(out) / "contact.png")
+    return found
+
+
+def sheet_name(found: Inspection) -> Path:
+    """The file of a contact sheet in the current directory."""
+    return Path(re.sub(r"[^\w.+-]+", "-", found.dataset.name) + "-contact.png")

@@ -1,0 +1,35 @@
+"""Continue a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from ..progress import Steps
+from .train import headline
+from .verb import Verb
+
+if TYPE_CHECKING:
+    from ..run import Run
+    from .types import OnCollapse, RunPath
+
+
+@Verb
+def resume(
+    run: Annotated[RunPath, "The run directory."],
+    *,
+    steps: Annotated[int | None, "Steps in all; by default as many as the run was to have."] = None,
+    minutes: Annotated[float | None, "Minutes of training in all, those before included."] = None,
+    on_collapse: Annotated[OnCollapse | None, "From here on; by default as before."] = None,
+    progress: bool = True,
+) -> Steps[Run]:
+    """Continue a run exactly where its newest checkpoint is.
+
+    Raises RequestError where there is no run, or its data has changed; for the rest see `train`.
+    """
+    from ..run import Run
+
+    opened = run if isinstance(run, Run) else Run(run)
+    ticks = opened.advance(steps, minutes, on_collapse)
+    yield from headline(opened)
+    yield from ticks
+    return opened

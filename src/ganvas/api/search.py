@@ -1,0 +1,113 @@
+"""Find the pictures of a folder that suit some words best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from ..errors import RequestError
+from ..progress import Note, Progress, Steps, drain
+from ..shown import Shown
+from .verb import Verb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from ..frozen import Clip
+    from .types import ClipLike, Out
+
+COLUMNS = 4  # of the sheet
+
+
+@dataclass(eq=False)
+class Matches(Shown):
+    """The pictures that suit some words best, the best first."""
+
+    files: list[Path]
+    scores: list[float]  # cosines
+    size: int  # pixels of a side at which they are shown
+
+    def picture(self) -> Image:
+        """All of them, row by row."""
+        import torch
+
+        from .. import media
+        from ..data.pictures import read_picture
+
+        shape = (3, self.size, self.size)
+        return media.grid(torch.stack([read_picture(file, shape) for file in self.files]), COLUMNS)
+
+    def save(self, out: Out) -> None:
+        """Write sheet.png. WorkError where that fails."""
+        from .. import media
+        from ..errors import writing
+
+        with writing(out):
+            media.save_png(self.picture(), Path(out))
+
+
+@Verb
+def search(
+    words: Annotated[str, "What to look for, in a few words."],
+    folder: Annotated[Out, "Pictures, in it and in its sub-folders."],
+    *,
+    clip: Annotated[ClipLike | None, "Run or file; by default the best CLIP on this machine."] = None,
+    top: Annotated[int, "How many of them to show."] = 12,
+    device: str = "auto",
+    out: Annotated[Out | None, "Also draw what was found, such as sheet.png."] = None,
+    progress: bool = True,
+) -> Steps[Matches]:
+    """Find the pictures of a folder that suit some words best."""
+    from .. import media
+    from ..data.decode import SUFFIXES
+    from ..frozen.opening import open_clip
+    from .arguments import at_least, device_of
+
+    at_least(1, top=top)
+    place = Path(folder)
+    if not place.is_dir():
+        raise RequestError(f"there is no folder {folder}", "name one that holds pictures", field="folder")
+    files = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not files:
+        raise RequestError(f"{folder} holds no pictures", f"put some there ({', '.join(SUFFIXES)})", field="folder")
+    model = open_clip(clip, device_of(device))
+    kept, images = yield from embed(model, files)
+    values, rows = (images @ model.text([words]).cpu()[0]).topk(min(top, len(kept)))
+    found = Matches([kept[i] for i in rows.tolist()], values.tolist(), max(model.size, 2 * media.READABLE))
+    if out is not None:
+        found.save(out)
+    return found
+
+
+def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor]]:
+    """The files that can be decoded, and their embeddings (N, dim). What was embedded before is read from the disk."""
+    import torch
+
+    from ..data.pictures import read_picture
+    from ..features.cached import PIECE, Cache, looked
+    from ..frozen.weights import digest
+    from ..plan import choose
+
+    see, plan, shape = model.eye or model.image, choose(str(model.device)), (3, model.size, model.size)
+    cache = Cache(model.eye_spec["hash"] if model.eye_spec else digest(model.network.state_dict()))
+    kept: list[Path] = []
+    parts = []
+    for i in range(0, len(files), PIECE):
+        pixels = []
+        for file in files[i : i + PIECE]:
+            try:
+                pixels.append(((read_picture(file, shape) + 1) * 127.5).round().byte())
+                kept.append(file)
+            except RequestError as error:
+                yield Note(f"left out: {error.problem}")
+        if pixels:
+            parts.append(drain(looked(cache, see, torch.stack(pixels), plan)))
+        yield Progress("looking at pictures", min(i + PIECE, len(files)), len(files))
+    if not kept:
+        raise RequestError(f"none of the {len(files)} pictures can be decoded", "replace them", field="folder")
+    seen = torch.cat(parts)
+    with torch.inference_mode():
+        return kept, seen if model.eye is None else model.network.image(seen.to(model.device)).cpu()

@@ -1,0 +1,82 @@
+"""Which judge says what pictures show: words, a classifier, a labeller that was kept, or one that learns it now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data import Dataset, open_data
+from ..errors import RequestError
+from ..evaluation.sources import trained_on
+from ..frozen import Classifier, TrainedGenerator, load_classifier
+from ..frozen.opening import open_clip
+from ..progress import Note, Steps
+from .judges import LABEL, Classes, Judge, Labeller, Words, parse_words
+from .labeller import learn
+
+SHARE = 0.1  # of a data set without a test split, on which labellers are measured
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a person names as the source of attributes; at most one of these, but for a labeller of the data."""
+
+    labels: Path | None = None
+    data: str | Dataset | None = None
+    words: Sequence[str] = ()
+    clip: object = None
+    template: str = "a photo of a {label}"
+    classifier: Path | None = None
+    labeller: Path | None = None
+
+    def check(self, method: str) -> None:
+        """Raise RequestError where an argument would do nothing: without its method, or next to another that leads."""
+        asked = {"labels": self.labels, "words": self.words, "classifier": self.classifier}
+        asked |= {"data": self.data} if self.data else {"labeller": self.labeller}
+        given = [name for name, value in asked.items() if value]
+        if given and method != "attribute":
+            raise RequestError(f"`method` {method} looks at no attributes", "use attribute", field=given[0])
+        if len(given) > 1:
+            raise RequestError(f"`{given[0]}` is given too", "leave one of them out", field=given[1])
+        if self.clip and not self.words:
+            raise RequestError("CLIP judges by words", "name `words`, such as color=red,blue", field="clip")
+        if LABEL not in self.template:
+            raise RequestError(
+                f"{self.template!r} has no place for the word", f"write 'a photo of a {LABEL}'", field="template"
+            )
+
+
+def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) -> Steps[Judge]:
+    """Open or teach the judge. Raises RequestError where none was named, or it does not fit the generator."""
+    device = str(generator.device)
+    if source.words:
+        return Words(open_clip(source.clip, device), parse_words(source.words), source.template)  # type: ignore[arg-type]
+    if source.classifier is not None:
+        return Classes(fitting(load_classifier(source.classifier, device), generator, source.classifier))
+    if source.labeller is not None and source.labeller.exists():
+        kept = fitting(load_classifier(source.labeller, device), generator, source.labeller)
+        return Labeller(kept) if "heads" in kept.facts else Classes(kept)
+    training = trained_on(run)
+    spec = source.data or (training.data if training else None)
+    if spec is None:
+        raise RequestError("no source of attributes was given", "give `data`, `labels`, `words` or `classifier`")
+    shape = generator.decoder.shape
+    data = spec if isinstance(spec, Dataset) else open_data(spec, size=shape[-1], channels=shape[0], hold_out=SHARE)
+    labeller = yield from learn(data)
+    right = ", ".join(f"{name} {share:.1%}" for name, share in labeller.classifier.facts.get("accuracy", {}).items())
+    yield Note(f"a labeller of {data.name}, trained on {len(data):,} real pictures, is right on held-out ones: {right}")
+    if source.labeller is not None:
+        labeller.classifier.write(source.labeller)
+    labeller.classifier.network.to(generator.device)
+    return labeller
+
+
+def fitting(classifier: Classifier, generator: TrainedGenerator, path: Path) -> Classifier:
+    """The classifier, where it takes what the generator draws; a RequestError where it does not."""
+    if classifier.shape != generator.decoder.shape:
+        raise RequestError(
+            f"{path} classifies images of shape {classifier.shape} and this generator draws {generator.decoder.shape}",
+            "train one on the generator's own data",
+        )
+    return classifier

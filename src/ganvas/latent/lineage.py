@@ -1,0 +1,96 @@
+"""Who descends from whom: the individuals that breed, and the directory in which a litter keeps its lineage."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ..errors import RequestError
+from ..types import Decoder
+from .breeding import Child, seed_name
+from .saved import read_latents
+from .seeds import from_seeds, parse_seeds
+
+LINEAGE, LATENTS, SHEET = "lineage.json", "latents.npz", "sheet.png"  # in a litter's directory
+SEEDS = re.compile(r"\d+(-\d+)?")
+
+
+class Individual(NamedTuple):
+    """One that can be a parent: its latent (...), and the records of all its ancestors and of itself."""
+
+    name: str
+    latent: Tensor
+    line: dict[str, dict[str, Any]]  # name -> the fields of a Birth; seeds have none
+
+
+Parents = str | int | Individual | Iterable["str | int | Individual"]  # "3,17,litter/5", a seed, children, a litter
+
+
+def find_parents(parents: Parents, decoder: Decoder) -> list[Individual]:
+    """Seeds and children of litters, each once, in order. Raises RequestError where there is none."""
+    found = {one.name: one for one in _each(parents, decoder)}
+    if not found:
+        raise RequestError(f"{parents!r} names no parent", "write such as 3,17 or litter/5", field="parents")
+    return list(found.values())
+
+
+def _each(parents: Parents, decoder: Decoder) -> Iterable[Individual]:
+    if isinstance(parents, Individual):
+        yield parents
+    elif isinstance(parents, int):
+        yield Individual(seed_name(parents), from_seeds(decoder, [parents])[0], {})
+    elif isinstance(parents, str):
+        for part in filter(None, parents.replace(" ", "").split(",")):
+            if SEEDS.fullmatch(part):
+                yield from _each(parse_seeds(part), decoder)
+            else:
+                yield read_child(part, from_seeds(decoder, [0]))
+    else:
+        for one in parents:
+            yield from _each(one, decoder)
+
+
+def read_child(text: str, like: Tensor) -> Individual:
+    """The child that DIRECTORY/K names, K its number or its name; like: latents of its shape, (n, ...).
+
+    Raises RequestError where there is none, or the lineage is damaged.
+    """
+    folder, which = Path(text).parent, Path(text).name
+    if not (folder / LINEAGE).is_file():
+        raise RequestError(f"{text!r} is neither a seed nor a child", "write such as 3,17 or litter/5", field="parents")
+    lineage, z = read_lineage(folder), read_latents(folder / LATENTS, like)
+    names = lineage["children"]
+    row = names.index(which) if which in names else int(which) if which.isdecimal() else len(names)
+    if row >= min(len(names), len(z)):
+        raise RequestError(
+            f"{folder} has no child {which!r}", f"its children are 0 to {min(len(names), len(z)) - 1}", field="parents"
+        )
+    return Individual(names[row], z[row], lineage["individuals"])
+
+
+def read_lineage(folder: Path) -> dict[str, Any]:
+    """The lineage.json of a litter. Raises RequestError where it is damaged."""
+    try:
+        lineage = json.loads((folder / LINEAGE).read_bytes())
+        names, individuals = lineage["children"], lineage["individuals"]
+        if not all(isinstance(name, str) for name in names) or not isinstance(individuals, dict):
+            raise TypeError("`children` are names, `individuals` a table")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{folder / LINEAGE} is damaged ({error})", "breed the litter again") from error
+    return lineage
+
+
+def lineage_of(parents: Sequence[Individual], litter: Sequence[Child], **facts: object) -> dict[str, Any]:
+    """What lineage.json holds: `facts`, the names of parents and children, and the record of everybody in the line."""
+    line = {name: record for parent in parents for name, record in parent.line.items()}
+    return {
+        **facts,
+        "parents": [parent.name for parent in parents],
+        "children": [child.name for child in litter],
+        "individuals": line | {child.name: child.birth._asdict() for child in litter},
+    }

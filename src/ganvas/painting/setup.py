@@ -1,0 +1,219 @@
+"""What a painting needs before its first stroke: the models, the prompts, the options, and where to begin."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.decode import SUFFIXES
+from ..data.pictures import Picture, read_picture
+from ..errors import RequestError
+from ..frozen import Clip, TrainedGenerator, openai
+from ..frozen.opening import open_clip, open_image_generator, path_of
+from ..frozen.weights import SHIPPED
+from ..inversion import guesses, project
+from ..latent.saved import gather_latents, read_arrays
+from ..progress import Note, Progress, Steps
+from .crops import Crops
+from .score import Prompt, Prompts, clip_score, parse_prompt
+from .start import draw_latent, find_start, grid_for
+from .strokes import Brush, Moments
+
+GENERATOR, CLIP = SHIPPED / "paint-generator.safetensors", SHIPPED / "paint-clip.safetensors"
+LATENTS = ".npz"  # the suffix of files of latents
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a painting, in addition to its models."""
+
+    words: Sequence[str]  # painted in turn
+    exclude: Sequence[str] = ()
+    extras: Sequence[str] = ()
+    steps: int = 100
+    seed: int = 0
+    best_of: int = 64
+    generations: int = 4
+    size: str | None = None
+    label: int | str | None = None
+    init: object = None  # a picture, latents, or an earlier painting
+    hold: bool | None = None  # None: where the search for a beginning breeds
+    brush: Brush = field(default_factory=Brush)
+    crops: Crops = field(default_factory=Crops)
+
+    def check(self, preview: int) -> None:
+        """Raise RequestError for numbers that are not possible, and where there are no words."""
+        if not self.words:
+            raise RequestError("there is nothing to paint", "give words, such as 'a red circle'", field="words")
+        for name, value in (("steps", self.steps), ("best_of", self.best_of), ("preview", preview)):
+            if value < 1:
+                raise RequestError(f"{value} is too few", "give 1 or more", field=name)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that is fixed while it is painted."""
+
+    request: Request
+    generator: TrainedGenerator
+    clip: Clip
+    prompts: list[Prompts]  # one for each of the words
+    grid: tuple[int, int] | None  # of the latent, where it is not the generator's own
+    label: Tensor | None
+    brush: Brush
+    recipe: dict[str, Any]  # JSON-able; a latent that the same recipe painted can be continued
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What an earlier painting has left."""
+
+    done: list[Tensor]  # the latents (...) of the prompts that are finished
+    latent: Tensor  # (1, ...) of the one that continues
+    step: int = 0
+    moments: Moments | None = None
+
+
+def set_up(
+    request: Request, generator: object, clip: object, options: Mapping[str, object] | None, device: str
+) -> Steps[Setup]:
+    """Open the models, the shipped ones for None, and read the prompts."""
+    yield Progress("opening the models")
+    model = open_image_generator(GENERATOR if generator is None else generator, device, options)  # type: ignore[arg-type]
+    model = model.place_words("latent" if request.label is None else "label")
+    shipped = clip is None and generator is None
+    towers = open_clip(CLIP if shipped else clip, device)  # type: ignore[arg-type]
+    exclude, extras = read_prompts(request.exclude, towers), read_prompts(request.extras, towers)
+    prompts = [Prompts(read_prompts([each], towers), exclude, extras) for each in request.words]
+    bred = min(request.best_of - 1, request.generations) > 0
+    brush = replace(request.brush, hold=bred if request.hold is None else request.hold)
+    recipe: dict[str, Any] = {
+        **{"ganvas": version("ganvas"), "words": list(request.words)},
+        **{"exclude": list(request.exclude), "extras": list(request.extras)},
+        "generator": GENERATOR.name if generator is None else named(generator, model.recipe),
+        "clip": CLIP.name if shipped else named(openai.best() if clip is None else clip, towers.recipe),
+        **{"seed": request.seed, "label": request.label, "size": request.size},
+        "set": [f"{key}={value}" for key, value in (options or {}).items()],
+        **{"best_of": request.best_of, "generations": request.generations},
+        **{"crops": asdict(request.crops), "brush": asdict(brush)},
+    }
+    if request.hold is None and request.init is not None and recorded(request.init) != recipe:
+        brush = replace(brush, hold=False)  # nothing was bred for these words
+        recipe["brush"] = asdict(brush)
+    grid = yield from parse_size(request.size, model)
+    labels = model.labels([0], request.label)
+    label = None if labels is None else labels[0]
+    return Setup(request, model, towers, prompts, grid, label, brush, recipe)
+
+
+def named(source: object, recipe: str) -> str:
+    """What a recipe calls a model: its path, or its kind where it was given in memory."""
+    path = path_of(source)
+    return f"{recipe}, in memory" if path is None else str(path)
+
+
+def read_prompts(texts: Sequence[str], clip: Clip) -> tuple[Prompt, ...]:
+    """'a red circle::2 | photo.png' -> prompts that count together, each with its picture where it names one."""
+    parsed = [parse_prompt(part) for text in texts for part in text.split("|")]
+    shape = (3, clip.size, clip.size)
+    return tuple(
+        prompt._replace(picture=read_picture(prompt.words, shape, "words"))
+        if Path(prompt.words).suffix.lower() in SUFFIXES
+        else prompt
+        for prompt in parsed
+    )
+
+
+def parse_size(size: str | None, generator: TrainedGenerator) -> Steps[tuple[int, int] | None]:
+    """The latent's rows and columns for WIDTHxHEIGHT, with a note where they are rounded."""
+    if size is None:
+        return None
+    parts = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", size.strip())
+    if not parts:
+        raise RequestError(f"{size!r} is not a size", "write WIDTHxHEIGHT, such as 400x224", field="size")
+    width, height = int(parts[1]), int(parts[2])
+    shape = generator.decoder.shape
+    found = grid_for(generator.decoder, shape, width, height)
+    if found is not None:
+        cell = shape[1] // generator.decoder.prior(1).shape[2]
+        if (found[0] * cell, found[1] * cell) != (height, width):
+            yield Note(f"size {size} is rounded to {found[1] * cell}x{found[0] * cell}, whole cells of {cell} pixels")
+    return found
+
+
+def search(setup: Setup, number: int) -> Steps[Tensor]:
+    """The latent (1, ...) that a painting begins with: CLIP's favourite of the seed's samples and their children."""
+    request, prompts = setup.request, setup.prompts[number]
+    score = clip_score(setup.clip, prompts, setup.brush.distance)
+    return (
+        yield from find_start(
+            setup.generator.decoder,
+            lambda images: score(images).score,
+            request.best_of,
+            request.seed + number,
+            generations=request.generations,
+            grid=setup.grid,
+            label=setup.label,
+            device=setup.clip.device,
+        )
+    )
+
+
+def painted_state(init: object) -> dict[str, np.ndarray]:
+    """The arrays that an earlier painting left, in its latent.npz or in its result; empty for anything else."""
+    if isinstance(init, str | Path):
+        return read_arrays(Path(init)) if Path(init).suffix.lower() == LATENTS else {}
+    state = getattr(init, "state", None)
+    return state if isinstance(state, dict) else {}
+
+
+def recorded(init: object) -> dict[str, Any] | None:
+    """The recipe of the painting that left a latent; None where none did."""
+    arrays = painted_state(init)
+    return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None
+
+
+def begin_from(setup: Setup, init: Any) -> Beginning:
+    """What `init` is: a picture to begin at, latents of any origin, or those of this very painting, which continues."""
+    arrays = painted_state(init)
+    if not arrays and (not isinstance(init, str | Path) or Path(init).suffix.lower() != LATENTS):
+        return Beginning([], from_picture(setup, init) if is_picture(init) else gather_last(setup, init))
+    z = gather_latents(init, draw_latent(setup.generator.decoder, 0, setup.grid))
+    if recorded(init) != setup.recipe:
+        return Beginning([], z[-1:])
+    try:
+        moments = Moments(*(torch.from_numpy(arrays[name]) for name in ("first", "second")))
+        step = int(arrays["step"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(f"{init} is damaged ({error})", "begin again without it", field="init") from error
+    return Beginning(list(z[:-1]), z[-1:], step, moments)
+
+
+def is_picture(init: object) -> bool:
+    """Whether it is a picture and not latents; an array of bytes is one, floating point numbers are not."""
+    return not isinstance(init, Tensor) and not hasattr(init, "latents")
+
+
+def gather_last(setup: Setup, init: Any) -> Tensor:
+    """The last of some latents, (1, ...)."""
+    return gather_latents(init, draw_latent(setup.generator.decoder, 0, setup.grid))[-1:]
+
+
+def from_picture(setup: Setup, picture: Picture) -> Tensor:
+    """The latent (1, ...) of a picture: what the encoder next to the generator says, or else its projection."""
+    target = read_picture(picture, setup.generator.decoder.shape, "init")[None]
+    place = setup.recipe["generator"]
+    guess = guesses(Path(place), target, str(setup.clip.device)) if Path(place).exists() else None
+    if guess is not None:
+        return guess
+    *_, last = project(setup.generator, target, label=setup.request.label)
+    return last.latents

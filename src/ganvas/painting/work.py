@@ -1,0 +1,152 @@
+"""A painting: prompt by prompt and stroke by stroke, in memory or in a directory that it can be continued from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from .. import film, latent, media
+from ..errors import RequestError, writing
+from ..progress import Progress, Steps
+from ..shown import Shown
+from .setup import Beginning, Setup, begin_from, search
+from .strokes import Stroke, paint
+
+LATENT, PREVIEW, PAINTING, BETWEEN = "latent.npz", "preview.png", "painting", "interpolation"  # in a directory
+SECONDS, HELD = 2.0, 1.0  # from one prompt to the next; that the film stands still at a finished painting
+
+
+@dataclass(eq=False)
+class Painting(Shown):
+    """Pictures from words, with the strokes that led there and what it takes to continue (`init=painting`)."""
+
+    setup: Setup
+    fps: float
+    done: list[Tensor] = field(default_factory=list)  # the latents (...) of the prompts that are finished
+    frames: list[Image] = field(default_factory=list)  # the strokes
+    state: dict[str, np.ndarray] = field(default_factory=dict)  # what latent.npz holds
+    files: dict[str, Path] = field(default_factory=dict)  # what was written: "the strokes" -> its file, …
+
+    @property
+    def words(self) -> list[str]:
+        """What was painted, one a picture."""
+        return list(self.setup.request.words)[: len(self.done)]
+
+    @property
+    def latents(self) -> Tensor:
+        """(N, ...), one a prompt."""
+        return torch.stack(self.done)
+
+    @property
+    def images(self) -> Tensor:
+        """(N, C, H, W) in [-1, 1], one a prompt."""
+        z, label = self.latents, self.setup.label
+        return self.setup.generator.decode(z, None if label is None else label.expand(len(z), *label.shape))
+
+    def picture(self) -> Image:
+        """All of them in a row."""
+        return media.grid(self.images, columns=len(self.done))
+
+    def save(self, out: str | Path) -> None:
+        """Write a directory: the pictures, each with its recipe, latent.npz, and films. WorkError where that fails."""
+        for _ in self.saving(out):
+            pass
+
+    def saving(self, out: str | Path) -> Steps[None]:
+        """Write the directory, with a report after each frame of the films."""
+        out, setup = Path(out), self.setup
+        with writing(out):
+            latent.saved.write_arrays(out / LATENT, self.state)
+            for i, (words, image) in enumerate(zip(self.words, self.images, strict=True), 1):
+                path = out / (f"{PAINTING}.png" if len(self.done) == 1 else f"{PAINTING}-{i}.png")
+                recipe = {**setup.recipe, "steps": setup.request.steps, "painted": words}
+                media.save_png(film.picture(image[None]), path, {"ganvas": json.dumps(recipe)})
+                self.files[words] = path
+            kind = film.preferred()
+            self.files["the strokes"] = out / f"{PAINTING}{kind}"
+            for done in film.write(self.frames, self.files["the strokes"], self.fps):
+                yield Progress("filming", done, len(self.frames))
+            if len(self.done) > 1:
+                path = latent.path(self.latents, SECONDS, self.fps, easing="sin6")
+                generator = setup.generator
+                walked = latent.walk(generator.decoder, path, label=setup.label, device=generator.device)
+                frames = (film.picture(frame[None]) for frame in walked)
+                self.files["between them"] = out / f"{BETWEEN}{kind}"
+                for done in film.write(frames, self.files["between them"], self.fps):
+                    yield Progress("filming", done, len(path))
+
+    def keep(self, stroke: Stroke) -> None:
+        """Remember the latents, and all from which the last of them continues."""
+        self.state = {
+            "latents": torch.stack([*self.done, stroke.latent]).float().numpy(),
+            "step": np.array(stroke.step),
+            "first": stroke.moments.first.numpy(),
+            "second": stroke.moments.second.numpy(),
+            "recipe": np.array(json.dumps(self.setup.recipe)),
+        }
+
+
+def paint_all(setup: Setup, fps: float, preview: int, out: Path | None) -> Steps[Painting]:
+    """Paint each prompt in turn. With `out` the state is saved there every `preview` strokes, and when it is closed."""
+    request, painting = setup.request, Painting(setup, fps)
+    begun = None if request.init is None else begin_from(setup, request.init)
+    painting.done = list(begun.done) if begun else []
+    for i in range(len(painting.done), len(request.words)):
+        if begun is None:
+            begun = Beginning([], (yield from search(setup, i)))
+        painting.done.append((yield from paint_one(painting, begun, preview, out)))
+        if begun.moments or request.init is None:
+            begun = None  # the others begin as they would have; a latent of another painting serves them all
+    if out is not None:
+        yield from painting.saving(out)
+    return painting
+
+
+def paint_one(painting: Painting, begun: Beginning, preview: int, out: Path | None) -> Steps[Tensor]:
+    """Paint the next prompt, and give its latent (...)."""
+    setup, i = painting.setup, len(painting.done)
+    request, words = setup.request, setup.request.words[i]
+    if begun.step >= request.steps:
+        raise RequestError(f"it is painted to step {begun.step} already", "give more", field="steps")
+    stroke = None
+    try:
+        for stroke in paint(
+            setup.generator.decoder,
+            setup.clip,
+            setup.prompts[i],
+            begun.latent,
+            steps=request.steps,
+            seed=request.seed + i,
+            crops=request.crops,
+            brush=setup.brush,
+            label=setup.label,
+            step=begun.step,
+            moments=begun.moments,
+        ):
+            picture = film.picture(stroke.image[None])
+            painting.frames.append(picture)
+            painting.keep(stroke)
+            if out is not None and (stroke.step % preview == 0 or stroke.step == request.steps):
+                save_state(painting, out, picture)
+            saved = None if out is None else out / LATENT
+            yield Progress(words, stroke.step, request.steps, f"score {stroke.score:.3f}", picture, saved)
+    except GeneratorExit:
+        if out is not None and stroke is not None:
+            save_state(painting, out, painting.frames[-1])
+        raise
+    assert stroke is not None, "a painting yields where it begins"
+    painting.frames += [painting.frames[-1]] * round(HELD * painting.fps)
+    return stroke.latent
+
+
+def save_state(painting: Painting, out: Path, picture: Image) -> None:
+    """Write the picture as it is now and the latent that continues from here."""
+    with writing(out):
+        media.save_png(picture, out / PREVIEW)
+        latent.saved.write_arrays(out / LATENT, painting.state)
