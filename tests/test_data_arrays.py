@@ -19,6 +19,7 @@ import torch
 from ganvas.data import Dataset, arrays, open_data
 from ganvas.data.options import Wanted
 from ganvas.errors import RequestError
+from ganvas.progress import drain
 
 RNG = np.random.default_rng(0)
 
@@ -28,7 +29,7 @@ def images(*shape: int) -> np.ndarray:
 
 
 def fitted(items: np.ndarray, **wish: Any) -> torch.Tensor:
-    return arrays.fit(Dataset(name="some", items=torch.from_numpy(items)), Wanted(**wish)).items
+    return drain(arrays.fit(Dataset(name="some", items=torch.from_numpy(items)), Wanted(**wish))).items
 
 
 def test_fit_cuts_a_centred_square() -> None:
@@ -72,7 +73,7 @@ def test_what_was_fitted_before_goes_by_its_new_names(tmp_path: Path, monkeypatc
 
 def test_what_fits_is_left_alone() -> None:
     data = Dataset(name="some", items=torch.from_numpy(images(2, 3, 8, 8)))
-    assert arrays.fit(data, Wanted(size=8, channels=3)) is data
+    assert drain(arrays.fit(data, Wanted(size=8, channels=3))) is data
 
 
 @pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 1), (5, 8, 8, 3)])

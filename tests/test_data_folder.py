@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas.data import folder, inspect, open_data, tree
+from ganvas.data import Dataset, folder, inspect, open_data, opening, tree
 from ganvas.errors import RequestError
+from ganvas.progress import Progress, Steps
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -35,6 +37,15 @@ def pictures(tmp_path: Path) -> Path:
         for i in range(2):
             Image.new("RGB", (20, 16), colour).save(top / name / f"{i}.png")
     return top
+
+
+def watched(steps: Steps[Dataset], reports: list[Progress]) -> Dataset:
+    """The result of the steps; adds what they report."""
+    while True:
+        try:
+            reports.append(next(steps))
+        except StopIteration as end:
+            return end.value
 
 
 def zipped(source: Path, target: Path, below: str = "", method: int = zipfile.ZIP_STORED) -> Path:
@@ -251,23 +262,31 @@ def test_words_that_cannot_be_read_are_told(pictures: Path, name: str, text: str
 
 
 def test_decoding_happens_once_until_a_file_changes(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracked: list[str] = []
-
-    def track(files):
-        tracked.extend(files)
-        return files
-
-    first = open_data(str(pictures), track=track)
-    assert tracked == [f"{name}/{i}.png" for name in sorted(COLOURS) for i in range(2)]
+    reports: list[Progress] = []
+    first = watched(opening(str(pictures)), reports)
+    assert reports[-6:] == [Progress("reading files", i, 6) for i in range(1, 7)]
     monkeypatch.setattr(folder, "decode", None)
-    again = open_data(str(pictures), track=track)
-    assert len(tracked) == 6
+    reports.clear()
+    again = watched(opening(str(pictures)), reports)
+    assert reports == []
     assert torch.equal(again.items, first.items)
     assert (again.fingerprint, again.origin) == (first.fingerprint, first.origin)
     monkeypatch.undo()
     Image.new("RGB", (20, 16), "white").save(pictures / "red" / "0.png")
     changed = open_data(str(pictures))
     assert changed.fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize("reports", [1, 7, 9])  # closed while sizes are read, and while files are
+def test_closing_cancels_and_leaves_nothing_half_done(pictures: Path, own_cache: Path, reports: int) -> None:
+    filters = list(warnings.filters)
+    steps = opening(str(pictures))
+    found = [next(steps) for _ in range(reports)]
+    assert found[-1].what == ("reading sizes" if reports < 7 else "reading files")
+    assert warnings.filters == filters  # between two reports the caller's own hold
+    steps.close()
+    assert not list(own_cache.rglob("*.npy"))
+    assert len(open_data(str(pictures))) == 6
 
 
 def test_a_file_that_could_not_be_read_is_tried_again_when_it_is_mended(

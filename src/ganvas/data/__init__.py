@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from ..errors import RequestError, unknown
+from ..progress import Steps, drain
 from . import arrays, cifar, folder, hub, idx, points, shapes, stacked, store
 from .dataset import Dataset, Modes, Origin
 from .known import KNOWN, read_known
-from .options import NoSplit, Track, Wanted, untracked
+from .options import NoSplit, Wanted
 from .report import Report, describe
 
-__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "inspect", "open_data"]
+__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "inspect", "inspecting", "open_data", "opening"]
 
 NAMES = {
     "digits": "1,797 handwritten digits, grey 8x8, ten classes (scikit-learn's)",
@@ -38,7 +39,32 @@ NAMES = {
     "emoji": "3,786 emoji, colour 64x64, with names and categories",
 }
 
-Reader = Callable[[Path, Wanted], Dataset]
+Reader = Callable[[Path, Wanted], store.Opened]
+
+
+def opening(
+    spec: str,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    split: str = "train",
+    seed: int = 0,
+    hold_out: float = 0.0,
+) -> Steps[Dataset]:
+    """`open_data` as a generator: yields Progress while files are read or scenes are drawn, and returns the Dataset."""
+    wanted = Wanted(size, channels, split, seed).check()
+    dataset = yield from store.finished(_read(spec, wanted))
+    dataset = yield from arrays.fit(dataset, wanted)
+    dataset = replace(dataset, spec=spec, seed=seed, split=split)
+    if not hold_out or split != "train":
+        return dataset
+    if len(dataset.shape) == 3:  # files choose their own form, which must be the same in both parts
+        channels, size = dataset.shape[0], dataset.shape[-1]
+    try:
+        test = yield from opening(spec, size=size, channels=channels, split="test", seed=seed)
+    except NoSplit:
+        return dataset.hold_out(hold_out)
+    return replace(dataset, held_out=test)
 
 
 def open_data(
@@ -49,7 +75,6 @@ def open_data(
     split: str = "train",
     seed: int = 0,
     hold_out: float = 0.0,
-    track: Track = untracked,
 ) -> Dataset:
     """Open a data set.
 
@@ -60,29 +85,23 @@ def open_data(
     seed: of the stream of batches and, for `shapes` and points, of what is drawn.
     hold_out: above 0, give the train split a `held_out` part to measure on: the test split, or where the source has
         none this share of the items, which are then not in the data set itself.
-    track: wraps the list of files while they are decoded, to show progress; `rich.progress.track` will do.
     Errors: RequestError, with the reason and a remedy; WorkError where the cache cannot be written.
     """
-    wanted = Wanted(size, channels, split, seed, track).check()
-    dataset = arrays.fit(_read(spec, wanted), wanted)
-    dataset = replace(dataset, spec=spec, seed=seed, split=split)
-    if not hold_out or split != "train":
-        return dataset
-    if len(dataset.shape) == 3:  # files choose their own form, which must be the same in both parts
-        channels, size = dataset.shape[0], dataset.shape[-1]
-    try:
-        test = open_data(spec, size=size, channels=channels, split="test", seed=seed, track=track)
-    except NoSplit:
-        return dataset.hold_out(hold_out)
-    return replace(dataset, held_out=test)
+    return drain(opening(spec, size=size, channels=channels, split=split, seed=seed, hold_out=hold_out))
 
 
-def inspect(spec: str, *, size: int | None = None, track: Track = untracked) -> Report:
+def inspecting(spec: str, size: int | None = None) -> Steps[Report]:
+    """`inspect` as a generator: yields Progress and returns the Report."""
+    dataset = yield from opening(spec, size=size)
+    return (yield from describe(dataset))
+
+
+def inspect(spec: str, size: int | None = None) -> Report:
     """Open a data set and count what is in it: classes, exact duplicates, unreadable files."""
-    return describe(open_data(spec, size=size, track=track))
+    return drain(inspecting(spec, size))
 
 
-def _read(spec: str, wanted: Wanted) -> Dataset:
+def _read(spec: str, wanted: Wanted) -> store.Opened:
     """The data set as its reader gives it; a size or channels that it could not heed are left to `fit`."""
     if spec == "digits":
         return _digits(wanted)
@@ -135,7 +154,7 @@ def _store(path: Path, wanted: Wanted) -> Dataset:
     return store.load(path)
 
 
-def _digits(wanted: Wanted) -> Dataset:
+def _digits(wanted: Wanted) -> store.Opened:
     """The test part of UCI's Optical Recognition of Handwritten Digits, 16 grey levels, scaled to 0..255."""
     wanted.only_train("digits")
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..errors import RequestError
+from ..progress import Progress, Steps
 from .dataset import Dataset, Origin
 from .options import Wanted
 from .rows import Rows
@@ -21,7 +22,7 @@ CHUNK = 1024  # images resized at a time
 MANY = 2**20  # classes: numbers beyond are names of something else, for which no class each can be made
 
 
-def fit(dataset: Dataset, wanted: Wanted) -> Dataset:
+def fit(dataset: Dataset, wanted: Wanted) -> Steps[Dataset]:
     """The data set cropped to squares about the centre, resized and recoloured as wanted; cached if that changes it."""
     if len(dataset.shape) != 3:
         if wanted.size or wanted.channels:
@@ -34,13 +35,14 @@ def fit(dataset: Dataset, wanted: Wanted) -> Dataset:
     if (depth, size, size) == dataset.shape:
         return dataset
 
-    def build() -> Dataset:
+    def build() -> Steps[Dataset]:
         with Rows((depth, size, size)) as rows:
             for start in range(0, len(dataset), CHUNK):
                 rows.append(_fitted(dataset.items[start : start + CHUNK], size, depth).numpy())
+                yield Progress("resizing pictures", rows.count, len(dataset))
             return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
 
-    fitted = cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
+    fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
     return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # what was cached may have other names
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RequestError
+from ..progress import Progress, Steps, counted
 from .dataset import Dataset, Origin
 from .decode import SUFFIXES, Unreadable, decode, dimensions
 from .options import Wanted
@@ -27,7 +28,7 @@ from .tree import Folder, Tree, Zip
 from .words import Words, emoji_words, read_words
 
 VERSION = 5  # of the decoding, raised whenever pixels or words change, for the cache's sake
-CHUNK = 256  # files decoded ahead of the one that is written
+CHUNK = 32  # files decoded at a time
 SURVEYED = 1000  # files whose headers choose the size
 SIZES = (256, 128, 64, 32, 16, 8)  # that may be chosen
 EMOJI = "img/google/64/"
@@ -42,7 +43,7 @@ def is_emoji(path: Path) -> bool:
     return (path / "emoji.json").is_file() and (path / EMOJI).is_dir()
 
 
-def read_emoji(path: Path, wanted: Wanted) -> Dataset:
+def read_emoji(path: Path, wanted: Wanted) -> Steps[Dataset]:
     """The 64x64 pictures of npm's emoji-datasource-google, with their names and categories."""
     wanted.only_train("emoji")
     tree = Folder(path)
@@ -51,7 +52,7 @@ def read_emoji(path: Path, wanted: Wanted) -> Dataset:
     return _read(tree, list(files), files, wanted, "emoji", lambda tree: emoji_words(tree, EMOJI))
 
 
-def read_folder(path: Path, wanted: Wanted) -> Dataset:
+def read_folder(path: Path, wanted: Wanted) -> Steps[Dataset]:
     """Every picture below `path`, a folder or a .zip. Sub-folders are classes, unless words give labels.
 
     The classes of `train` and `test` are numbered together, so that a number means the same in both.
@@ -75,18 +76,20 @@ def _pictures(tree: Tree) -> list[str]:
     return [file for file in tree.files if PurePosixPath(file).suffix.lower() in SUFFIXES]
 
 
-def _read(tree: Tree, files: list[str], below: dict[str, str], wanted: Wanted, name: str, words: Read) -> Dataset:
+def _read(
+    tree: Tree, files: list[str], below: dict[str, str], wanted: Wanted, name: str, words: Read
+) -> Steps[Dataset]:
     """The pictures `files`; `below` holds those of every split, each with its path within its split."""
     key = f"{name}-{VERSION}-{tree.stamp()}-{wanted.split}-{wanted.size or 'auto'}-{wanted.channels or 'auto'}"
-    dataset = cached(key, lambda: _decoded(tree, files, below, wanted, name, words(tree)))
+    dataset = yield from cached(key, lambda: _decoded(tree, files, below, wanted, name, words(tree)))
     return replace(dataset, origin=replace(dataset.origin, place=tree.place))  # of a copy, not of what was decoded
 
 
 def _decoded(
     tree: Tree, files: list[str], below: dict[str, str], wanted: Wanted, name: str, words: dict[str, Words]
-) -> Dataset:
+) -> Steps[Dataset]:
     """The pictures of these files, with what is said of them."""
-    pixels, pictures, unreadable = _pixels(tree, files, wanted)
+    pixels, pictures, unreadable = yield from _pixels(tree, files, wanted)
     kept = list(pictures)
     labels, class_names = _classes(kept, below, words)
     said = [words.get(file, Words()) for file in kept]
@@ -104,21 +107,22 @@ def _decoded(
 
 def _pixels(
     tree: Tree, files: list[str], wanted: Wanted
-) -> tuple[np.ndarray, dict[str, tuple[int, int]], tuple[tuple[str, str], ...]]:
+) -> Steps[tuple[np.ndarray, dict[str, tuple[int, int]], tuple[tuple[str, str], ...]]]:
     """Decode every file: (N, C, H, W), the N files with their width and height, and the rest with the reasons."""
-    size, channels = wanted.size or _survey(tree, files), wanted.channels or 3
+    size, channels = wanted.size or (yield from _survey(tree, files)), wanted.channels or 3
     pictures: dict[str, tuple[int, int]] = {}
     unreadable: list[tuple[str, str]] = []
     grey = True
     results = _each(files, lambda file: decode(tree.read(file), file, size, channels))
     with Rows((channels, size, size)) as rows:
-        for file, result in zip(wanted.track(files), results, strict=True):
+        for done, (file, result) in enumerate(zip(files, results, strict=True), 1):
             if isinstance(result, str):
                 unreadable.append((file, result))
-                continue
-            rows.append(result.pixels[None])
-            pictures[file] = (result.width, result.height)
-            grey = grey and result.grey
+            else:
+                rows.append(result.pixels[None])
+                pictures[file] = (result.width, result.height)
+                grey = grey and result.grey
+            yield Progress("reading files", done, len(files))
         if not pictures:
             file, reason = unreadable[0]
             raise RequestError(
@@ -138,16 +142,19 @@ def _each(files: Sequence[str], work: Callable[[str], T]) -> Iterator[T | str]:
         except (Unreadable, OSError) as error:
             return str(error)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of files that it decodes all the same
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(files), CHUNK):
-            yield from pool.map(attempt, files[start : start + CHUNK])
+            with warnings.catch_warnings():  # around no yield: what runs between two belongs to the caller
+                warnings.simplefilter("ignore")  # Pillow's, of files that it decodes all the same
+                results = list(pool.map(attempt, files[start : start + CHUNK]))
+            yield from results
 
 
-def _survey(tree: Tree, files: list[str]) -> int:
+def _survey(tree: Tree, files: list[str]) -> Steps[int]:
     """The largest of SIZES that the median short side reaches, or the smallest."""
     some = files[:: -(-len(files) // SURVEYED)]
-    found = _each(some, lambda file: dimensions(tree.read(file), file))
+    sizes = _each(some, lambda file: dimensions(tree.read(file), file))
+    found = yield from counted(sizes, "reading sizes", len(some))
     sides = [min(size) for size in found if not isinstance(size, str)]
     median = statistics.median(sides) if sides else 0
     return next((size for size in SIZES if size <= median), SIZES[-1])

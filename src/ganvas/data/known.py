@@ -14,10 +14,11 @@ from pathlib import Path
 
 from ..errors import RequestError
 from ..files import new_folder
+from ..progress import Progress, Steps
 from . import cifar, folder, idx
 from .dataset import Dataset
 from .options import Wanted
-from .store import cache_directory
+from .store import Opened, cache_directory, finished
 
 IDX_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -33,7 +34,7 @@ class Known:
 
     places: tuple[str, ...]  # below a folder that is searched
     matches: Callable[[Path], bool]
-    read: Callable[[Path, Wanted], Dataset]
+    read: Callable[[Path, Wanted], Opened]
     url: str  # of the folder of its files
     hashes: dict[str, str]  # by file, as its publisher gives them
     remedy: str  # how else to get it
@@ -110,7 +111,7 @@ def roots() -> list[Path]:
     return [*chosen, cache_directory() / "downloads", *shared]
 
 
-def read_known(name: str, wanted: Wanted) -> Dataset:
+def read_known(name: str, wanted: Wanted) -> Steps[Dataset]:
     """The data set of this name, found or downloaded.
 
     Errors: RequestError, with where it was looked for and how to get it.
@@ -118,11 +119,11 @@ def read_known(name: str, wanted: Wanted) -> Dataset:
     known = KNOWN[name]
     path = find(known)
     if path is None:
-        _download(name, known)
+        yield from _download(name, known)
         path = find(known)
     if path is None:
         raise RequestError(f"the download of {name} lacks what it should hold; get it otherwise: {known.remedy}")
-    dataset = known.read(path, wanted)
+    dataset = yield from finished(known.read(path, wanted))
     return replace(dataset, name=name, class_names=known.class_names or dataset.class_names)
 
 
@@ -131,7 +132,7 @@ def find(known: Known) -> Path | None:
     return next((root / place for root in roots() for place in known.places if known.matches(root / place)), None)
 
 
-def _download(name: str, known: Known) -> None:
+def _download(name: str, known: Known) -> Steps[None]:
     """Fetch the files of a data set into the cache, each checked; they appear all together or not at all."""
     import pooch  # slow to import, and seldom needed
 
@@ -139,7 +140,8 @@ def _download(name: str, known: Known) -> None:
     processor = pooch.Untar(members=list(known.unpack), extract_dir=".") if known.unpack else None
     try:
         with new_folder(cache_directory() / "downloads" / name) as target:
-            for file, digest in known.hashes.items():
+            for done, (file, digest) in enumerate(known.hashes.items()):
+                yield Progress("downloading", done, len(known.hashes), file)
                 pooch.retrieve(known.url + file, digest, fname=file, path=target, processor=processor)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
         looked = ", ".join(map(str, roots()))

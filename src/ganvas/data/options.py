@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import RequestError
 
 MAX_SIZE = 4096
-
-Track = Callable[[Sequence[str]], Iterable[str]]  # wraps the files being decoded: `rich.progress.track` is one
-
-
-def untracked(files: Sequence[str]) -> Iterable[str]:
-    """The Track that shows nothing."""
-    return files
 
 
 class NoSplit(RequestError):
@@ -28,7 +20,6 @@ class Wanted(NamedTuple):
     channels: int | None = None  # 1 (grey) or 3 (RGB)
     split: str = "train"  # or "test"
     seed: int = 0
-    track: Track = untracked
 
     def check(self) -> Wanted:
         """Itself, or the reason why nothing can be like this (RequestError)."""

@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 import torch
 
+from ..progress import Steps, counted
 from .dataset import Dataset
 
 NAMED = 5  # of the unreadable files and of the classes, in the lines
@@ -60,11 +61,12 @@ def _more(count: int) -> str:
     return f" and {count - NAMED:,} more" if count > NAMED else ""
 
 
-def describe(dataset: Dataset) -> Report:
+def describe(dataset: Dataset) -> Steps[Report]:
     """Count what an opened data set holds."""
-    digests = {blake2b(item.contiguous().numpy().data, digest_size=16).digest() for item in dataset.items}
+    digests = (blake2b(item.contiguous().numpy().data, digest_size=16).digest() for item in dataset.items)
+    distinct = set((yield from counted(digests, "looking for duplicates", len(dataset))))
     counts: dict[str, int] = {}
     if dataset.labels is not None:
         found = torch.bincount(dataset.labels, minlength=dataset.classes).tolist()
         counts = dict(zip(dataset.class_names, found, strict=True))
-    return Report(dataset, len(dataset) - len(digests), counts)
+    return Report(dataset, len(dataset) - len(distinct), counts)

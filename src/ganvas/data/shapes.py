@@ -15,6 +15,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..progress import Progress, Steps, counted
 from .dataset import Dataset, Origin
 from .options import Wanted
 from .rows import Rows
@@ -176,17 +177,17 @@ def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
     }
 
 
-def read_shapes(wanted: Wanted) -> Dataset:
+def read_shapes(wanted: Wanted) -> Steps[Dataset]:
     """SCENES scenes of up to MAX_OBJECTS shapes, a function of seed, split and size alone; drawn once, then cached."""
     return read_scenes("shapes", MAX_OBJECTS, wanted)
 
 
-def read_one_shape(wanted: Wanted) -> Dataset:
+def read_one_shape(wanted: Wanted) -> Steps[Dataset]:
     """SCENES scenes of a single shape, else as `read_shapes`: every word is then said of the same thing."""
     return read_scenes("one-shape", 1, wanted)
 
 
-def read_centred_shape(wanted: Wanted) -> Dataset:
+def read_centred_shape(wanted: Wanted) -> Steps[Dataset]:
     """The scenes of `read_one_shape`, the shape twice as large and in the middle: kind, colour and size alone vary."""
     return read_scenes("centred-shape", 1, wanted, centred)
 
@@ -201,24 +202,24 @@ def read_scenes(
     most: int,
     wanted: Wanted,
     arrange: Callable[[tuple[Shape, ...]], tuple[Shape, ...]] = lambda shapes: shapes,
-) -> Dataset:
+) -> Steps[Dataset]:
     """SCENES scenes of up to `most` shapes."""
     size = wanted.size or SIZE
 
-    def build() -> Dataset:
+    def build() -> Steps[Dataset]:
         rng = np.random.default_rng((wanted.seed, wanted.split == "test"))
+        scenes = yield from counted((arrange(scene(rng, most)) for _ in range(SCENES)), "placing shapes", SCENES)
         with Rows((3, size, size)) as rows:
-            scenes = [arrange(scene(rng, most)) for _ in range(SCENES)]
-            captions = tuple(describe(shapes) for shapes in scenes)
-            for _, shapes in zip(wanted.track(captions), scenes, strict=True):
+            for shapes in scenes:
                 rows.append(draw(shapes, size)[None])
+                yield Progress("drawing shapes", rows.count, SCENES)
             pixels = rows.array()
         return Dataset(
             name=name,
             items=torch.from_numpy(pixels),
             labels=torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes]),
             class_names=KINDS,
-            captions=captions,
+            captions=tuple(describe(shapes) for shapes in scenes),
             attributes=tabulate(scenes),
             origin=Origin("drawn"),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..progress import Steps
 from .dataset import Dataset, Origin
 from .known import read_known
 from .options import Wanted
@@ -16,12 +17,12 @@ from .options import Wanted
 COUNTS = {"train": 128_000, "test": 26_000}
 
 
-def read_stacked(wanted: Wanted) -> Dataset:
+def read_stacked(wanted: Wanted) -> Steps[Dataset]:
     """Triples of the digits of a split: a function of the seed and the split.
 
     The class of a triple is the number that its digits write: red the hundreds, green the tens, blue the ones.
     """
-    digits = read_known("mnist", wanted)
+    digits = yield from read_known("mnist", wanted)
     assert digits.labels is not None
     rng = np.random.default_rng((wanted.seed, wanted.split == "test"))
     rows = torch.from_numpy(rng.integers(len(digits), size=(COUNTS[wanted.split], 3)))  # (N, 3), with replacement

@@ -13,8 +13,10 @@ import torch
 
 from ..errors import RequestError, WorkError
 from ..files import cache_directory
+from ..progress import Steps
 from .dataset import FORMAT, LARGE, Dataset, Modes, Origin
 
+Opened = Dataset | Steps[Dataset]  # what a reader gives: a data set, or the work that returns one
 LONGEST = 60  # characters of a name in the cache, 240 bytes at most; what tells one from another ends it
 
 
@@ -84,11 +86,16 @@ def _attributes(path: Path, names: list[str]) -> dict[str, torch.Tensor] | None:
         return {name: torch.from_numpy(arrays[f"arr_{i}"]) for i, name in enumerate(names)}
 
 
-def cached(key: str, build: Callable[[], Dataset]) -> Dataset:
+def finished(opened: Opened) -> Steps[Dataset]:
+    """The data set that a reader gave, or that its work returns."""
+    return opened if isinstance(opened, Dataset) else (yield from opened)
+
+
+def cached(key: str, build: Callable[[], Opened]) -> Steps[Dataset]:
     """The data set that `build` makes, from the cache where `key` was built before."""
     directory = cache_directory() / "datasets" / re.sub(r"[^\w.-]+", "-", key)[-LONGEST:]  # no name leads elsewhere
     if not is_store(directory):
-        dataset = build()
+        dataset = yield from finished(build())
         try:
             dataset.save(directory)
         except (WorkError, RequestError):  # no room for it, or another process has built it meanwhile
