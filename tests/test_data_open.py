@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas.data import NAMES, Dataset, inspect, known, open_data, store
+from ganvas.data import NAMES, Dataset, digits, inspect, known, open_data, store
 from ganvas.data.dataset import Modes
 from ganvas.errors import RequestError, WorkError
 
@@ -45,6 +45,16 @@ def test_digits_are_embedded() -> None:
     assert open_data("digits", size=16, channels=3).shape == (3, 16, 16)
     with pytest.raises(RequestError, match="digits has no test split"):
         open_data("digits", split="test")
+
+
+def test_digits_are_those_that_were_published() -> None:
+    data = open_data("digits")
+    assert data.fingerprint == "6c78c83a93a39f1c"  # as runs have recorded it
+    images, labels = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
+    shipped = np.load(digits.FILE)
+    assert np.array_equal(shipped["images"].reshape(-1, 64), images)
+    assert np.array_equal(shipped["labels"], labels)
+    assert "CC BY 4.0" in digits.FILE.with_suffix(".txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..errors import RequestError, unknown
 from ..progress import Steps, drain
-from . import arrays, cifar, folder, hub, idx, points, shapes, stacked, store
+from . import arrays, cifar, digits, folder, hub, idx, points, shapes, stacked, store
 from .dataset import Dataset, Modes, Origin
 from .known import KNOWN, read_known
 from .options import NoSplit, Wanted
@@ -24,7 +23,7 @@ from .report import Report, describe
 __all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "inspect", "inspecting", "open_data", "opening"]
 
 NAMES = {
-    "digits": "1,797 handwritten digits, grey 8x8, ten classes (scikit-learn's)",
+    "digits": "1,797 handwritten digits, grey 8x8, ten classes (UCI's)",
     "shapes": "10,000 drawn scenes, colour, any size, with captions and attributes",
     "one-shape": "the same with a single shape in each",
     "centred-shape": "that shape larger and in the middle: kind, colour and size alone vary",
@@ -104,7 +103,7 @@ def inspect(spec: str, size: int | None = None) -> Report:
 def _read(spec: str, wanted: Wanted) -> store.Opened:
     """The data set as its reader gives it; a size or channels that it could not heed are left to `fit`."""
     if spec == "digits":
-        return _digits(wanted)
+        return digits.read_digits(wanted)
     if spec == "shapes":
         return shapes.read_shapes(wanted)
     if spec == "one-shape":
@@ -152,22 +151,3 @@ def _reader(path: Path) -> Reader:
 def _store(path: Path, wanted: Wanted) -> Dataset:
     wanted.only_train(str(path))
     return store.load(path)
-
-
-def _digits(wanted: Wanted) -> store.Opened:
-    """The test part of UCI's Optical Recognition of Handwritten Digits, 16 grey levels, scaled to 0..255."""
-    wanted.only_train("digits")
-
-    def build() -> Dataset:
-        from sklearn.datasets import load_digits  # takes seconds to import
-
-        images, labels = load_digits(return_X_y=True)
-        return Dataset(
-            name="digits",
-            items=torch.from_numpy((images.reshape(-1, 1, 8, 8) * (255 / 16)).round().astype(np.uint8)),
-            labels=torch.from_numpy(labels.astype(np.int64)),
-            class_names=tuple("0123456789"),
-            origin=Origin("scikit-learn"),
-        )
-
-    return store.cached("digits", build)
