@@ -172,7 +172,7 @@ def test_a_centred_shape_is_the_same_in_the_middle(few: None) -> None:
     assert (border == torch.tensor(shapes.BACKGROUND)[:, None]).all()  # the largest of them fits
 
 
-def test_the_report_tells_what_is_drawn(few: None) -> None:
+def test_the_report_says_what_is_drawn(few: None) -> None:
     text = "\n".join(inspect("shapes").lines())
     for fact in ("60 images 3x32x32", "classes: 6 (circle", "and 1 more)", "captions: 60, such as 'a", "relation, x"):
         assert fact in text

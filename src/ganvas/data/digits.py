@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from .dataset import Dataset, Origin
-from .options import Wanted
+from .options import Options
 
 FILE = Path(__file__).with_name("digits.npz")
 
 
-def read_digits(wanted: Wanted) -> Dataset:
+def read_digits(options: Options) -> Dataset:
     """1,797 images, (1, 8, 8), their 17 grey levels scaled to 0..255, with ten classes."""
-    wanted.only_train("digits")
+    options.require_train("digits")
     with np.load(FILE) as arrays:
         images, labels = arrays["images"], arrays["labels"]
     return Dataset(
