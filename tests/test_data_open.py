@@ -303,9 +303,10 @@ def test_a_hub_snapshot_is_a_folder(own_cache: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(module, "snapshot_download", snapshot_download, raising=False)
     monkeypatch.setitem(sys.modules, "huggingface_hub", module)
     assert (open_data("hf:owner/name").name, len(open_data("hf:owner/name"))) == ("owner/name", 1)
-    assert open_data("hf:owner/name", split="train", hold_out=0.0).held_out is None
     with pytest.raises(NoSplit):
         open_data("hf:owner/name", split="test")
+    with pytest.raises(RequestError, match=r"hold_out: 0\.5 of the 1 items"):  # as no test split is there
+        open_data("hf:owner/name", hold_out=0.5)
     with pytest.raises(RequestError, match="cannot be downloaded from the hub: 404"):
         open_data("hf:owner/other")
     (tmp_path / "a.png").rename(tmp_path / "a.parquet")

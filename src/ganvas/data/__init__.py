@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +38,6 @@ NAMES = {
     "cifar10": "60,000 photographs, colour 32x32, ten classes",
     "emoji": "3,786 emoji, colour 64x64, with names and categories",
 }
-
-Reader = Callable[[Path, Options], store.Opened]
 
 
 def opening(
@@ -103,14 +102,14 @@ def inspect(spec: str, size: int | None = None) -> Report:
 
 BUILT_IN: dict[str, Callable[[Options], store.Opened]] = {
     "digits": digits.read_digits,
-    "shapes": shapes.read_shapes,
-    "one-shape": shapes.read_one_shape,
-    "centred-shape": shapes.read_centred_shape,
+    "shapes": partial(shapes.read_scenes, "shapes", shapes.MAX_OBJECTS),
+    "one-shape": partial(shapes.read_scenes, "one-shape", 1),
+    "centred-shape": partial(shapes.read_scenes, "centred-shape", 1, arrange=shapes.centred),
     "stacked-mnist": stacked.read_stacked,
 }
 
 # (whether it reads a path, the reader), in the order in which they are tried
-READERS: tuple[tuple[Callable[[Path], bool], Reader], ...] = (
+READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Options], store.Opened]], ...] = (
     (store.is_store, store.read_store),
     (lambda path: path.suffix.lower() == ".npz", arrays.read_npz),
     (cifar.is_cifar, cifar.read_cifar),

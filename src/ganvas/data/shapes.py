@@ -177,21 +177,6 @@ def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
     }
 
 
-def read_shapes(options: Options) -> Steps[Dataset]:
-    """SCENES scenes of up to MAX_OBJECTS shapes, a function of seed, split and size; drawn once, then cached."""
-    return read_scenes("shapes", MAX_OBJECTS, options)
-
-
-def read_one_shape(options: Options) -> Steps[Dataset]:
-    """SCENES scenes of a single shape, otherwise like `read_shapes`."""
-    return read_scenes("one-shape", 1, options)
-
-
-def read_centred_shape(options: Options) -> Steps[Dataset]:
-    """The scenes of `read_one_shape`, the shape twice as large and in the middle: only kind, colour and size vary."""
-    return read_scenes("centred-shape", 1, options, centred)
-
-
 def centred(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
     """Each shape twice as large, in the middle."""
     return tuple(shape._replace(x=0.5, y=0.5, radius=2 * shape.radius) for shape in shapes)
@@ -203,7 +188,7 @@ def read_scenes(
     options: Options,
     arrange: Callable[[tuple[Shape, ...]], tuple[Shape, ...]] = lambda shapes: shapes,
 ) -> Steps[Dataset]:
-    """SCENES scenes of up to `most` shapes."""
+    """SCENES scenes of up to `most` shapes, a function of seed, split and size; drawn once, then cached."""
     size = options.size or SIZE
 
     def build() -> Steps[Dataset]:
