@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganvas.data import inspect, open_data, shapes
+from ganvas.data import inspect, open_data, opening, shapes
 from ganvas.errors import RequestError
 
 
@@ -137,10 +137,18 @@ def test_opened_shapes_carry_their_words(few: None) -> None:
     assert torch.equal(data.labels, data.attributes["shape"][:, 0])
     for label, caption in zip(data.labels.tolist(), data.captions, strict=True):
         assert shapes.KINDS[label] in caption.split(" of ")[0]
-    again = open_data("shapes")  # from the cache
+    with pytest.raises(StopIteration):  # it comes from the cache: there is nothing to report
+        next(opening("shapes"))
+    again = open_data("shapes")
     assert torch.equal(again.items, data.items)
     assert again.captions == data.captions
     assert torch.equal(again.attributes["relation"], data.attributes["relation"])  # pyright: ignore
+
+
+def test_drawing_reports_how_far_it_is(few: None) -> None:
+    found = [(progress.what, progress.done, progress.total) for progress in opening("shapes", channels=1)]
+    drawn = [("drawing shapes", n, 60) for n in range(1, 61)]
+    assert found == [("placing shapes", n, 60) for n in range(1, 61)] + drawn + [("resizing pictures", 60, 60)]
 
 
 def test_one_shape_is_a_single_shape_of_every_look(few: None) -> None:
@@ -164,7 +172,7 @@ def test_a_centred_shape_is_the_same_in_the_middle(few: None) -> None:
     assert (border == torch.tensor(shapes.BACKGROUND)[:, None]).all()  # the largest of them fits
 
 
-def test_the_report_tells_what_is_drawn(few: None) -> None:
+def test_the_report_says_what_is_drawn(few: None) -> None:
     text = "\n".join(inspect("shapes").lines())
     for fact in ("60 images 3x32x32", "classes: 6 (circle", "and 1 more)", "captions: 60, such as 'a", "relation, x"):
         assert fact in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas.data import folder, inspect, open_data, tree
+from ganvas.data import Dataset, folder, inspect, open_data, opening, tree
 from ganvas.errors import RequestError
+from ganvas.progress import Progress, Steps
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255)}
 
@@ -35,6 +37,15 @@ def pictures(tmp_path: Path) -> Path:
         for i in range(2):
             Image.new("RGB", (20, 16), colour).save(top / name / f"{i}.png")
     return top
+
+
+def watched(steps: Steps[Dataset], reports: list[Progress]) -> Dataset:
+    """The result of the steps; adds what they report."""
+    while True:
+        try:
+            reports.append(next(steps))
+        except StopIteration as end:
+            return end.value
 
 
 def zipped(source: Path, target: Path, below: str = "", method: int = zipfile.ZIP_STORED) -> Path:
@@ -101,7 +112,7 @@ def test_damaged_files_are_named_and_skipped_and_duplicates_counted(pictures: Pa
 @pytest.mark.parametrize("name", ["A.PNG", "a.JPeG", "a.jfif"])
 def test_pictures_are_known_by_their_suffix_however_it_is_written(tmp_path: Path, name: str) -> None:
     Image.new("RGB", (16, 16), "white").save(tmp_path / "saved.png")
-    (tmp_path / "saved.png").rename(tmp_path / name)  # what it holds is told by its content
+    (tmp_path / "saved.png").rename(tmp_path / name)  # its content says what it is
     assert len(open_data(str(tmp_path))) == 1
 
 
@@ -125,7 +136,7 @@ def test_a_link_to_a_folder_is_followed_but_not_in_circles(pictures: Path, tmp_p
     assert (data.class_names, data.labels.tolist()) == (("blue", "lime", "red", "white"), [0, 0, 1, 1, 2, 2, 3])
 
 
-def test_a_folder_that_cannot_be_listed_is_told(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_listed_is_named(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 
     def denied(path: str) -> Any:
@@ -235,33 +246,29 @@ def test_a_table_is_read_as_spreadsheets_write_it(pictures: Path, end: str) -> N
         (
             "captions.jsonl",
             '{"file": "0.png", "text": "x"}\n',
-            r"none of the 1 files that .* names is there \(such as '0.png'\)",
+            r"none of the 1 files that .* names exists, such as '0\.png'; give their paths",
         ),
-        ("captions.jsonl", '{"file": "red/0.png", "title": "x"}\n', "captions.jsonl tells no label, caption or number"),
-        ("labels.csv", "file,class\nred/0.png,warm\n", "labels.csv tells no label, caption or number"),
+        ("captions.jsonl", '{"file": "red/0.png", "title": "x"}\n', "captions.jsonl has no label, caption or number"),
+        ("labels.csv", "file,class\nred/0.png,warm\n", "labels.csv has no label, caption or number"),
         ("labels.csv", "red/0.png,warm\nblue/0.png,cold\n", "no column 'file'"),
         ("labels.csv", "file,caption\nred/0.png,red, and flat\n", "'red/0.png' in .*labels.csv has 3 cells under 2"),
         ("labels.csv", 'file,caption\nred/0.png,"red\nblue/0.png,blue\n', "labels.csv cannot be read as a table"),
     ],
 )
-def test_words_that_cannot_be_read_are_told(pictures: Path, name: str, text: str, message: str) -> None:
+def test_annotations_that_cannot_be_read_are_named(pictures: Path, name: str, text: str, message: str) -> None:
     (pictures / name).write_text(text)
     with pytest.raises(RequestError, match=message):
         open_data(str(pictures))
 
 
 def test_decoding_happens_once_until_a_file_changes(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracked: list[str] = []
-
-    def track(files):
-        tracked.extend(files)
-        return files
-
-    first = open_data(str(pictures), track=track)
-    assert tracked == [f"{name}/{i}.png" for name in sorted(COLOURS) for i in range(2)]
+    reports: list[Progress] = []
+    first = watched(opening(str(pictures)), reports)
+    assert reports[-6:] == [Progress("reading files", i, 6) for i in range(1, 7)]
     monkeypatch.setattr(folder, "decode", None)
-    again = open_data(str(pictures), track=track)
-    assert len(tracked) == 6
+    reports.clear()
+    again = watched(opening(str(pictures)), reports)
+    assert reports == []
     assert torch.equal(again.items, first.items)
     assert (again.fingerprint, again.origin) == (first.fingerprint, first.origin)
     monkeypatch.undo()
@@ -270,7 +277,19 @@ def test_decoding_happens_once_until_a_file_changes(pictures: Path, monkeypatch:
     assert changed.fingerprint != first.fingerprint
 
 
-def test_a_file_that_could_not_be_read_is_tried_again_when_it_is_mended(
+@pytest.mark.parametrize("reports", [1, 7, 9])  # closed while sizes are read, and while files are
+def test_closing_cancels_and_leaves_nothing_half_done(pictures: Path, own_cache: Path, reports: int) -> None:
+    filters = list(warnings.filters)
+    steps = opening(str(pictures))
+    found = [next(steps) for _ in range(reports)]
+    assert found[-1].what == ("reading sizes" if reports < 7 else "reading files")
+    assert warnings.filters == filters  # between two reports the caller's own hold
+    steps.close()
+    assert not list(own_cache.rglob("*.npy"))
+    assert len(open_data(str(pictures))) == 6
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_when_it_is_fixed(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(self: tree.Folder, file: str) -> bytes:
@@ -285,7 +304,7 @@ def test_a_file_that_could_not_be_read_is_tried_again_when_it_is_mended(
     assert len(open_data(str(pictures))) == 6
 
 
-def test_a_copy_is_said_to_come_from_where_it_lies(pictures: Path, tmp_path: Path) -> None:
+def test_a_copy_says_where_it_comes_from(pictures: Path, tmp_path: Path) -> None:
     archive, again = zipped(pictures, tmp_path / "pictures.zip"), tmp_path / "again" / "pictures.zip"
     again.parent.mkdir()
     again.write_bytes(archive.read_bytes())
@@ -299,8 +318,8 @@ def test_decoding_is_the_same_whatever_the_chunks(pictures: Path, monkeypatch: p
     assert torch.equal(open_data(str(pictures)).items, first.items)
 
 
-def test_nothing_to_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="holds no images"):
+def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="contains no images"):
         (tmp_path / "empty").mkdir()
         open_data(str(tmp_path / "empty"))
     (tmp_path / "empty" / "a.png").write_bytes(b"no image")

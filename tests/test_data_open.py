@@ -13,8 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas.data import NAMES, Dataset, inspect, known, open_data, store
+from ganvas.data import NAMES, Dataset, digits, inspect, known, open_data, store
 from ganvas.data.dataset import Modes
+from ganvas.data.options import NoSplit
 from ganvas.errors import RequestError, WorkError
 
 
@@ -43,8 +44,18 @@ def test_digits_are_embedded() -> None:
     assert (data.items.min(), data.items.max()) == (0, 255)
     assert (report.duplicates, report.unreadable, sum(report.counts.values())) == (0, (), 1797)
     assert open_data("digits", size=16, channels=3).shape == (3, 16, 16)
-    with pytest.raises(RequestError, match="digits has no test split"):
+    with pytest.raises(RequestError, match="split: digits has no test split"):
         open_data("digits", split="test")
+
+
+def test_digits_are_those_that_were_published() -> None:
+    data = open_data("digits")
+    assert data.fingerprint == "6c78c83a93a39f1c"  # as runs have recorded it
+    images, labels = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
+    shipped = np.load(digits.FILE)
+    assert np.array_equal(shipped["images"].reshape(-1, 64), images)
+    assert np.array_equal(shipped["labels"], labels)
+    assert "CC BY 4.0" in digits.FILE.with_suffix(".txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -55,14 +66,27 @@ def test_digits_are_embedded() -> None:
         ("no/such/folder", "there is no 'no/such/folder'; give a folder"),
         ("absent.zip", "there is no 'absent.zip'"),
         ("", "there is no ''"),
-        ("hf:nobody", "write hf:owner/name"),
+        ("hf:name", "write hf:owner/name"),
         ("~no-such-user/photos", "'~no-such-user/photos' cannot be opened"),
         ("x" * 5000, "x' cannot be opened"),
+        ("no\0path", r"'no\\x00path' cannot be opened: .*null"),
+        ("\ud800", "cannot be opened"),
     ],
 )
-def test_what_is_not_there_is_told_in_a_sentence(spec: str, message: str) -> None:
-    with pytest.raises(RequestError, match=message):
+def test_the_error_for_missing_data_names_it_and_the_fix(spec: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as error:
         open_data(spec)
+    assert error.value.field == "data"
+
+
+@pytest.mark.parametrize("refused", ["exists", "is_file"])
+def test_a_path_that_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    def denied(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, refused, denied)
+    with pytest.raises(RequestError, match=r"data: .* cannot be opened: .*Permission denied"):
+        open_data(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -71,13 +95,15 @@ def test_what_is_not_there_is_told_in_a_sentence(spec: str, message: str) -> Non
     ids=str,
 )
 def test_impossible_wishes_are_refused(wish: dict) -> None:
-    with pytest.raises(RequestError, match=str(next(iter(wish.values())))):
+    ((name, value),) = wish.items()
+    with pytest.raises(RequestError, match=f"{name}: '?{value}.*; choose") as error:
         open_data("digits", **wish)
+    assert error.value.field == name
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.doc").write_bytes(b"words")
-    with pytest.raises(RequestError, match="is no data set"):
+    with pytest.raises(RequestError, match=r"a\.doc' is not a data set; give a folder"):
         open_data(str(tmp_path / "a.doc"))
 
 
@@ -137,6 +163,8 @@ def test_a_store_never_replaces_what_is_there(some: Dataset, tmp_path: Path) -> 
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RequestError, match="already exists"):
         some.save(tmp_path / "file")
+    with pytest.raises(RequestError, match=r"out: .*null"):
+        some.save("a\0b")
     with pytest.raises(WorkError, match="cannot write the data set"):
         some.save(tmp_path / "file" / "below")
 
@@ -160,7 +188,7 @@ def test_a_failed_save_leaves_nothing(some: Dataset, tmp_path: Path, monkeypatch
         ("images.npy", "no", "is damaged"),
     ],
 )
-def test_a_damaged_store_is_told(some: Dataset, tmp_path: Path, file: str, content: str, message: str) -> None:
+def test_a_damaged_store_is_refused(some: Dataset, tmp_path: Path, file: str, content: str, message: str) -> None:
     place = some.save(tmp_path / "store")
     (place / file).write_text(content)
     with pytest.raises(RequestError, match=message):
@@ -205,7 +233,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
         open_data("shapes")
 
 
-def test_the_cache_is_at_home_unless_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_is_at_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GANVAS_CACHE", raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert store.cache_directory() == tmp_path / ".cache" / "ganvas"
@@ -275,8 +303,14 @@ def test_a_hub_snapshot_is_a_folder(own_cache: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(module, "snapshot_download", snapshot_download, raising=False)
     monkeypatch.setitem(sys.modules, "huggingface_hub", module)
     assert (open_data("hf:owner/name").name, len(open_data("hf:owner/name"))) == ("owner/name", 1)
-    with pytest.raises(RequestError, match="cannot be had from the hub: 404"):
+    with pytest.raises(NoSplit):
+        open_data("hf:owner/name", split="test")
+    with pytest.raises(RequestError, match=r"hold_out: 0\.5 of the 1 items"):  # as no test split is there
+        open_data("hf:owner/name", hold_out=0.5)
+    with pytest.raises(RequestError, match="cannot be downloaded from the hub: 404"):
         open_data("hf:owner/other")
     (tmp_path / "a.png").rename(tmp_path / "a.parquet")
-    with pytest.raises(RequestError, match="is no folder of images"):
+    with pytest.raises(
+        RequestError, match=r"cannot be read \(.* contains no images\); choose one that is a folder of images"
+    ):
         open_data("hf:owner/name")

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganvas.data import Dataset, dataset
+from ganvas.data import Dataset, dataset, rows
 
 COUNTS = st.integers(1, 40)
 
@@ -73,7 +73,7 @@ def test_points_keep_their_units() -> None:
 def test_items_move_to_a_device_with_room_and_only_batches_to_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
     data = points(8)
     assert data.to("meta").items.device.type == "meta"
-    monkeypatch.setattr(dataset, "_room", lambda device: 10.0)
+    monkeypatch.setattr(dataset, "_free_bytes", lambda device: 10.0)
     crowded = data.to("meta")
     assert crowded.items.device.type == "cpu"
     assert crowded.batch(0, 4).x.device.type == "meta"
@@ -111,7 +111,7 @@ def test_a_share_of_more_than_the_memory_holds_is_mapped(monkeypatch: pytest.Mon
     memmap = np.memmap
     monkeypatch.setattr(np, "memmap", lambda *a, **k: mapped.append(1) or memmap(*a, **k))
     monkeypatch.setattr(dataset, "LARGE", 300)
-    monkeypatch.setattr(dataset, "CHUNK", 7)
+    monkeypatch.setattr(rows, "CHUNK", 7 * 12)
     parted = data.hold_out(0.5)
     assert len(mapped) == 2
     assert parted.held_out is not None and whole.held_out is not None

@@ -27,7 +27,7 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PLAIN = {"torch", "numpy"}  # all that the first two rows need
-READERS = {"data": {"PIL", "sklearn", "pooch", "huggingface_hub"}, "types": {"PIL"}, "progress": {"PIL"}}
+READERS = {"data": {"PIL", "pooch", "huggingface_hub"}, "types": {"PIL"}, "progress": {"PIL"}}
 UNWANTED = {"torchvision", "pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 UNPICKLERS = {"unpickle.py"}  # what a data set is published as, read with every name refused but arrays
 HEAVY = ("torch", "numpy", "PIL", "matplotlib", "sklearn", "tensorboard", "pooch", "safetensors")

@@ -8,7 +8,6 @@ from .. import media
 from ..data import inspect
 from ..errors import WorkError
 from ..run.folder import plain
-from ..run.progress import track
 
 SHOWN = 100  # items on the contact sheet
 
@@ -18,7 +17,7 @@ def inspect_data(source: str, out: Path | None) -> None:
 
     The sheet lies in the store, or else in the current directory; of points there is one in two dimensions alone.
     """
-    report = inspect(source, track=track)
+    report = inspect(source)
     dataset = report.dataset
     print("\n".join(report.lines()))
     if out is not None:

@@ -58,7 +58,6 @@ def pictures(sources: list[str], shape: tuple[int, ...], count: int, split: str)
 
     from ..data import open_data
     from ..data.decode import SUFFIXES
-    from ..run.progress import track
     from .pictures import read_pictures
 
     files = [Path(source) for source in sources]
@@ -66,7 +65,7 @@ def pictures(sources: list[str], shape: tuple[int, ...], count: int, split: str)
         return [file.stem for file in files], read_pictures(files, shape)
     if len(sources) > 1:
         raise RequestError(f"{' '.join(sources)}: name pictures, or one data set")
-    dataset = open_data(sources[0], size=shape[-1], channels=shape[0], split=split, track=track)
+    dataset = open_data(sources[0], size=shape[-1], channels=shape[0], split=split)
     rows = torch.linspace(0, len(dataset) - 1, min(count, len(dataset)), dtype=torch.float64).long()
     return [f"{row:06d}" for row in rows.tolist()], dataset.at(rows).x
 

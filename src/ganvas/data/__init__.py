@@ -1,32 +1,33 @@
-"""Where images, points, labels and words come from: `open_data(spec)` opens any source as one Dataset.
+"""Where images, points, labels and captions come from: `open_data(spec)` opens any source as a Dataset.
 
 A spec is a name of NAMES; the path of a folder of pictures, a .zip of one, an .npz, an IDX file or folder, CIFAR-10's
-batches, or a store that `Dataset.save` wrote; or `hf:owner/name`. A name goes before a path: ./digits is a folder.
+batches, or a store that `Dataset.save` wrote; or `hf:owner/name`. Names come before paths: ./digits is a folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from ..errors import RequestError, unknown
-from . import arrays, cifar, folder, hub, idx, points, shapes, stacked, store
+from ..errors import unknown
+from ..progress import Steps, drain
+from . import arrays, cifar, digits, folder, hub, idx, points, shapes, stacked, store
 from .dataset import Dataset, Modes, Origin
 from .known import KNOWN, read_known
-from .options import NoSplit, Track, Wanted, untracked
+from .options import DataError, NoSplit, Options
 from .report import Report, describe
 
-__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "inspect", "open_data"]
+__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "inspect", "inspecting", "open_data", "opening"]
 
 NAMES = {
-    "digits": "1,797 handwritten digits, grey 8x8, ten classes (scikit-learn's)",
+    "digits": "1,797 handwritten digits, grey 8x8, ten classes (UCI)",
     "shapes": "10,000 drawn scenes, colour, any size, with captions and attributes",
     "one-shape": "the same with a single shape in each",
-    "centred-shape": "that shape larger and in the middle: kind, colour and size alone vary",
+    "centred-shape": "that shape larger and in the middle: only kind, colour and size vary",
     "sine": "1,024 points on (x, sin x)",
     "ring": "50,000 points of 8 Gaussians on a circle",
     "grid": "50,000 points of 25 Gaussians on a grid",
@@ -38,7 +39,31 @@ NAMES = {
     "emoji": "3,786 emoji, colour 64x64, with names and categories",
 }
 
-Reader = Callable[[Path, Wanted], Dataset]
+
+def opening(
+    spec: str,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    split: str = "train",
+    seed: int = 0,
+    hold_out: float = 0.0,
+) -> Steps[Dataset]:
+    """`open_data` as a generator: yields Progress while files are read or shapes are drawn, and returns the Dataset."""
+    options = Options(size, channels, split, seed)
+    options.check()
+    dataset = yield from store.finished(_read(spec, options))
+    dataset = yield from arrays.fit(dataset, options)
+    dataset = replace(dataset, spec=spec, seed=seed, split=split)
+    if not hold_out or split != "train":
+        return dataset
+    if len(dataset.shape) == 3:  # both splits must have the form that the files of this one have chosen
+        channels, size = dataset.shape[0], dataset.shape[-1]
+    try:
+        test = yield from opening(spec, size=size, channels=channels, split="test", seed=seed)
+    except NoSplit:
+        return dataset.hold_out(hold_out)
+    return replace(dataset, held_out=test)
 
 
 def open_data(
@@ -49,106 +74,72 @@ def open_data(
     split: str = "train",
     seed: int = 0,
     hold_out: float = 0.0,
-    track: Track = untracked,
 ) -> Dataset:
     """Open a data set.
 
     size: pixels of a side; None keeps the native size of arrays, draws `shapes` at 32, and gives files of many sizes
         the largest power of two from 8 to 256 that their median short side reaches. Images are cut to a centred square.
-    channels: 1 (grey) or 3 (colour); None keeps, which for files is 1 where all are grey.
-    split: "train" or "test", where the source has both (drawn sets do, and folders that hold `train` and `test`).
-    seed: of the stream of batches and, for `shapes` and points, of what is drawn.
-    hold_out: above 0, give the train split a `held_out` part to measure on: the test split, or where the source has
-        none this share of the items, which are then not in the data set itself.
-    track: wraps the list of files while they are decoded, to show progress; `rich.progress.track` will do.
-    Errors: RequestError, with the reason and a remedy; WorkError where the cache cannot be written.
+    channels: 1 (grey) or 3 (colour); None keeps them, and makes files grey if all are.
+    split: "train" or "test", if the source has both (drawn sets do, and folders with `train` and `test` in them).
+    seed: of the order of batches and, for `shapes` and points, of what is drawn.
+    hold_out: above 0, give the train split a `held_out` part to measure on: the test split or, if the source has
+        none, this share of the items, which are then removed from the data set itself.
+    Errors: RequestError, with the reason and a fix; WorkError if the cache cannot be written.
     """
-    wanted = Wanted(size, channels, split, seed, track).check()
-    dataset = arrays.fit(_read(spec, wanted), wanted)
-    dataset = replace(dataset, spec=spec, seed=seed, split=split)
-    if not hold_out or split != "train":
-        return dataset
-    if len(dataset.shape) == 3:  # files choose their own form, which must be the same in both parts
-        channels, size = dataset.shape[0], dataset.shape[-1]
-    try:
-        test = open_data(spec, size=size, channels=channels, split="test", seed=seed, track=track)
-    except NoSplit:
-        return dataset.hold_out(hold_out)
-    return replace(dataset, held_out=test)
+    return drain(opening(spec, size=size, channels=channels, split=split, seed=seed, hold_out=hold_out))
 
 
-def inspect(spec: str, *, size: int | None = None, track: Track = untracked) -> Report:
+def inspecting(spec: str, size: int | None = None) -> Steps[Report]:
+    """`inspect` as a generator: yields Progress and returns the Report."""
+    dataset = yield from opening(spec, size=size)
+    return (yield from describe(dataset))
+
+
+def inspect(spec: str, size: int | None = None) -> Report:
     """Open a data set and count what is in it: classes, exact duplicates, unreadable files."""
-    return describe(open_data(spec, size=size, track=track))
+    return drain(inspecting(spec, size))
 
 
-def _read(spec: str, wanted: Wanted) -> Dataset:
-    """The data set as its reader gives it; a size or channels that it could not heed are left to `fit`."""
-    if spec == "digits":
-        return _digits(wanted)
-    if spec == "shapes":
-        return shapes.read_shapes(wanted)
-    if spec == "one-shape":
-        return shapes.read_one_shape(wanted)
-    if spec == "centred-shape":
-        return shapes.read_centred_shape(wanted)
+BUILT_IN: dict[str, Callable[[Options], store.Opened]] = {
+    "digits": digits.read_digits,
+    "shapes": partial(shapes.read_scenes, "shapes", shapes.MAX_OBJECTS),
+    "one-shape": partial(shapes.read_scenes, "one-shape", 1),
+    "centred-shape": partial(shapes.read_scenes, "centred-shape", 1, arrange=shapes.centred),
+    "stacked-mnist": stacked.read_stacked,
+}
+
+# (whether it reads a path, the reader), in the order in which they are tried
+READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Options], store.Opened]], ...] = (
+    (store.is_store, store.read_store),
+    (lambda path: path.suffix.lower() == ".npz", arrays.read_npz),
+    (cifar.is_cifar, cifar.read_cifar),
+    (idx.is_idx, idx.read_idx),
+    (folder.is_emoji, folder.read_emoji),
+    (lambda path: path.is_dir() or path.suffix.lower() == ".zip", folder.read_folder),
+)
+
+
+def _read(spec: str, options: Options) -> store.Opened:
+    """What the reader of a spec gives; `fit` applies a size or channels that the reader could not."""
+    if spec in BUILT_IN:
+        return BUILT_IN[spec](options)
     if spec in points.DRAWN:
-        return points.DRAWN[spec](np.random.default_rng((wanted.seed, wanted.split == "test")))
-    if spec == "stacked-mnist":
-        return stacked.read_stacked(wanted)
+        return points.DRAWN[spec](np.random.default_rng((options.seed, options.split == "test")))
     if spec in KNOWN:
-        return read_known(spec, wanted)
+        return read_known(spec, options)
     if spec.startswith("hf:"):
-        return hub.read_hub(spec.removeprefix("hf:"), wanted)
+        return hub.read_hub(spec.removeprefix("hf:"), options)
     try:
         path = Path(spec).expanduser().resolve()
-        there = spec and path.exists()
-    except (OSError, RuntimeError) as error:  # no such user, links in circles, a name too long
-        raise RequestError(f"{spec!r} cannot be opened: {error}; give a folder, a .zip, an .npz or a name") from error
-    if there:
-        return _reader(path)(path, wanted)
+        exists = spec != "" and path.exists()
+        reader = next((read for matches, read in READERS if exists and matches(path)), None)
+    except (OSError, RuntimeError, ValueError) as error:  # no permission, no such user, links in circles, a NUL byte
+        raise DataError(f"{spec!r} cannot be opened: {error}", "give a folder, a .zip, an .npz or a name") from error
+    if reader is not None:
+        return reader(path, options)
+    if exists:
+        raise DataError(f"{spec!r} is not a data set", "give a folder of images, a .zip of one, an .npz or an IDX file")
     if spec and path.name == spec and not path.suffix:
-        raise unknown("data set or folder", spec, NAMES)
-    raise RequestError(
-        f"there is no {spec!r}; give a folder, a .zip, an .npz, an IDX file, or one of: {', '.join(NAMES)}"
-    )
-
-
-def _reader(path: Path) -> Reader:
-    """What reads a path, told by what lies there."""
-    readers: tuple[tuple[Callable[[Path], bool], Reader], ...] = (
-        (store.is_store, _store),
-        (lambda path: path.suffix.lower() == ".npz", arrays.read_npz),
-        (cifar.is_cifar, cifar.read_cifar),
-        (idx.is_idx, idx.read_idx),
-        (folder.is_emoji, folder.read_emoji),
-        (lambda path: path.is_dir() or path.suffix.lower() == ".zip", folder.read_folder),
-    )
-    for matches, reader in readers:
-        if matches(path):
-            return reader
-    raise RequestError(f"{path} is no data set; give a folder of images, a .zip of one, an .npz or an IDX file")
-
-
-def _store(path: Path, wanted: Wanted) -> Dataset:
-    wanted.only_train(str(path))
-    return store.load(path)
-
-
-def _digits(wanted: Wanted) -> Dataset:
-    """The test part of UCI's Optical Recognition of Handwritten Digits, 16 grey levels, scaled to 0..255."""
-    wanted.only_train("digits")
-
-    def build() -> Dataset:
-        from sklearn.datasets import load_digits  # takes seconds to import
-
-        images, labels = load_digits(return_X_y=True)
-        return Dataset(
-            name="digits",
-            items=torch.from_numpy((images.reshape(-1, 1, 8, 8) * (255 / 16)).round().astype(np.uint8)),
-            labels=torch.from_numpy(labels.astype(np.int64)),
-            class_names=tuple("0123456789"),
-            origin=Origin("scikit-learn"),
-        )
-
-    return store.cached("digits", build)
+        raise unknown("data set or folder", spec, NAMES, field="data")
+    choices = f"give a folder, a .zip, an .npz, an IDX file, or one of: {', '.join(NAMES)}"
+    raise DataError(f"there is no {spec!r}", choices)

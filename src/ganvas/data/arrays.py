@@ -1,4 +1,4 @@
-"""Data sets that are arrays already: .npz files, and the fitting of any array of images to a size."""
+"""Data sets that are arrays: .npz files, and bringing any array of images to a size."""
 
 from __future__ import annotations
 
@@ -10,38 +10,37 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..errors import RequestError
+from ..progress import Progress, Steps
 from .dataset import Dataset, Origin
-from .options import Wanted
-from .rows import Rows
+from .options import DataError, Options
+from .rows import Rows, chunks
 from .store import cached
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-CHUNK = 1024  # images resized at a time
-MANY = 2**20  # classes: numbers beyond are names of something else, for which no class each can be made
+MAX_CLASSES = 2**20  # larger labels are not class numbers
 
 
-def fit(dataset: Dataset, wanted: Wanted) -> Dataset:
-    """The data set cropped to squares about the centre, resized and recoloured as wanted; cached if that changes it."""
+def fit(dataset: Dataset, options: Options) -> Steps[Dataset]:
+    """The images cut to centred squares, resized and recoloured as the options say; cached if that changes them."""
     if len(dataset.shape) != 3:
-        if wanted.size or wanted.channels:
-            raise RequestError(
-                f"{dataset.name} holds points, which have no size or channels; leave those out, or name a set of images"
-            )
+        field = "size" if options.size else "channels"
+        if options.size or options.channels:
+            raise DataError(f"{dataset.name} contains points, which have no {field}", "leave it out", field=field)
         return dataset
     channels, height, width = dataset.shape
-    size, depth = wanted.size or min(height, width), wanted.channels or channels
+    size, depth = options.size or min(height, width), options.channels or channels
     if (depth, size, size) == dataset.shape:
         return dataset
 
-    def build() -> Dataset:
+    def build() -> Steps[Dataset]:
         with Rows((depth, size, size)) as rows:
-            for start in range(0, len(dataset), CHUNK):
-                rows.append(_fitted(dataset.items[start : start + CHUNK], size, depth).numpy())
+            for part in chunks(len(dataset), max(channels * height * width, depth * size * size)):
+                rows.append(_fitted(dataset.items[part], size, depth).numpy())
+                yield Progress("resizing pictures", rows.count, len(dataset))
             return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
 
-    fitted = cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
-    return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # what was cached may have other names
+    fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
+    return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # names may have changed since
 
 
 def _fitted(images: Tensor, size: int, channels: int) -> Tensor:
@@ -58,58 +57,63 @@ def _fitted(images: Tensor, size: int, channels: int) -> Tensor:
     return images.expand(-1, channels, -1, -1)
 
 
-def labelled(labels: np.ndarray, place: str) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels as class numbers, with the names: those of the labels where they are words, else the numbers."""
+def class_labels(labels: np.ndarray, place: str) -> tuple[Tensor, tuple[str, ...]]:
+    """Class numbers, and the names of the classes: words if the labels are words, else the numbers."""
     if labels.ndim == 1 and labels.dtype.kind in "iu":
         if labels.size and labels.min() < 0:
-            raise RequestError(f"the labels of {place} go down to {labels.min()}; number classes from 0")
-        if labels.size and labels.max() >= MANY:
-            raise RequestError(f"the labels of {place} go up to {labels.max()}; number classes from 0 without gaps")
+            raise DataError(f"the smallest label of {place} is {labels.min()}", "number classes from 0")
+        if labels.size and labels.max() >= MAX_CLASSES:
+            raise DataError(f"the largest label of {place} is {labels.max()}", "number classes from 0 without gaps")
         names = tuple(str(i) for i in range(int(labels.max()) + 1 if labels.size else 0))
         return torch.from_numpy(labels.astype(np.int64)), names
-    words, numbers = np.unique(_words(labels, f"labels of {place}"), return_inverse=True)
-    return torch.from_numpy(numbers.astype(np.int64)), tuple(words.tolist())
+    names, numbers = np.unique(_strings(labels, f"labels of {place}"), return_inverse=True)
+    return torch.from_numpy(numbers.astype(np.int64)), tuple(names.tolist())
 
 
-def _words(values: np.ndarray, name: str) -> np.ndarray:
+def _strings(values: np.ndarray, name: str) -> np.ndarray:
     """Values (N,) of any kind as strings (N,)."""
     if values.ndim != 1:
-        raise RequestError(f"the {name} have shape {values.shape}; give one an item")
+        raise DataError(f"the {name} have shape {values.shape}", "give one for each item")
     try:
         return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values.astype(str)
     except UnicodeDecodeError as error:
-        raise RequestError(f"the {name} are not UTF-8 ({error}); save them as strings") from error
+        raise DataError(f"the {name} are not UTF-8 ({error})", "save them as strings") from error
 
 
-def read_npz(path: Path, wanted: Wanted) -> Dataset:
-    """An archive of `images`, uint8 (N, H, W[, C]), or `points` (N, D), and perhaps `labels` and `captions`, (N,)."""
-    wanted.only_train(str(path))
+def read_npz(path: Path, options: Options) -> Dataset:
+    """An archive of `images`, uint8 (N, H, W[, C]), or `points` (N, D), optionally `labels` and `captions`, (N,)."""
+    options.require_train(str(path))
     try:
         with np.load(path, allow_pickle=False) as archive:
             kind = "points" if "points" in archive.files and "images" not in archive.files else "images"
             arrays = {key: np.asarray(archive[key]) for key in (kind, "labels", "captions") if key in archive.files}
-    except Exception as error:  # of damaged bytes numpy, zipfile and zlib each raise what they like
-        raise RequestError(f"{path} cannot be read as an .npz of plain arrays: {error}") from error
+    except Exception as error:  # numpy, zipfile and zlib raise many kinds for damaged bytes
+        raise DataError(
+            f"{path} cannot be read as an .npz of plain arrays: {error}", "save it with numpy.savez"
+        ) from error
     items = _points(arrays[kind], path) if kind == "points" else _images(arrays.get("images"), path)
     for key, values in arrays.items():
         if len(np.atleast_1d(values)) != len(items):
-            raise RequestError(f"{path} has {len(items)} {kind} but {len(np.atleast_1d(values))} {key}; give one each")
-    labels, names = labelled(arrays["labels"], str(path)) if "labels" in arrays else (None, ())
+            raise DataError(
+                f"{path} has {len(items)} {kind} but {len(np.atleast_1d(values))} {key}", "give one for each"
+            )
+    labels, names = class_labels(arrays["labels"], str(path)) if "labels" in arrays else (None, ())
     return Dataset(
         name=path.stem,
         items=items,
         labels=labels,
         class_names=names,
-        captions=tuple(_words(arrays["captions"], f"captions of {path}").tolist()) if "captions" in arrays else None,
+        captions=tuple(_strings(arrays["captions"], f"captions of {path}").tolist()) if "captions" in arrays else None,
         origin=Origin(str(path)),
     )
 
 
 def _points(points: np.ndarray, path: Path) -> Tensor:
-    """(N, D) of any numbers -> (N, D) float32."""
+    """(N, D) numbers of any kind -> (N, D) float32."""
     if points.dtype.kind not in "iuf" or points.ndim != 2 or not points.size or not np.isfinite(points).all():
-        raise RequestError(
-            f"'points' of {path} is {points.dtype} {points.shape}; make it finite numbers of shape (N, D), N at least 1"
+        raise DataError(
+            f"'points' of {path} is {points.dtype} {points.shape}",
+            "make it finite numbers of shape (N, D), N at least 1",
         )
     return torch.from_numpy(points.astype(np.float32))
 
@@ -117,12 +121,12 @@ def _points(points: np.ndarray, path: Path) -> Tensor:
 def _images(images: np.ndarray | None, path: Path) -> Tensor:
     """(N, H, W[, C]) uint8 -> (N, C, H, W) uint8."""
     if images is None:
-        raise RequestError(f"{path} has no array named 'images'; save one, uint8 of shape (N, H, W) or (N, H, W, C)")
+        raise DataError(f"{path} has no array named 'images'", "save one, uint8 of shape (N, H, W) or (N, H, W, C)")
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
-        raise RequestError(
-            f"'images' of {path} is {images.dtype} {images.shape}; make it uint8 of shape (N, H, W), (N, H, W, 1) "
-            "or (N, H, W, 3), with N at least 1"
+        raise DataError(
+            f"'images' of {path} is {images.dtype} {images.shape}",
+            "make it uint8 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), with N at least 1",
         )
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

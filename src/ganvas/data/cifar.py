@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from .. import unpickle
-from ..errors import RequestError
 from .dataset import Dataset, Origin
-from .options import Wanted
+from .options import DataError, Options
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEMBERS = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
@@ -24,13 +23,13 @@ def is_cifar(path: Path) -> bool:
     return path.name == ARCHIVE if path.is_file() else (path / "data_batch_1").is_file()
 
 
-def read_cifar(path: Path, wanted: Wanted) -> Dataset:
+def read_cifar(path: Path, options: Options) -> Dataset:
     """The 50,000 training or 10,000 test images, (3, 32, 32), with their ten classes."""
-    found = {name: _batch(data, f"{path}: {name}") for name, data in _files(path, MEMBERS[wanted.split])}
-    missing = [name for name in MEMBERS[wanted.split] if name not in found]
+    found = {name: _batch(data, f"{path}: {name}") for name, data in _files(path, MEMBERS[options.split])}
+    missing = [name for name in MEMBERS[options.split] if name not in found]
     if missing:
-        raise RequestError(f"{path} lacks {', '.join(missing)} of CIFAR-10; fetch {ARCHIVE} again")
-    batches = [found[name] for name in MEMBERS[wanted.split]]
+        raise DataError(f"{path} lacks {', '.join(missing)} of CIFAR-10", f"download {ARCHIVE} again")
+    batches = [found[name] for name in MEMBERS[options.split]]
     return Dataset(
         name="cifar10",
         items=torch.from_numpy(np.concatenate([images for images, _ in batches])),
@@ -52,7 +51,7 @@ def _files(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
                 if data is not None:
                     yield name, data.read()
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise RequestError(f"{path} cannot be read as CIFAR-10's batches: {error}") from error
+        raise DataError(f"{path} cannot be read as CIFAR-10: {error}", f"download {ARCHIVE} again") from error
 
 
 def _batch(data: bytes, place: str) -> tuple[np.ndarray, np.ndarray]:
@@ -61,5 +60,5 @@ def _batch(data: bytes, place: str) -> tuple[np.ndarray, np.ndarray]:
         content = unpickle.arrays(data, encoding="bytes")
         images, labels = content[b"data"], np.array(content[b"labels"], np.int64)
         return images.reshape(len(labels), 3, 32, 32), labels
-    except Exception as error:  # a damaged pickle raises whatever its bytes happen to call for
-        raise RequestError(f"{place} is not a batch of CIFAR-10: {error}") from error
+    except Exception as error:  # a damaged pickle raises errors of any kind
+        raise DataError(f"{place} is not a batch of CIFAR-10: {error}", f"download {ARCHIVE} again") from error

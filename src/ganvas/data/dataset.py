@@ -1,4 +1,4 @@
-"""An opened data set: one array of items, what is known of them, and an endless stream of batches."""
+"""An opened data set: one array of items, their labels and captions, and an endless stream of batches."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from torch import Tensor
 from ..errors import RequestError, WorkError
 from ..files import new_folder
 from ..types import Batch
-from .rows import Rows
+from .rows import Rows, chunks
 
 FORMAT = 1  # of the store that save() writes
-LARGE = 256 * 2**20  # bytes; above it items are mapped into memory, not read
-CHUNK = 256  # rows that are hashed or copied at a time, since not all may fit into memory
+LARGE = 256 * 2**20  # bytes; larger arrays are memory-mapped, not read
 
 
 class Modes(NamedTuple):
-    """The modes of a mixture of Gaussians, for whoever counts which of them a generator reaches."""
+    """The modes of a mixture of Gaussians, to count how many of them a generator reaches."""
 
     centres: Tensor  # (K, D) float32
     sigma: float  # standard deviation along each axis
@@ -32,35 +31,35 @@ class Modes(NamedTuple):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the items came from, and what was met on the way."""
+    """Where the items came from, and which files were skipped."""
 
     place: str = ""
-    unreadable: tuple[tuple[str, str], ...] = ()  # (file, reason) of what was skipped
+    unreadable: tuple[tuple[str, str], ...] = ()  # (file, reason), skipped
     smallest: tuple[int, int] | None = None  # (width, height) in pixels, before resizing
     largest: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Items with their labels and words. Satisfies `types.Images`.
+    """Items with their labels, captions and attributes. Satisfies `types.Images`.
 
-    Images are uint8 (N, C, H, W); points are float32 (N, D) in the units of their data. `seed` orders the stream of
-    batches alone: `dataclasses.replace(dataset, seed=1)` is another order of the same items.
+    Images are uint8 (N, C, H, W); points are float32 (N, D) in the units of their data. `seed` only sets the order of
+    the batches: `dataclasses.replace(dataset, seed=1)` is the same items in another order.
     """
 
     name: str
     items: Tensor
     labels: Tensor | None = None  # (N,) int64
     class_names: tuple[str, ...] = ()
-    captions: tuple[str, ...] | None = None  # one an item, "" where it has none
+    captions: tuple[str, ...] | None = None  # one for each item, "" if it has none
     attributes: dict[str, Tensor] | None = None  # each (N, ...), on the CPU
     modes: Modes | None = None
     origin: Origin = field(default_factory=Origin)
-    fingerprint: str = ""  # sha256 of the content, 16 hexadecimal digits; computed where it is not given
+    fingerprint: str = ""  # sha256 of the content, 16 hexadecimal digits; computed if not given
     spec: str = ""
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))  # of the batches
-    split: str = "train"  # which part of the source: "test", or "held out" where a share of it was put aside
+    split: str = "train"  # the part of the source: "train", "test" or, for a share of the items, "held out"
     held_out: Dataset | None = None  # other items of the same source, to measure on
 
     def __post_init__(self) -> None:
@@ -77,14 +76,14 @@ class Dataset:
 
     @property
     def classes(self) -> int:
-        """How many classes there are; 0 where nothing is labelled."""
+        """The number of classes; 0 without labels."""
         return len(self.class_names)
 
     def batch(self, step: int, size: int) -> Batch:
         """The `size` items of a step: a function of (seed, step) alone.
 
-        Steps cut an endless stream, `step * size` being the position in it. Each epoch of the stream is a permutation
-        of all items, so a batch may end one epoch and begin the next, or hold several.
+        Steps divide an endless stream; `step * size` is the position in it. Each epoch of the stream is a permutation
+        of all items, so a batch may end one epoch and begin the next, or span several.
         """
         epoch, start = divmod(step * size, len(self))
         parts: list[np.ndarray] = []
@@ -105,11 +104,11 @@ class Dataset:
         return Batch(x, label, index)
 
     def rows(self, index: Tensor) -> Dataset:
-        """The items of these rows (int64) alone, copied into a data set of their own."""
+        """A copy of these rows (int64) as a data set."""
         index = index.cpu()
         return replace(
             self,
-            items=_taken(self.items, index),
+            items=_copied(self.items, index),
             labels=None if self.labels is None else self.labels[index.to(self.labels.device)],
             captions=None if self.captions is None else tuple(self.captions[i] for i in index.tolist()),
             attributes=self.attributes and {name: values[index] for name, values in self.attributes.items()},
@@ -117,33 +116,32 @@ class Dataset:
         )
 
     def hold_out(self, share: float) -> Dataset:
-        """The data set without a `share` of its items, which are its `held_out`: drawn at random, always the same.
+        """The data set without a `share` of its items, which become its `held_out`: a random choice, always the same.
 
-        Raises RequestError where either part would be empty.
+        Raises RequestError if either part would be empty.
         """
         count = round(share * len(self))
         if not 0 < count < len(self):
-            raise RequestError(
-                f"{share:g} of the {len(self)} items of {self.name} is {count}; hold out some, and not all"
-            )
+            problem = f"{share:g} of the {len(self)} items of {self.name} is {count}"
+            raise RequestError(problem, "hold out at least one, and not all", field="hold_out")
         order = torch.from_numpy(np.random.default_rng(0).permutation(len(self)))
         held, kept = (part.sort().values for part in (order[:count], order[count:]))
         return replace(self.rows(kept), held_out=replace(self.rows(held), split="held out"))
 
     def to(self, device: torch.device | str) -> Dataset:
-        """The data set whose batches are on `device`. Its items go there too, unless they would crowd it."""
+        """The data set with batches on `device`. Its items move there too if there is room for them."""
         device = torch.device(device)
-        if self.items.nbytes > _room(device):
+        if self.items.nbytes > _free_bytes(device):
             return replace(self, device=device)
         labels = None if self.labels is None else self.labels.to(device)
         return replace(self, device=device, items=self.items.to(device), labels=labels)
 
     def save(self, directory: str | Path) -> Path:
-        """Write a store that `open_data(directory)` maps into memory; it appears whole or not at all."""
+        """Write a store that `open_data(directory)` opens; it is written whole or not at all."""
         target = Path(directory)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise RequestError(f"{target} already exists; choose another directory for the data set")
         try:
+            if target.exists() and (not target.is_dir() or any(target.iterdir())):
+                raise RequestError(f"{target} already exists", "choose another directory", field="out")
             with new_folder(target) as folder:
                 np.save(folder / f"{'points' if self.items.ndim == 2 else 'images'}.npy", self.items.cpu().numpy())
                 if self.labels is not None:
@@ -154,6 +152,12 @@ class Dataset:
                 (folder / "meta.json").write_text(json.dumps(self._meta(), indent=1), encoding="utf-8")
         except OSError as error:
             raise WorkError(f"cannot write the data set to {target}: {error.strerror or error}") from error
+        except ValueError as error:
+            if isinstance(error, RequestError):
+                raise
+            raise RequestError(
+                f"{str(target)!r} is not a path: {error}", "choose another directory", field="out"
+            ) from error
         return target
 
     def _meta(self) -> dict[str, object]:
@@ -169,13 +173,13 @@ class Dataset:
         }
 
 
-def _taken(items: Tensor, index: Tensor) -> Tensor:
-    """A copy of these rows: images of more than LARGE bytes in a file of the cache, mapped into memory."""
+def _copied(items: Tensor, index: Tensor) -> Tensor:
+    """A copy of these rows; more than LARGE bytes of images go to a memory-mapped file of the cache."""
     if items.ndim == 2 or items.device.type != "cpu" or len(index) * items[0].nbytes <= LARGE:
         return items[index.to(items.device)]
     with Rows(tuple(items.shape[1:])) as rows:
-        for part in index.split(CHUNK):
-            rows.append(items[part].numpy())
+        for part in chunks(len(index), items[0].nbytes):
+            rows.append(items[index[part]].numpy())
         return torch.from_numpy(rows.array())
 
 
@@ -184,20 +188,20 @@ def _permutation(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(n)
 
 
-def _room(device: torch.device) -> float:
-    """The bytes that items may take on a device: a quarter of what is free on CUDA, 1 GiB on other accelerators."""
+def _free_bytes(device: torch.device) -> float:
+    """The bytes that items may use on a device: a quarter of the free memory on CUDA, 1 GiB on other accelerators."""
     if device.type == "cpu":
         return float("inf")
     return torch.cuda.mem_get_info(device)[0] / 4 if device.type == "cuda" else 2**30
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """What identifies the content: items, labels, captions and attributes, whatever they are called."""
+    """A hash of the content: items, labels, captions and attributes, but not names of the data set and its classes."""
     digest = hashlib.sha256(repr((dataset.shape, dataset.captions)).encode())
     arrays = {"items": dataset.items, "labels": dataset.labels, **(dataset.attributes or {})}
     for name, tensor in arrays.items():
         if tensor is not None:
             digest.update(name.encode())
-            for rows in tensor.split(CHUNK):
-                digest.update(np.ascontiguousarray(rows.cpu().numpy()).data)
+            for part in chunks(len(tensor), tensor[:1].nbytes):
+                digest.update(np.ascontiguousarray(tensor[part].cpu().numpy()).data)
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""From an image file of any common kind to uint8 pixels."""
+"""Decoding image files of all common kinds to uint8 pixels."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Picture(NamedTuple):
     """A decoded file."""
 
     pixels: np.ndarray  # (C, size, size) uint8
-    width: int  # as the file's header tells
+    width: int  # as the file's header says
     height: int
     grey: bool  # whether red, green and blue are equal everywhere
 
 
 class Unreadable(Exception):
-    """A file holds no image that can be decoded; the message is the reason."""
+    """A file is not an image that can be decoded; the message is the reason."""
 
 
 def decode(data: bytes, file: str, size: int, channels: int) -> Picture:
-    """Decode, turn upright, put on white, cut to a centred square, resize and colour.
+    """Decode, turn upright, lay on white, cut to a centred square, resize, and make grey or colour.
 
     Errors: Unreadable for a damaged file, RequestError for a decompression bomb.
     """
@@ -36,17 +36,17 @@ def decode(data: bytes, file: str, size: int, channels: int) -> Picture:
     width, height = image.size
     try:
         image.draft(None, (2 * size, 2 * size))  # JPEG alone: decodes at a fraction of the size, never below this
-        image.load()  # what is damaged is met here, not where the orientation is sought
+        image.load()  # raises here for damaged files, not where the orientation is read
         image = ImageOps.fit(_flat(_upright(image)), (size, size), Image.Resampling.LANCZOS)
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(size, size, channels)
-    except Exception as error:  # every format's decoder raises what it likes on damaged data
+    except Exception as error:  # decoders raise errors of any kind for damaged data
         raise Unreadable(str(error) or type(error).__name__) from error
     grey = bool((pixels == pixels[..., :1]).all())
     return Picture(pixels.transpose(2, 0, 1), width, height, grey)
 
 
 def dimensions(data: bytes, file: str) -> tuple[int, int]:
-    """(width, height) as the header tells, upright or not. Errors as `decode`."""
+    """(width, height) as the header says, upright or not. Errors as `decode`."""
     return _opened(data, file).size
 
 
@@ -54,7 +54,7 @@ def _opened(data: bytes, file: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=_formats())
     except Image.DecompressionBombError as error:
-        raise RequestError(f"{file} may be a decompression bomb ({error}); shrink it or remove it") from error
+        raise RequestError(f"{file} may be a decompression bomb ({error})", "shrink it or remove it") from error
     except Exception as error:
         reason = "empty file" if not data else "not an image" if isinstance(error, OSError) else str(error)
         raise Unreadable(reason) from error
@@ -62,22 +62,22 @@ def _opened(data: bytes, file: str) -> Image.Image:
 
 @cache
 def _formats() -> list[str]:
-    """What SUFFIXES stand for, as far as Pillow reads it; it would run Ghostscript on PostScript under any name."""
+    """The formats of SUFFIXES that Pillow reads, and no others: for PostScript it would run Ghostscript."""
     known = Image.registered_extensions()
     return sorted({known[suffix] for suffix in SUFFIXES if suffix in known})
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF says, or as it is where that cannot be read: the pixels are whole all the same."""
+    """Turned as its EXIF says, or unchanged if that cannot be read."""
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # damaged metadata raise what they like
+    except Exception:  # damaged metadata raise errors of any kind
         return image
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """Opaque 8-bit L or RGB: 16-bit grey scaled by its full range, float by 1 or 255 where it keeps to that, and
-    transparency laid on white.
+    """Opaque 8-bit L or RGB, transparency laid on white. 16-bit grey is scaled by its full range; float by 1 or 255 if
+    no value is larger, else by 65535.
     """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         deep = np.nan_to_num(np.asarray(image, np.float64))

@@ -6,26 +6,31 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import RequestError
+from ..progress import Progress, Steps
 from .dataset import Dataset
 from .folder import read_folder
-from .options import Wanted
+from .options import DataError, NoSplit, Options
 
 
-def read_hub(repository: str, wanted: Wanted) -> Dataset:
-    """The pictures of a data set on the hub, downloaded where the hub's own cache lacks it."""
+def read_hub(repository: str, options: Options) -> Steps[Dataset]:
+    """The pictures of a data set on the hub, downloaded unless the hub's own cache has them."""
     if repository.count("/") != 1:
-        raise RequestError(f"'hf:{repository}' names no data set; write hf:owner/name")
+        raise DataError(f"'hf:{repository}' is not a name on the hub", "write hf:owner/name")
     try:
         from huggingface_hub import snapshot_download  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:
-        raise RequestError(f"'hf:{repository}' needs huggingface_hub; pip install 'ganvas[hub]'") from error
+        raise DataError(f"'hf:{repository}' needs huggingface_hub", "pip install 'ganvas[hub]'") from error
+    yield Progress("downloading", text=repository)
     try:
         path = Path(snapshot_download(repository, repo_type="dataset"))
     except (OSError, ValueError) as error:
-        raise RequestError(f"'hf:{repository}' cannot be had from the hub: {error}") from error
+        raise DataError(f"'hf:{repository}' cannot be downloaded from the hub: {error}") from error
     try:
-        return replace(read_folder(path, wanted), name=repository)
+        dataset = yield from read_folder(path, options)
+    except NoSplit:
+        raise
     except RequestError as error:
-        raise RequestError(
-            f"'hf:{repository}' is no folder of images, all that is read from the hub: {error}"
+        raise DataError(
+            f"'hf:{repository}' cannot be read ({error.problem})", "choose one that is a folder of images"
         ) from error
+    return replace(dataset, name=repository)

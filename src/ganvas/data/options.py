@@ -1,49 +1,45 @@
-"""What a caller asks of a data set, beside its name."""
+"""The options with which a data set is opened, and the errors of opening one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..errors import RequestError
 
 MAX_SIZE = 4096
 
-Track = Callable[[Sequence[str]], Iterable[str]]  # wraps the files being decoded: `rich.progress.track` is one
+
+class DataError(RequestError):
+    """The data is at fault: an unknown name, a damaged file."""
+
+    def __init__(self, problem: str, hint: str = "", *, field: str = "data") -> None:
+        super().__init__(problem, hint, field=field)
 
 
-def untracked(files: Sequence[str]) -> Iterable[str]:
-    """The Track that shows nothing."""
-    return files
+class NoSplit(DataError):
+    """The data has no test split."""
 
 
-class NoSplit(RequestError):
-    """The source has no test split."""
-
-
-class Wanted(NamedTuple):
+class Options(NamedTuple):
     """The form that items should take; None leaves it to the data."""
 
     size: int | None = None  # pixels of a side; images are square
     channels: int | None = None  # 1 (grey) or 3 (RGB)
     split: str = "train"  # or "test"
     seed: int = 0
-    track: Track = untracked
 
-    def check(self) -> Wanted:
-        """Itself, or the reason why nothing can be like this (RequestError)."""
+    def check(self) -> None:
+        """Raise RequestError for an impossible value."""
         if self.size is not None and not 1 <= self.size <= MAX_SIZE:
-            raise RequestError(f"size {self.size} is out of range; choose 1 to {MAX_SIZE} pixels")
+            raise RequestError(f"{self.size} is out of range", f"choose 1 to {MAX_SIZE} pixels", field="size")
         if self.channels not in (None, 1, 3):
-            raise RequestError(f"channels {self.channels} is impossible; choose 1 (grey) or 3 (colour)")
+            raise RequestError(f"{self.channels} is not possible", "choose 1 (grey) or 3 (colour)", field="channels")
         if self.split not in ("train", "test"):
-            raise RequestError(f"unknown split {self.split!r}; choose 'train' or 'test'")
+            raise RequestError(f"{self.split!r} is unknown", "choose 'train' or 'test'", field="split")
         if not 0 <= self.seed < 2**63:
-            raise RequestError(f"seed {self.seed} is out of range; choose 0 or more, below 2^63")
-        return self
+            raise RequestError(f"{self.seed} is out of range", "choose 0 or more, below 2^63", field="seed")
 
-    def only_train(self, name: str) -> Wanted:
-        """Itself, refused where the other split is asked of a source that has none."""
+    def require_train(self, name: str) -> None:
+        """Raise NoSplit if the test split is asked for: the data set `name` has none."""
         if self.split != "train":
-            raise NoSplit(f"{name} has no {self.split} split; leave the split at 'train'")
-        return self
+            raise NoSplit(f"{name} has no {self.split} split", "use 'train'", field="split")

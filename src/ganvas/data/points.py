@@ -1,4 +1,4 @@
-"""Two-dimensional points, in the units of their data: what a GAN is tried on before it is trusted with pictures."""
+"""Two-dimensional points, in the units of their data: the usual first test of a GAN."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 
 from .dataset import Dataset, Modes, Origin
 
-MANY = 50_000
+COUNT = 50_000
 
 
 def _mixture(name: str, centres: np.ndarray, sigma: float, rng: np.random.Generator) -> Dataset:
-    labels = rng.integers(len(centres), size=MANY)
+    labels = rng.integers(len(centres), size=COUNT)
     return Dataset(
         name=name,
-        items=torch.from_numpy((centres[labels] + sigma * rng.normal(size=(MANY, 2))).astype(np.float32)),
+        items=torch.from_numpy((centres[labels] + sigma * rng.normal(size=(COUNT, 2))).astype(np.float32)),
         labels=torch.from_numpy(labels),
         class_names=tuple(str(i) for i in range(len(centres))),
         modes=Modes(torch.from_numpy(centres.astype(np.float32)), sigma),
@@ -47,7 +47,7 @@ def sine(rng: np.random.Generator) -> Dataset:
 
 def spiral(rng: np.random.Generator) -> Dataset:
     """An Archimedean spiral of two turns in the unit disc, evenly spread along its length, with noise of sigma 0.01."""
-    radius = np.sqrt(rng.random(MANY))  # length grows as the radius squared
+    radius = np.sqrt(rng.random(COUNT))  # length grows as the radius squared
     angle = 4 * math.pi * radius
     curve = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     items = torch.from_numpy((curve + 0.01 * rng.normal(size=curve.shape)).astype(np.float32))

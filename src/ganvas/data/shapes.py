@@ -1,6 +1,6 @@
-"""Drawn scenes whose every word is known: one to three flat shapes, with a caption and an exact table of attributes.
+"""Drawn scenes of one to three flat shapes, with a caption and an exact table of attributes.
 
-The class of a scene is the shape that its caption names first. Positions and radii are shares of the image's side,
+The class of a scene is the shape that its caption names first. Positions and radii are fractions of the image's side,
 from the top left corner.
 """
 
@@ -15,14 +15,15 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..progress import Progress, Steps, counted
 from .dataset import Dataset, Origin
-from .options import Wanted
+from .options import Options
 from .rows import Rows
 from .store import cached
 
 SCENES = 10_000
-SIZE = 32  # pixels, where none is asked for
-VERSION = 1  # of the drawing, raised whenever pixels or words change, for the cache's sake
+SIZE = 32  # pixels, by default
+VERSION = 1  # of the drawing, raised when pixels or captions change, since scenes are cached
 
 COLORS = {
     "red": (220, 50, 47),
@@ -33,11 +34,11 @@ COLORS = {
     "purple": (140, 70, 175),
     "black": (45, 45, 50),
 }
-RADII = {"small": (0.09, 0.11), "medium": (0.135, 0.155), "large": (0.18, 0.2)}  # captions leave "medium" unsaid
+RADII = {"small": (0.09, 0.11), "medium": (0.135, 0.155), "large": (0.18, 0.2)}  # captions omit "medium"
 RELATIONS = ("left of", "right of", "above", "below")
 BACKGROUND = (246, 244, 238)
 MARGIN = 0.03  # between two shapes, and between a shape and the border
-CLEAR = 0.1  # how much farther apart along one axis than the other two shapes are whose relation is told
+CLEAR = 0.1  # by how much the distances along the two axes differ, so that a relation is clear
 REACH = 1.15  # of the farthest corner of an outline, in radii
 TRIES = 32  # placements tried at a time
 SUPERSAMPLING = 4
@@ -45,7 +46,7 @@ MAX_OBJECTS = 3
 
 
 def _polar(radii: Sequence[float], turn: float = 0.0) -> np.ndarray:
-    """The closed outline (K, 2) with these radii at equal angles, the first pointing up but for `turn` (radians)."""
+    """The closed outline (K, 2) with these radii at equal angles, the first pointing up, then turned (radians)."""
     angle = 2 * math.pi * np.arange(len(radii)) / len(radii) + turn
     return np.array(radii)[:, None] * np.stack([np.sin(angle), -np.cos(angle)], axis=1)
 
@@ -63,7 +64,7 @@ def _cross() -> np.ndarray:
     return np.concatenate([quarter @ turn for turn in turns])
 
 
-# (K, 2) each, around the origin and within REACH, y downwards; areas look alike.
+# (K, 2) each, around the origin and within REACH, y downwards; the areas are similar.
 OUTLINES = {
     "circle": _polar([0.92] * 64),
     "square": _polar([1.15] * 4, turn=math.pi / 4),
@@ -73,11 +74,11 @@ OUTLINES = {
     "heart": _heart(),
 }
 KINDS = tuple(OUTLINES)
-VALUES = {"shape": KINDS, "color": tuple(COLORS), "size": tuple(RADII)}  # what the numbers of the table stand for
+VALUES = {"shape": KINDS, "color": tuple(COLORS), "size": tuple(RADII)}  # the names of the numbers in the table
 
 
 class Shape(NamedTuple):
-    """One object of a scene; x, y and radius are shares of the image's side."""
+    """One object of a scene; x, y and radius are fractions of the image's side."""
 
     kind: str
     color: str
@@ -88,7 +89,7 @@ class Shape(NamedTuple):
 
 
 def relation(a: Shape, b: Shape) -> str:
-    """Where `a` is, seen from `b`, along the axis on which they are farther apart."""
+    """Where `a` is from `b`, along the axis on which they are farther apart."""
     dx, dy = a.x - b.x, a.y - b.y
     if abs(dx) > abs(dy):
         return "left of" if dx < 0 else "right of"
@@ -96,7 +97,7 @@ def relation(a: Shape, b: Shape) -> str:
 
 
 def scene(rng: np.random.Generator, most: int = MAX_OBJECTS) -> tuple[Shape, ...]:
-    """One shape to `most`, no two of one kind and colour, apart from one another, their relations clear."""
+    """One to `most` shapes that do not touch, with clear relations and no two of the same kind and colour."""
     count = int(rng.integers(1, most + 1))
     looks = rng.choice(len(KINDS) * len(COLORS), size=count, replace=False)
     sizes, radii, xy = _place(rng, count)
@@ -109,8 +110,8 @@ def scene(rng: np.random.Generator, most: int = MAX_OBJECTS) -> tuple[Shape, ...
 def _place(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sizes (count,), radii (count,) and centres (count, 2) that fit: the first of as many tries as it takes.
 
-    Shapes keep away from each other, and the first lies clearly on one side of each of the others. Sizes are drawn
-    anew with the places, for three large shapes hardly ever fit.
+    Shapes do not touch, and the first is clearly on one side of each of the others. Each try draws new sizes too,
+    since three large shapes hardly ever fit.
     """
     low, high = np.array(list(RADII.values())).T
     pairs = np.triu_indices(count, 1)
@@ -120,16 +121,16 @@ def _place(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray
         reach = REACH * radii
         xy = rng.uniform((reach + MARGIN)[..., None], (1 - reach - MARGIN)[..., None], size=(TRIES, count, 2))
         apart = abs(xy[:, 1:] - xy[:, :1])
-        told = abs(apart[..., 0] - apart[..., 1]) > CLEAR
+        clear = abs(apart[..., 0] - apart[..., 1]) > CLEAR
         gaps = np.linalg.norm(xy[:, pairs[0]] - xy[:, pairs[1]], axis=-1) - reach[:, pairs[0]] - reach[:, pairs[1]]
-        fits = told.all(axis=1) & (gaps > MARGIN).all(axis=1)
+        fits = clear.all(axis=1) & (gaps > MARGIN).all(axis=1)
         if fits.any():
             best = fits.argmax()
             return sizes[best], radii[best], xy[best]
 
 
 def describe(shapes: Sequence[Shape]) -> str:
-    """The caption: the first shape, and how it lies to each of the others."""
+    """The caption: the first shape, and where it is from each of the others."""
     first, *others = shapes
     return _phrase(first) + " and".join(f" {relation(first, other)} {_phrase(other)}" for other in others)
 
@@ -151,44 +152,29 @@ def draw(shapes: Sequence[Shape], size: int) -> np.ndarray:
 
 
 def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
-    """What is in each of N scenes. `count` (N,); per object, in the caption's order and -1 where there is none:
+    """The attributes of N scenes. `count` (N,); for each object, in the caption's order and -1 if there is none:
     `shape` (in KINDS), `color` (in COLORS), `size` (in RADII) and `x`, `y`, `radius`, all (N, 3); and `relation`
     (N, 2), in RELATIONS, of the first object to the second and to the third.
     """
     colors, sizes = tuple(COLORS), tuple(RADII)
-    words = torch.full((4, len(scenes), MAX_OBJECTS), -1)
+    indices = torch.full((4, len(scenes), MAX_OBJECTS), -1)
     places = torch.full((3, len(scenes), MAX_OBJECTS), -1.0)
     for n, shapes in enumerate(scenes):
         for k, it in enumerate(shapes):
-            words[:3, n, k] = torch.tensor([KINDS.index(it.kind), colors.index(it.color), sizes.index(it.size)])
+            indices[:3, n, k] = torch.tensor([KINDS.index(it.kind), colors.index(it.color), sizes.index(it.size)])
             places[:, n, k] = torch.tensor([it.x, it.y, it.radius])
             if k:
-                words[3, n, k - 1] = RELATIONS.index(relation(shapes[0], it))
+                indices[3, n, k - 1] = RELATIONS.index(relation(shapes[0], it))
     return {
         "count": torch.tensor([len(shapes) for shapes in scenes]),
-        "shape": words[0],
-        "color": words[1],
-        "size": words[2],
-        "relation": words[3, :, : MAX_OBJECTS - 1].contiguous(),
+        "shape": indices[0],
+        "color": indices[1],
+        "size": indices[2],
+        "relation": indices[3, :, : MAX_OBJECTS - 1].contiguous(),
         "x": places[0],
         "y": places[1],
         "radius": places[2],
     }
-
-
-def read_shapes(wanted: Wanted) -> Dataset:
-    """SCENES scenes of up to MAX_OBJECTS shapes, a function of seed, split and size alone; drawn once, then cached."""
-    return read_scenes("shapes", MAX_OBJECTS, wanted)
-
-
-def read_one_shape(wanted: Wanted) -> Dataset:
-    """SCENES scenes of a single shape, else as `read_shapes`: every word is then said of the same thing."""
-    return read_scenes("one-shape", 1, wanted)
-
-
-def read_centred_shape(wanted: Wanted) -> Dataset:
-    """The scenes of `read_one_shape`, the shape twice as large and in the middle: kind, colour and size alone vary."""
-    return read_scenes("centred-shape", 1, wanted, centred)
 
 
 def centred(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -199,28 +185,28 @@ def centred(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
 def read_scenes(
     name: str,
     most: int,
-    wanted: Wanted,
+    options: Options,
     arrange: Callable[[tuple[Shape, ...]], tuple[Shape, ...]] = lambda shapes: shapes,
-) -> Dataset:
-    """SCENES scenes of up to `most` shapes."""
-    size = wanted.size or SIZE
+) -> Steps[Dataset]:
+    """SCENES scenes of up to `most` shapes, a function of seed, split and size; drawn once, then cached."""
+    size = options.size or SIZE
 
-    def build() -> Dataset:
-        rng = np.random.default_rng((wanted.seed, wanted.split == "test"))
+    def build() -> Steps[Dataset]:
+        rng = np.random.default_rng((options.seed, options.split == "test"))
+        scenes = yield from counted((arrange(scene(rng, most)) for _ in range(SCENES)), "placing shapes", SCENES)
         with Rows((3, size, size)) as rows:
-            scenes = [arrange(scene(rng, most)) for _ in range(SCENES)]
-            captions = tuple(describe(shapes) for shapes in scenes)
-            for _, shapes in zip(wanted.track(captions), scenes, strict=True):
+            for shapes in scenes:
                 rows.append(draw(shapes, size)[None])
+                yield Progress("drawing shapes", rows.count, SCENES)
             pixels = rows.array()
         return Dataset(
             name=name,
             items=torch.from_numpy(pixels),
             labels=torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes]),
             class_names=KINDS,
-            captions=captions,
+            captions=tuple(describe(shapes) for shapes in scenes),
             attributes=tabulate(scenes),
             origin=Origin("drawn"),
         )
 
-    return cached(f"{name}-{VERSION}-{wanted.split}-{wanted.seed}-{size}", build)
+    return cached(f"{name}-{VERSION}-{options.split}-{options.seed}-{size}", build)

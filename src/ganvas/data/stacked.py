@@ -1,6 +1,6 @@
 """Stacked MNIST (Metz et al. 2017, arXiv 1611.02163): three random digits as the colours of one picture, 1,000 modes.
 
-Which modes a generator reaches is counted by classifying each channel, as VEEGAN and PacGAN do with 26,000 samples
+To count the modes that a generator reaches, classify each channel, as VEEGAN and PacGAN do with 26,000 samples
 (arXiv 1705.07761, 1712.04086).
 """
 
@@ -9,22 +9,23 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..progress import Steps
 from .dataset import Dataset, Origin
 from .known import read_known
-from .options import Wanted
+from .options import Options
 
 COUNTS = {"train": 128_000, "test": 26_000}
 
 
-def read_stacked(wanted: Wanted) -> Dataset:
+def read_stacked(options: Options) -> Steps[Dataset]:
     """Triples of the digits of a split: a function of the seed and the split.
 
-    The class of a triple is the number that its digits write: red the hundreds, green the tens, blue the ones.
+    The class of a triple is the number that its digits form: red the hundreds, green the tens, blue the ones.
     """
-    digits = read_known("mnist", wanted)
+    digits = yield from read_known("mnist", options)
     assert digits.labels is not None
-    rng = np.random.default_rng((wanted.seed, wanted.split == "test"))
-    rows = torch.from_numpy(rng.integers(len(digits), size=(COUNTS[wanted.split], 3)))  # (N, 3), with replacement
+    rng = np.random.default_rng((options.seed, options.split == "test"))
+    rows = torch.from_numpy(rng.integers(len(digits), size=(COUNTS[options.split], 3)))  # (N, 3), with replacement
     return Dataset(
         name="stacked-mnist",
         items=digits.items[:, 0][rows],

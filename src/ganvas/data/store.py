@@ -1,4 +1,4 @@
-"""The on-disk form of data sets: what `Dataset.save` writes, and the cache of what was decoded or drawn."""
+"""Data sets on the disk: what `Dataset.save` writes, and the cache of decoded and drawn data sets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ import torch
 
 from ..errors import RequestError, WorkError
 from ..files import cache_directory
+from ..progress import Steps
 from .dataset import FORMAT, LARGE, Dataset, Modes, Origin
+from .options import DataError, Options
 
-LONGEST = 60  # characters of a name in the cache, 240 bytes at most; what tells one from another ends it
+Opened = Dataset | Steps[Dataset]  # what a reader gives: a data set, or a generator that returns one
+MAX_NAME = 60  # characters of a name in the cache, 240 bytes at most; the end of a name makes it unique
 
 
 def is_store(path: Path) -> bool:
@@ -23,12 +26,18 @@ def is_store(path: Path) -> bool:
     return (path / "meta.json").is_file() and any((path / f"{kind}.npy").is_file() for kind in ("images", "points"))
 
 
+def read_store(path: Path, options: Options) -> Dataset:
+    """The data set of a store, which has one split."""
+    options.require_train(str(path))
+    return load(path)
+
+
 def load(path: Path) -> Dataset:
-    """Open the store at `path`; images of more than LARGE bytes are memory-mapped."""
+    """Open the store at `path`; arrays of more than LARGE bytes are memory-mapped."""
     try:
         meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
-            raise RequestError(f"{path} is a store of format {meta['format']}, not {FORMAT}; convert its source again")
+            raise DataError(f"{path} is a store of format {meta['format']}, not {FORMAT}", "convert its source again")
         origin = meta["origin"]
         dataset = Dataset(
             name=meta["name"],
@@ -51,24 +60,24 @@ def load(path: Path) -> Dataset:
         _check(dataset)
         return dataset
     except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, RequestError):
+        if isinstance(error, DataError):
             raise
-        raise RequestError(f"the store {path} is damaged ({error}); remove it and convert its source again") from error
+        raise DataError(f"the store {path} is damaged ({error})", "remove it and convert its source again") from error
 
 
 def _check(dataset: Dataset) -> None:
-    """Raise ValueError where the parts of a store do not go together."""
+    """Raise ValueError if the parts of a store do not match."""
     form, labels, n = (dataset.items.ndim, dataset.items.dtype), dataset.labels, len(dataset)
     if form not in ((4, torch.uint8), (2, torch.float32)) or not n:
         raise ValueError(f"its items are {dataset.items.dtype} of shape {tuple(dataset.items.shape)}")
     if labels is None and dataset.classes:
         raise ValueError("its labels are missing")
     if labels is not None and (labels.dtype != torch.int64 or labels.shape != (n,) or labels.min() < 0):
-        raise ValueError("its labels are not one number an item")
+        raise ValueError("its labels are not one number for each item")
     if labels is not None and dataset.classes and labels.max() >= dataset.classes:
         raise ValueError(f"its labels go up to {labels.max()}, for {dataset.classes} classes")
     if any(len(part) != n for part in (dataset.captions or dataset.items, *(dataset.attributes or {}).values())):
-        raise ValueError("its captions or attributes are not one an item")
+        raise ValueError("its captions or attributes are not one for each item")
 
 
 def _array(path: Path) -> torch.Tensor:
@@ -84,13 +93,18 @@ def _attributes(path: Path, names: list[str]) -> dict[str, torch.Tensor] | None:
         return {name: torch.from_numpy(arrays[f"arr_{i}"]) for i, name in enumerate(names)}
 
 
-def cached(key: str, build: Callable[[], Dataset]) -> Dataset:
-    """The data set that `build` makes, from the cache where `key` was built before."""
-    directory = cache_directory() / "datasets" / re.sub(r"[^\w.-]+", "-", key)[-LONGEST:]  # no name leads elsewhere
+def finished(opened: Opened) -> Steps[Dataset]:
+    """The data set that a reader gave, after running its generator if it gave one."""
+    return opened if isinstance(opened, Dataset) else (yield from opened)
+
+
+def cached(key: str, build: Callable[[], Opened]) -> Steps[Dataset]:
+    """The data set that `build` makes, from the cache if `key` was built before."""
+    directory = cache_directory() / "datasets" / re.sub(r"[^\w.-]+", "-", key)[-MAX_NAME:]  # it has no / in it
     if not is_store(directory):
-        dataset = build()
+        dataset = yield from finished(build())
         try:
             dataset.save(directory)
-        except (WorkError, RequestError):  # no room for it, or another process has built it meanwhile
+        except (WorkError, RequestError):  # no room for it, or another process has just built it
             return dataset
     return load(directory)

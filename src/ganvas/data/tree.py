@@ -1,4 +1,4 @@
-"""Files by name, whether they lie in a folder or in a .zip. An archive is never unpacked to the disk."""
+"""Files by name, in a folder or in a .zip. An archive is never unpacked to the disk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from ..errors import RequestError
+from .options import DataError
 
-MAX_FILE = 512 * 2**20  # bytes of one unpacked file of an archive
-# What reading an entry may raise; RuntimeError where this Python lacks its way of compression.
+MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
+# What reading an entry may raise; RuntimeError if this Python lacks its compression method.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
@@ -26,11 +26,11 @@ class Tree(Protocol):
     files: list[str]
 
     def read(self, file: str) -> bytes:
-        """The content; OSError where it cannot be had."""
+        """The content; OSError if it cannot be read."""
         ...
 
     def stamp(self) -> str:
-        """16 hexadecimal digits that change whenever a file does."""
+        """16 hexadecimal digits that change with every file."""
         ...
 
 
@@ -42,19 +42,19 @@ def _stamp(entries: list[tuple[str | int, ...]]) -> str:
     return hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
 
 
-def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Every file below a folder but the hidden; links to folders are followed, but none to one that it lies in."""
+def _below(folder: Path, parents: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Every file below a folder except hidden ones; links to folders are followed, but not in circles."""
     here = folder.resolve()
-    if here in above:
+    if here in parents:
         return
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
-        raise RequestError(f"{folder} cannot be listed: {error.strerror or error}; mend or remove it") from error
+        raise DataError(f"{folder} cannot be listed: {error.strerror or error}", "fix or remove it") from error
     for entry in entries:
         if not _hidden(entry.name):
             path = folder / entry.name
-            yield from _below(path, above | {here}) if os.path.isdir(entry) else (path,)
+            yield from _below(path, parents | {here}) if os.path.isdir(entry) else (path,)
 
 
 class Folder:
@@ -68,35 +68,38 @@ class Folder:
     def read(self, file: str) -> bytes:
         path = self._path / file
         if path.exists() and not path.is_file():
-            raise OSError("not a file")  # a pipe would be waited for without end
+            raise OSError("not a file")  # reading a pipe would never end
+        if path.stat().st_size > MAX_FILE:
+            raise OSError(f"more than {MAX_FILE} bytes")
         return path.read_bytes()
 
     def stamp(self) -> str:
         entries: list[tuple[str | int, ...]] = []
         for file in self.files:
-            path = self._path / file
-            if path.is_file():  # a dangling link has no size; reading it reports it
-                found = path.stat()
-                # The last changes too where a file of the same size and date replaces another, or may be read at last.
-                entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+            try:
+                found = (self._path / file).stat()
+            except OSError:  # such as a dangling link: reading it reports it
+                continue
+            # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
+            entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
         return _stamp(entries)
 
 
 class Zip:
-    """The files of a .zip, refused as a whole (RequestError) where its entries are not what pictures come as."""
+    """The files of a .zip. RequestError for an archive with unsafe entries: links, bombs, paths that leave it."""
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
         try:
             self._archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile) as error:
-            raise RequestError(f"{path} cannot be read as a .zip: {error}") from error
+            raise DataError(f"{path} cannot be read as a .zip: {error}", "make or download it again") from error
         entries = [entry for entry in self._archive.infolist() if not entry.is_dir()]
         for entry in entries:
-            reason = _refusal(entry)
-            if reason:
-                raise RequestError(f"{path} is refused: its entry {entry.filename!r} {reason}")
-        # Windows parts names by backslashes. Of two entries with one name the last is what is read and unpacked.
+            if refusal := _refusal(entry):
+                problem, hint = refusal
+                raise DataError(f"the entry {entry.filename!r} of {path} {problem}", hint)
+        # Windows separates names by backslashes. Of two entries with one name, the last is read.
         named = {PurePosixPath(entry.filename.replace("\\", "/")).as_posix(): entry for entry in entries}
         self._entries = {name: entry for name, entry in named.items() if not _hidden(name)}
         self.files = sorted(self._entries)
@@ -111,15 +114,15 @@ class Zip:
         return _stamp([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])
 
 
-def _refusal(entry: zipfile.ZipInfo) -> str | None:
-    """Why an entry has no place in an archive of pictures."""
+def _refusal(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
+    """Why an entry is unsafe, and what to do."""
     name = entry.filename.replace("\\", "/")
     if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/"):
-        return "leaves the archive; make one whose names are relative"
+        return "leaves the archive", "make one with relative names"
     if stat.S_ISLNK(entry.external_attr >> 16):
-        return "is a link; put the file itself there"
+        return "is a link", "put the file itself there"
     if entry.flag_bits & 1:
-        return "is encrypted; make an archive without a password"
+        return "is encrypted", "make an archive without a password"
     if entry.file_size > MAX_FILE:
-        return f"unpacks to {entry.file_size} bytes, more than {MAX_FILE}: a decompression bomb; leave it out"
+        return f"unpacks to {entry.file_size} bytes, more than {MAX_FILE}: a decompression bomb", "leave it out"
     return None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..data import NAMES, Dataset, open_data
-from ..data.options import NoSplit, Track
+from ..data.options import NoSplit
 from ..errors import RequestError, WorkError
 from ..frozen import NAME, TrainedGenerator, load_generator
 
@@ -88,11 +88,6 @@ class Real:
     test: Items | None
     tested_by: str  # what `test` is, in words
     told: dict[str, Any]
-
-
-def reading(track: Watch) -> Track:
-    """What `open_data` wraps its files in."""
-    return lambda names: track(names, "reading")
 
 
 def trained_on(source: object) -> Training | None:
@@ -182,7 +177,7 @@ def lying(source: object, like: Dataset, seed: int, track: Watch) -> Source:
         return Source({"kind": "tensor"}, lambda n: every.at(slice(n)))
     if not isinstance(source, str | Path | Dataset):
         raise RequestError(f"a {type(source).__name__} cannot be judged; give a run, a generator, a path or a tensor")
-    dataset, warnings = (source, ()) if isinstance(source, Dataset) else _fitted(str(source), shape, reading(track))
+    dataset, warnings = (source, ()) if isinstance(source, Dataset) else _fitted(str(source), shape)
     if dataset.shape != shape:
         raise RequestError(
             f"the samples of {dataset.name} have shape {dataset.shape} and the data {shape}; give samples of that shape"
@@ -194,12 +189,12 @@ def lying(source: object, like: Dataset, seed: int, track: Watch) -> Source:
     return Source(told, lambda n: every.at(slice(n)), warnings)
 
 
-def _fitted(spec: str, shape: tuple[int, ...], track: Track) -> tuple[Dataset, tuple[str, ...]]:
+def _fitted(spec: str, shape: tuple[int, ...]) -> tuple[Dataset, tuple[str, ...]]:
     """The items of a path in the data's shape, and a warning where that meant to resize them."""
     if len(shape) == 1:
-        return open_data(spec, track=track), ()
+        return open_data(spec), ()
     channels, size = shape[0], shape[1]
-    dataset = open_data(spec, size=size, channels=channels, track=track)
+    dataset = open_data(spec, size=size, channels=channels)
     smallest, largest = dataset.origin.smallest, dataset.origin.largest
     if smallest is None or largest is None:  # an array, which opens in its own size
         height, width = open_data(spec).shape[1:]
@@ -237,11 +232,11 @@ def open_real(
         else:
             channels, size = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)
         data_seed = training.seed if training else 0  # of what is drawn: the items that the run has seen
-        train = open_data(spec, size=size, channels=channels, seed=data_seed, track=reading(track))
+        train = open_data(spec, size=size, channels=channels, seed=data_seed)
         if len(train.shape) == 3:  # files choose their own form, which must be the same in both splits
             channels, size = train.shape[0], train.shape[-1]
         try:
-            test = open_data(spec, size=size, channels=channels, split="test", seed=data_seed, track=reading(track))
+            test = open_data(spec, size=size, channels=channels, split="test", seed=data_seed)
         except NoSplit:
             train = train.hold_out(share) if share else train
             test = train.held_out

@@ -19,7 +19,6 @@ from ..errors import RequestError
 from ..loop import train
 from ..plan import Plan
 from ..types import System
-from .progress import track
 
 NAMED = 3  # of the files that cannot be read, in a warning
 
@@ -60,7 +59,6 @@ def open_items(options: recipes.Training, seed: int) -> Dataset:
         channels=options.channels or None,
         seed=seed,
         hold_out=options.held_out,
-        track=track,
     )
     if unreadable := dataset.origin.unreadable:
         names = ", ".join(file for file, _ in unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
