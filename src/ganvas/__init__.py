@@ -3,50 +3,93 @@
     import ganvas
 
     run = ganvas.train("dcgan", "fashion-mnist", steps=2000)
-    images = run.sample(seeds=range(64))  # (64, 1, 28, 28) in [-1, 1]
+    ganvas.sample(run, seeds="0-63").save("grid.png")
+    ganvas.walk(run, seeds="0,7,42")  # a film, which a notebook shows
 
-What is heavy is imported when it is first used.
+Every command of the command line is a function here, with the same arguments and the same result. What is heavy is
+imported when it is first used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import RequestError, WorkError
+from .openmp import limit_spinning
 
 if TYPE_CHECKING:
+    from .api.breed import breed
+    from .api.classify import classify
+    from .api.compare import compare
+    from .api.describe import describe
+    from .api.directions import directions
+    from .api.doctor import doctor
+    from .api.edit import edit
+    from .api.evaluate import evaluate
+    from .api.export import export
+    from .api.inspect import inspect
+    from .api.paint import paint
+    from .api.project import project
+    from .api.reconstruct import reconstruct
+    from .api.report import report
+    from .api.resume import resume
+    from .api.sample import sample
+    from .api.search import search
+    from .api.train import train
+    from .api.walk import walk
+    from .comparison import Comparison
     from .data import open_data
-    from .evaluation import Evaluation, evaluate
+    from .evaluation import Evaluation
     from .frozen import Autoencoder, Classifier, Clip, TrainedGenerator, load
     from .run import Run
-    from .run.budget import Progress
 
     __version__: str
+
+limit_spinning()  # before torch is loaded
+
+VERBS = (
+    *("breed", "classify", "compare", "describe", "directions", "doctor", "edit", "evaluate", "export", "inspect"),
+    *("paint", "project", "reconstruct", "report", "resume", "sample", "search", "train", "walk"),
+)
+_LAZY = {
+    **dict.fromkeys(("Autoencoder", "Classifier", "Clip", "TrainedGenerator", "load"), "frozen"),
+    **{"Comparison": "comparison", "Evaluation": "evaluation", "Run": "run", "open_data": "data"},
+}
 
 __all__ = [
     "Autoencoder",
     "Classifier",
     "Clip",
+    "Comparison",
     "Evaluation",
     "RequestError",
     "Run",
     "TrainedGenerator",
     "WorkError",
     "__version__",
+    "breed",
+    "classify",
+    "compare",
+    "describe",
+    "directions",
+    "doctor",
+    "edit",
     "evaluate",
+    "export",
+    "inspect",
     "load",
     "open_data",
+    "paint",
+    "project",
+    "reconstruct",
+    "report",
     "resume",
+    "sample",
+    "search",
     "train",
+    "walk",
 ]
-
-_LAZY = {
-    **dict.fromkeys(("Autoencoder", "Classifier", "Clip", "TrainedGenerator", "load"), "frozen"),
-    **{"Evaluation": "evaluation", "Run": "run", "evaluate": "evaluation", "open_data": "data"},
-}
 
 
 def __getattr__(name: str) -> Any:
@@ -54,6 +97,11 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("ganvas")
+    if name in VERBS:
+        from .api.verb import Verb
+
+        Verb.watch = staticmethod(_watched)
+        return getattr(import_module(f".api.{name}", __name__), name)
     if name in _LAZY:
         return getattr(import_module(f".{_LAZY[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -63,76 +111,8 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-def train(
-    recipe: str = "gan",
-    data: str | None = None,
-    *,
-    out: str | Path | None = None,
-    steps: int | None = None,
-    minutes: float | None = None,
-    batch: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    precision: str = "auto",
-    options: Mapping[str, object] | None = None,
-    on_collapse: str = "warn",
-    overwrite: bool = False,
-    progress: bool = True,
-) -> Run:
-    """Train a recipe on a data set and return the finished run.
+def _watched(steps: Any) -> Any:
+    """Run a verb under a progress bar."""
+    from .cli.bars import watch
 
-    `data` is by default the recipe's own; `out` the first free `runs/<recipe>-<data>`. Training ends after `steps` (by
-    default the recipe's) or `minutes`. `options` are the recipe's, such as `{"lr": 1e-4}`: `ganvas recipes NAME` lists
-    them. `on_collapse` is what happens when the monitor finds something wrong: "warn", "stop", or "rollback" to the
-    best checkpoint with halved learning rates, at most three times. `overwrite` replaces a run at `out`; `progress`
-    shows a bar on a terminal and lines elsewhere.
-
-    Raises RequestError, before anything is written, where the request is wrong; WorkError where the work fails, and
-    KeyboardInterrupt after Ctrl-C, both of which leave a run that `resume` goes on with.
-    """
-    from .run import Run
-
-    run = Run.create(
-        recipe,
-        data,
-        out=out,
-        steps=steps,
-        minutes=minutes,
-        batch=batch,
-        seed=seed,
-        device=device,
-        precision=precision,
-        options=options,
-        on_collapse=on_collapse,
-        overwrite=overwrite,
-    )
-    return _advance(run, run.advance(), progress)
-
-
-def resume(
-    path: str | Path,
-    *,
-    steps: int | None = None,
-    minutes: float | None = None,
-    on_collapse: str | None = None,
-    progress: bool = True,
-) -> Run:
-    """Go on with a run from its newest checkpoint, to its own end or to another: `steps` or `minutes` in all.
-
-    Raises RequestError where `path` is not a run or its data has changed; for the rest see `train`.
-    """
-    from .run import Run
-
-    run = Run(path)
-    return _advance(run, run.advance(steps, minutes, on_collapse), progress)
-
-
-def _advance(run: Run, ticks: Generator[Progress, None, None], progress: bool) -> Run:
-    from .run.progress import follow
-
-    if progress:
-        follow(ticks)
-    else:
-        for _ in ticks:
-            pass
-    return run
+    return watch(steps)

@@ -1,5 +1,7 @@
 """`python -m ganvas` is `ganvas`."""
 
+from __future__ import annotations
+
 import sys
 
 from .cli import main

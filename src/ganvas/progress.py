@@ -24,6 +24,16 @@ class Progress:
     image: Image | None = None  # what it looks like so far, where there is a picture of it
     saved: Path | None = None  # what closing the generator now saves, for work that can be continued from there
 
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1; 0 where nobody knows."""
+        return self.done / self.total if self.total else 0.0
+
+    @property
+    def label(self) -> str:
+        """What is done, and how far, in words."""
+        return f"{self.what} {self.done:,} of {self.total:,}" if self.total else self.what
+
 
 Steps = Generator[Progress, None, T]  # of work that returns a T
 

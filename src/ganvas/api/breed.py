@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..frozen import TrainedGenerator
     from ..latent import Child, Individual
-    from .types import Label, Options, Out, Parents, RunLike
+    from .types import Device, Label, Options, Out, Parents, RunLike
 
 
 @dataclass(eq=False)
@@ -104,7 +104,7 @@ def breed(
     label: Label | None = None,
     prompt: str | None = None,
     options: Options | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "Directory of the litter."] = None,
     progress: bool = True,
 ) -> Steps[Litter]:

@@ -13,7 +13,7 @@ from .verb import Verb
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .types import ClipLike, Names, Pictures
+    from .types import ClipLike, Device, Names, Pictures
 
 SHOWN = 5  # labels of a picture
 LABEL = "{label}"
@@ -34,9 +34,8 @@ class Classification:
         return [[(self.labels[i], share) for i, share in zip(*pair, strict=True)] for pair in pairs]
 
     def _repr_html_(self) -> str:
-        rows = [
-            (name, *(f"{label} {p:.1%}" for label, p in row[:SHOWN])) for name, row in zip(self.names, self.ranked())
-        ]
+        ranked = [[f"{label} {p:.1%}" for label, p in row[:SHOWN]] for row in self.ranked()]
+        rows = [(name, *row) for name, row in zip(self.names, ranked, strict=True)]
         return table_html(("picture", *[""] * min(SHOWN, len(self.labels))), rows)
 
 
@@ -47,7 +46,7 @@ def classify(
     labels: Annotated[Names, "What they may show, separated by commas: cat,dog,a red car."],
     clip: Annotated[ClipLike | None, "Run or file; by default the best CLIP on this machine."] = None,
     template: Annotated[str, "The sentence that each label is put into."] = "a photo of a {label}",
-    device: str = "auto",
+    device: Device = "auto",
     progress: bool = True,
 ) -> Steps[Classification]:
     """Show which label suits a picture, without training on the labels."""

@@ -10,7 +10,7 @@ from .verb import Verb
 
 if TYPE_CHECKING:
     from ..attributes.directing import Directions
-    from .types import ClipLike, Data, Label, Options, Out, RunLike, Strength, Texts
+    from .types import ClipLike, Data, Device, Label, Options, Out, RunLike, Strength, Texts
 
 
 @Verb
@@ -38,7 +38,7 @@ def directions(
     label: Label | None = None,
     prompt: str | None = None,
     options: Options | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "directions.npz; a picture of them is put next to it."] = None,
     progress: bool = True,
 ) -> Steps[Directions]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..frozen import TrainedGenerator
-    from .types import DirectionLike, Label, Latents, Options, Out, Picture, RunLike, Strength
+    from .types import Device, DirectionLike, Label, Latents, Options, Out, Picture, RunLike, Strength
 
 STRIP, FILM = 7, 101  # pictures
 
@@ -86,7 +86,7 @@ def edit(
     prompt: str | None = None,
     truncation: float = 1.0,
     options: Options | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "strip.png, or a film: .mp4, .gif, .webp, a directory."] = None,
     progress: bool = True,
 ) -> Steps[Edit]:

@@ -10,7 +10,7 @@ from .verb import Verb
 
 if TYPE_CHECKING:
     from ..evaluation import Evaluation
-    from .types import Data, Names, Out, Source
+    from .types import Data, Device, Names, Out, Source
 
 
 @Verb
@@ -22,7 +22,7 @@ def evaluate(
     features: Annotated[str, "auto, pixels, inception, dino, or the run of a classifier."] = "auto",
     samples: Annotated[int, "How many samples, at most."] = 10_000,
     seed: Annotated[int, "Of the samples and of every random choice."] = 0,
-    device: str = "auto",
+    device: Device = "auto",
     json: Annotated[Out | None, "Also write the figures and their protocol to this file."] = None,
     progress: bool = True,
 ) -> Steps[Evaluation]:

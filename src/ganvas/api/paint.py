@@ -10,7 +10,7 @@ from .verb import Verb
 
 if TYPE_CHECKING:
     from ..painting import Painting
-    from .types import ClipLike, Init, Label, Options, Out, RunLike, Texts
+    from .types import ClipLike, Device, Init, Label, Options, Out, RunLike, Texts
 
 
 @Verb
@@ -42,7 +42,7 @@ def paint(
     distance: Annotated[Literal["cosine", "spherical"], "Between picture and words."] = "cosine",
     preview: Annotated[int, "Strokes from one preview.png to the next."] = 10,
     fps: float = 25.0,
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "Directory of the painting."] = None,
     progress: bool = True,
 ) -> Steps[Painting]:

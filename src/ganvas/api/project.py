@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..evaluation.sources import Training
     from ..frozen import TrainedGenerator
     from ..inversion import Calibration, Estimate, Search
-    from .types import Label, Options, Out, Pictures, RunLike
+    from .types import Device, Label, Options, Out, Pictures, RunLike
 
 FPS = 25.0
 
@@ -84,7 +84,7 @@ def project(
     label: Label | None = None,
     prompt: str | None = None,
     options: Options | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "z.npz, for walk, edit and sample; a picture of what was found next to it."] = None,
     video: Annotated[Out | None, "The search as a film: trajectory.mp4, .gif, .webp, or a directory."] = None,
     progress: bool = True,

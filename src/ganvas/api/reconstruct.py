@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..frozen import Autoencoder
-    from .types import Data, Out, Pictures, RunLike
+    from .types import Data, Device, Out, Pictures, RunLike
 
 COLUMNS = 8  # of the sheet
 
@@ -45,7 +45,7 @@ class Reconstructions(Shown):
         return media.reconstructions(self.originals, self.images, COLUMNS)
 
     def save(self, out: Out) -> None:
-        """Write sheet.png, or a directory with one PNG each of the reconstructions alone. WorkError where that fails."""
+        """Write sheet.png, or a directory with a PNG for each reconstruction alone. WorkError where that fails."""
         from .. import media
         from ..errors import writing
 
@@ -86,7 +86,7 @@ def reconstruct(
     *,
     count: Annotated[int, "How many of a data set, at most, from all over it."] = 64,
     split: Annotated[Literal["train", "test"], "Part of the data set, where it has two."] = "train",
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "sheet.png, originals above their reconstructions, or a directory."] = None,
     progress: bool = True,
 ) -> Steps[Reconstructions]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..frozen import TrainedGenerator
-    from .types import Label, Latents, Options, Out, RunLike, Seeds
+    from .types import Device, Label, Latents, Options, Out, RunLike, Seeds
 
 SHOWN = 64  # items in a notebook's picture
 
@@ -196,7 +196,7 @@ def sample(
     prompt: str | None = None,
     truncation: float = 1.0,
     options: Options | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "grid.png, samples.npz, or a directory for one PNG a seed."] = None,
     progress: bool = True,
 ) -> Steps[Samples]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..frozen import Clip
-    from .types import ClipLike, Out
+    from .types import ClipLike, Device, Out
 
 COLUMNS = 4  # of the sheet
 
@@ -56,7 +56,7 @@ def search(
     *,
     clip: Annotated[ClipLike | None, "Run or file; by default the best CLIP on this machine."] = None,
     top: Annotated[int, "How many of them to show."] = 12,
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "Also draw what was found, such as sheet.png."] = None,
     progress: bool = True,
 ) -> Steps[Matches]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..frozen import TrainedGenerator
-    from .types import DirectionLike, Durations, Grid, Label, Latents, Options, Out, RunLike, Seeds
+    from .types import Device, DirectionLike, Durations, Grid, Label, Latents, Options, Out, RunLike, Seeds
 
 KEYFRAMES = "0-4"  # seeds
 
@@ -80,7 +80,7 @@ def walk(
     prompt: str | None = None,
     truncation: float = 1.0,
     options: Options | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     out: Annotated[Out | None, "walk.mp4, .gif, .webp, or a directory for numbered PNGs."] = None,
     progress: bool = True,
 ) -> Steps[Film]:

@@ -1,0 +1,212 @@
+"""What the command line prints of each result, and which verb each command runs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..api.breed import breed
+from ..api.classify import SHOWN, classify
+from ..api.compare import compare
+from ..api.describe import describe
+from ..api.directions import directions
+from ..api.doctor import doctor
+from ..api.edit import edit
+from ..api.evaluate import evaluate
+from ..api.export import export
+from ..api.inspect import inspect, sheet_name
+from ..api.paint import paint
+from ..api.project import project
+from ..api.reconstruct import reconstruct
+from ..api.report import report
+from ..api.resume import resume
+from ..api.sample import sample
+from ..api.search import search
+from ..api.train import train
+from ..api.verb import Verb
+from ..api.walk import walk
+from .tables import show as show_table
+
+if TYPE_CHECKING:  # results are heavy to import
+    from ..api.breed import Litter
+    from ..api.classify import Classification
+    from ..api.describe import Description
+    from ..api.doctor import Examination
+    from ..api.edit import Edit
+    from ..api.export import Export
+    from ..api.inspect import Inspection
+    from ..api.project import Projection
+    from ..api.reconstruct import Reconstructions
+    from ..api.report import Report
+    from ..api.sample import Samples
+    from ..api.search import Matches
+    from ..api.walk import Film
+    from ..attributes.directing import Directions
+    from ..comparison import Comparison
+    from ..evaluation import Evaluation
+    from ..painting import Painting
+    from ..progress import Progress
+    from ..run import Run
+
+Asked = dict[str, Any]  # the arguments of the verb, as they were read
+ARROWS = {"lower": "↓", "higher": "↑", "": ""}
+
+
+def stopped(last: Progress) -> str:
+    """What Ctrl-C has left, and how to continue."""
+    assert last.saved is not None
+    if last.saved.is_dir():
+        return f"stopped and saved: {last.label}; `ganvas resume {shlex.quote(str(last.saved))}` continues"
+    return f"stopped and saved: {last.label}; to continue: the same command with --init {shlex.quote(str(last.saved))}"
+
+
+def show_run(run: Run, asked: Asked) -> None:
+    """Where the pictures are, and what can be done with the run."""
+    from ..reports.next_steps import next_steps
+    from ..run.progress import clock
+
+    print(f"\n{run.step:,} steps in {clock(run.seconds)}.")
+    for what, value in next_steps(run.path):
+        print(f"  {f'{what}:':<15} {value}")
+
+
+def show_description(found: Description, asked: Asked) -> None:
+    if found.text:
+        print(f"{found.text}\n")
+        show_table(found.table, ("--set", "meaning"))
+    else:
+        show_table(found.table)
+
+
+def show_inspection(found: Inspection, asked: Asked) -> None:
+    print("\n".join(found.lines()))
+    if found.store is not None:
+        print(f"store: {found.store}")
+    elif found.drawable:
+        found.save(sheet_name(found))
+    if found.sheet is not None:
+        print(f"contact sheet: {found.sheet}")
+
+
+def show_samples(found: Samples, asked: Asked) -> None:
+    print(f"{len(found):,} samples in {asked['out']}")
+
+
+def show_film(found: Film, asked: Asked) -> None:
+    print(f"{len(found):,} frames, {len(found) / found.fps:g} seconds, in {asked['out']}")
+
+
+def show_edit(found: Edit, asked: Asked) -> None:
+    ends = f"from {found.strengths[0]:g} to {max(found.strengths):g}"
+    print(f"{found.name} {ends}, {len(found.strengths)} pictures, in {asked['out']}")
+
+
+def show_litter(found: Litter, asked: Asked) -> None:
+    out = asked["out"]
+    print(f"{len(found)} children of {', '.join(parent.name for parent in found.parents)} in {out}")
+    print(f"  to look at:     {Path(out) / 'sheet.png'}")
+    print(f"  to breed on:    ganvas breed {asked['run']} --parents {out}/0,{out}/1 --out DIR")
+
+
+def show_projection(found: Projection, asked: Asked) -> None:
+    rows = zip(found.names, found.distance.tolist(), found.verdicts, strict=True)
+    show_table([(name, f"{away:.4f}", verdict) for name, away, verdict in rows], ("picture", "a pixel is off by", ""))
+    if found.calibration is not None:
+        print(f"In shares of the range: {found.calibration}.")
+    count, out, video = len(found.names), asked["out"], asked.get("video")
+    filmed = "" if video is None else f", the search in {video}"
+    print(f"{count} latent{'s' * (count > 1)} in {out}, drawn in {Path(out).with_suffix('.png')}{filmed}")
+
+
+def show_directions(found: Directions, asked: Asked) -> None:
+    show_table(found.table, found.header)
+    print(f"{len(found.names)} directions in {asked['out']}, drawn in {Path(asked['out']).with_suffix('.png')}")
+
+
+def show_painting(found: Painting, asked: Asked) -> None:
+    for what, path in found.files.items():
+        print(f"  {f'{what}:':<15} {path}" if what in ("the strokes", "between them") else f"{what}: {path}")
+    out = Path(asked["out"])
+    again = f"the same command with --init {shlex.quote(str(out / 'latent.npz'))} --out {shlex.quote(str(out))}"
+    print(f"  to continue:    {again} and more --steps")
+
+
+def show_reconstructions(found: Reconstructions, asked: Asked) -> None:
+    decibels, count = found.psnr, len(found.names)
+    spread = f" ({decibels.min():.1f} to {decibels.max():.1f})" if count > 1 else ""
+    print(f"{count:,} reconstructions in {asked['out']}: PSNR {decibels.mean():.2f} dB{spread}, L1 {found.l1:.4f}")
+
+
+def show_classification(found: Classification, asked: Asked) -> None:
+    width = max(map(len, found.names))
+    for name, ranked in zip(found.names, found.ranked(), strict=True):
+        print(f"{name:<{width}}  {'   '.join(f'{label} {share:.1%}' for label, share in ranked[:SHOWN])}")
+
+
+def show_matches(found: Matches, asked: Asked) -> None:
+    for file, score in zip(found.files, found.scores, strict=True):
+        print(f"{score:.3f}  {file}")  # whole, for whatever reads it
+    if asked.get("out") is not None:
+        print(f"sheet: {asked['out']}")
+
+
+def show_evaluation(found: Evaluation, asked: Asked) -> None:
+    """A line on what was compared, the table, the findings and the warnings."""
+    facts = found.protocol
+    source = facts.get("path", facts["source_kind"])
+    print(
+        f"{facts['samples']:,} samples of {source} against {facts['reference_count']:,} items of {facts['data_name']}, "
+        f"{facts['reference']}; features: {facts['features']}\n"
+    )
+    rows = []
+    for name, figure in found.figures.items():
+        interval = f"{figure.low:.4g} to {figure.high:.4g}"
+        floor = "" if figure.floor is None else f"{figure.floor:.4g}"
+        rows.append((f"{name} {ARROWS[figure.better]}", f"{figure.value:.4g}", interval, floor, figure.meaning))
+    show_table(rows, ("", "value", "95 %", "real", "meaning"))
+    print()
+    for text in (*found.findings, *(f"Warning: {warning}" for warning in found.warnings)):
+        print(text)
+
+
+def show_comparison(found: Comparison, asked: Asked) -> None:
+    print(f"\n{(found.out / 'compare.md').read_text(encoding='utf-8')}")
+    print(f"the page: {found.out / 'compare.html'}")
+
+
+def show_export(found: Export, asked: Asked) -> None:
+    print(f"{found.path}: {found.size / 1e6:.1f} MB; differs from torch by at most {found.difference:.1e}")
+
+
+def show_report(found: Report, asked: Asked) -> None:
+    print(found.path)
+
+
+def show_examination(found: Examination, asked: Asked) -> None:
+    show_table(list(found.facts.items()))
+
+
+# Command, verb, what shows the result, and the arguments that the command line needs though Python can leave them out.
+SHOWS: tuple[tuple[str, Verb[Any, Any], Callable[[Any, Asked], None], tuple[str, ...]], ...] = (
+    ("train", train, show_run, ()),
+    ("resume", resume, show_run, ()),
+    ("recipes", describe, show_description, ()),
+    ("data", inspect, show_inspection, ()),
+    ("sample", sample, show_samples, ("out",)),
+    ("walk", walk, show_film, ("out",)),
+    ("edit", edit, show_edit, ("out",)),
+    ("breed", breed, show_litter, ("out",)),
+    ("directions", directions, show_directions, ("out",)),
+    ("project", project, show_projection, ("out",)),
+    ("paint", paint, show_painting, ("out",)),
+    ("reconstruct", reconstruct, show_reconstructions, ("out",)),
+    ("classify", classify, show_classification, ()),
+    ("search", search, show_matches, ()),
+    ("evaluate", evaluate, show_evaluation, ()),
+    ("compare", compare, show_comparison, ()),
+    ("export", export, show_export, ()),
+    ("report", report, show_report, ()),
+    ("doctor", doctor, show_examination, ()),
+)
