@@ -118,3 +118,10 @@ def test_a_share_of_more_than_the_memory_holds_is_mapped(monkeypatch: pytest.Mon
     for part, same in ((parted, whole), (parted.held_out, whole.held_out)):
         assert torch.equal(part.items, same.items)
         assert part.fingerprint == same.fingerprint
+
+
+@given(count=st.integers(1, 3000), row_bytes=st.integers(0, 2**26))
+def test_chunks_cover_all_rows_and_are_of_a_bounded_size(count: int, row_bytes: int) -> None:
+    parts = [range(count)[part] for part in rows.chunks(count, row_bytes)]
+    assert [row for part in parts for row in part] == list(range(count))
+    assert all(len(part) == 1 or len(part) * row_bytes <= rows.CHUNK for part in parts)
