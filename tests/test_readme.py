@@ -1,4 +1,4 @@
-"""The README is true: its Python runs, its commands exist with the options it gives, its links lead somewhere."""
+"""The README is true: its commands exist with the options it gives, its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -22,14 +22,6 @@ def blocks(language: str) -> list[str]:
 
 
 COMMANDS = [line for block in blocks("") for line in block.splitlines() if line.startswith("ganvas ")]
-
-
-def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (block,) = blocks("python")
-    names: dict[str, object] = {}
-    exec(compile(block, "README.md", "exec"), names)
-    assert names["images"].shape == (64, 1, 8, 8)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("line", COMMANDS)

@@ -53,3 +53,11 @@ def test_gradients_pass() -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(RequestError, match="unknown resampling 'cubic'; did you mean bicubic"):
         resize(torch.rand(1, 1, 4, 4), 8, "cubic")
+
+
+def test_a_resize_without_gradients_does_not_spoil_a_later_one_with() -> None:
+    x = torch.rand(1, 3, 41, 41, requires_grad=True)
+    with torch.inference_mode():
+        resize(x.detach(), 17, "bicubic")
+    resize(x, 17, "bicubic").sum().backward()
+    assert x.grad is not None

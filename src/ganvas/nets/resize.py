@@ -30,6 +30,7 @@ KERNELS = {"bilinear": (_triangle, 1), "bicubic": (_cubic, 2)}  # and their half
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept must also serve a call that needs gradients
 def weights(old: int, new: int, method: str) -> Tensor:
     """The share of each of `old` pixels in each of `new`, (new, old), float32 on the CPU.
 
