@@ -22,7 +22,7 @@ def pull(row: Objective, logits: Tensor) -> tuple[Tensor, Tensor]:
     Where the loss needs a real sample too, the critic is undecided of that.
     """
     fake = logits.clone().requires_grad_()
-    loss = row.game.generator(torch.full_like(logits, row.boundary or 0.0), fake)
+    loss = row.losses.generator(torch.full_like(logits, row.boundary or 0.0), fake)
     (gradient,) = torch.autograd.grad(loss.sum(), fake)
     return loss.detach(), gradient.abs()
 

@@ -18,7 +18,7 @@ from ganvas.errors import RequestError, WorkError
 from ganvas.metrics.retrieval import ranks, recall
 from ganvas.nets.clip import Projection
 from ganvas.nets.text import TextTransformer
-from ganvas.objectives import contrastive
+from ganvas.objectives.contrastive import contrastive_loss
 from ganvas.plan import Plan
 from ganvas.recipes import Training
 from ganvas.recipes.clip import Clip
@@ -42,9 +42,9 @@ def scenes() -> Dataset:
 def test_the_loss_in_closed_form() -> None:
     """Two pairs at right angles: each choice is between s and 0."""
     x = torch.eye(2)
-    loss = contrastive(x, x, torch.tensor(3.0))
+    loss = contrastive_loss(x, x, torch.tensor(3.0))
     torch.testing.assert_close(loss, torch.full((2,), -torch.tensor([3.0, 0.0]).softmax(0)[0].log().item()))
-    torch.testing.assert_close(contrastive(x[:1], x[:1], torch.tensor(5.0)), torch.zeros(1))
+    torch.testing.assert_close(contrastive_loss(x[:1], x[:1], torch.tensor(5.0)), torch.zeros(1))
 
 
 def test_the_loss_is_the_papers() -> None:
@@ -52,9 +52,9 @@ def test_the_loss_is_the_papers() -> None:
     image, text = (F.normalize(torch.randn(7, 5), dim=1) for _ in range(2))
     logits, target = 4 * image @ text.T, torch.arange(7)
     expected = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-    torch.testing.assert_close(contrastive(image, text, torch.tensor(4.0)).mean(), expected)
+    torch.testing.assert_close(contrastive_loss(image, text, torch.tensor(4.0)).mean(), expected)
     with torch.autocast("cpu", torch.bfloat16):
-        rounded = contrastive(image, text, torch.tensor(4.0)).mean()
+        rounded = contrastive_loss(image, text, torch.tensor(4.0)).mean()
     torch.testing.assert_close(rounded, expected)
 
 
@@ -62,12 +62,12 @@ def test_what_means_the_same_is_no_negative() -> None:
     torch.manual_seed(0)
     image, text = (F.normalize(torch.randn(4, 5), dim=1) for _ in range(2))
     scale, meaning = torch.tensor(4.0), torch.tensor([0, 1, 0, 2])
-    loss = contrastive(image, text, scale, meaning)
+    loss = contrastive_loss(image, text, scale, meaning)
     without = [i for i in range(4) if i != 2]
-    torch.testing.assert_close(loss[0], contrastive(image[without], text[without], scale)[0])
-    torch.testing.assert_close(loss[0], contrastive(image[without], text[without], scale, meaning[without])[0])
-    assert loss[1] > contrastive(image[without], text[without], scale)[1]  # two different images to tell from
-    same = contrastive(image, text, scale, torch.zeros(4, dtype=torch.int64))
+    torch.testing.assert_close(loss[0], contrastive_loss(image[without], text[without], scale)[0])
+    torch.testing.assert_close(loss[0], contrastive_loss(image[without], text[without], scale, meaning[without])[0])
+    assert loss[1] > contrastive_loss(image[without], text[without], scale)[1]  # two different images to tell from
+    same = contrastive_loss(image, text, scale, torch.zeros(4, dtype=torch.int64))
     torch.testing.assert_close(same, torch.zeros(4))
 
 
@@ -253,7 +253,7 @@ def test_data_without_captions_is_refused(scenes: Dataset) -> None:
         recipes.build(Clip(), replace(scenes, captions=("", "", *scenes.captions[2:])), Plan())
     with pytest.raises(RequestError, match="has nothing held out"):
         recipes.build(Clip(), replace(scenes, held_out=None), Plan())
-    with pytest.raises(RequestError, match="batch=1 leaves nothing to tell a pair from"):
+    with pytest.raises(RequestError, match="batch: 1 leaves no negatives"):
         recipes.build(Clip(batch=1), scenes, Plan())
     with pytest.raises(RequestError, match="ring holds points"):
         recipes.build(Clip(), open_data("ring", hold_out=0.1), Plan())

@@ -1,4 +1,4 @@
-"""GANs that are told what to draw: networks, rules, keywords, what is remembered of them, and what is refused."""
+"""GANs with labels: networks, rules, keywords, what is saved of them, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import ganvas
-from ganvas import cli, frozen, latent, nets, objectives, recipes
+from ganvas import cli, frozen, latent, nets, recipes
 from ganvas.data import Dataset
 from ganvas.errors import RequestError
 from ganvas.loop import train
 from ganvas.nets.conditional import as_weights
+from ganvas.objectives.classification import classification_loss, misclassification_loss
 from ganvas.plan import Plan
 from ganvas.recipes.conditional import Conditional
 from ganvas.run import Run, checkpoint
@@ -58,7 +59,7 @@ def play(steps: int = 2, images: Dataset | None = None, **settings: object) -> d
 
 def test_matching_one_word_is_the_cross_entropy() -> None:
     logits, label = torch.randn(5, 4), torch.tensor([0, 3, 1, 1, 2])
-    matched = objectives.keywords_matched(logits, F.one_hot(label, 4))
+    matched = classification_loss(logits, F.one_hot(label, 4))
     torch.testing.assert_close(matched, F.cross_entropy(logits, label, reduction="none"))
 
 
@@ -66,10 +67,10 @@ def test_matching_and_avoiding_several_words() -> None:
     logits, words = torch.randn(3, 5), torch.tensor([[1, 1, 0, 0, 1], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0]])
     p = logits.softmax(1)
     expected = torch.stack([-p[0, [0, 1, 4]].log().mean(), -p[1, 3].log(), torch.tensor(0.0)])
-    torch.testing.assert_close(objectives.keywords_matched(logits, words), expected)
+    torch.testing.assert_close(classification_loss(logits, words), expected)
     avoided = -(1 - (p * words).sum(1)).log()
-    torch.testing.assert_close(objectives.keywords_avoided(logits, words), avoided)
-    every = objectives.keywords_avoided(logits.requires_grad_(), torch.ones(3, 5)).sum()
+    torch.testing.assert_close(misclassification_loss(logits, words), avoided)
+    every = misclassification_loss(logits.requires_grad_(), torch.ones(3, 5)).sum()
     assert torch.autograd.grad(every, logits)[0].isfinite().all()
 
 
@@ -261,8 +262,8 @@ def test_the_commands_take_prompts_and_labels(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"pack": 2}, "pack=2 judges items of different words"),
-        ({"objective": "began", "net": "dcgan"}, "'began' rebuilds items"),
+        ({"pack": 2}, "pack: 2 would mix items of different labels"),
+        ({"objective": "began", "net": "dcgan"}, "objective: 'began' reconstructs items"),
     ],
 )
 def test_what_has_no_meaning_with_words(settings: dict[str, object], reason: str) -> None:
@@ -280,15 +281,15 @@ def test_data_without_words() -> None:
 
 def test_words_of_a_batch_are_those_of_its_items() -> None:
     """No keyword is told that an item has not; a share is left out."""
-    from ganvas.recipes.conditional import ConditionalGame
+    from ganvas.recipes.conditional import ConditionalLoss
 
     options = recipes.override(Conditional(), {**TINY, "told": "keywords", "keyword_dropout": 0.5, "net": "mlp"})
     images = toy()
     system = recipes.build(options, images, Plan())
     game = system.phases[0].loss.__self__  # type: ignore[attr-defined]
-    assert isinstance(game, ConditionalGame) and game.marks is not None
+    assert isinstance(game, ConditionalLoss) and game.keyword_labels is not None
     batch = images.batch(0, 64)
-    words: Tensor = game.words_of(batch)
+    words: Tensor = game.labels_of(batch)
     whole = keywords.mark(images.captions or (), ("bright", "dark", "square"))[batch.index]
     assert (words <= whole).all()
     assert 0.3 < words.sum() / whole.sum() < 0.7

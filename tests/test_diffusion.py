@@ -20,7 +20,7 @@ from ganvas.nets.denoiser import PRECONDITIONINGS, Denoiser
 from ganvas.nets.unet import UNet
 from ganvas.objectives.denoising import DENOISING, NOISES, denoising_loss
 from ganvas.plan import Plan
-from ganvas.recipes.diffusion import Denoising, resolve
+from ganvas.recipes.diffusion import DenoisingLoss, resolve
 from ganvas.run import Run, checkpoint
 from ganvas.samplers import SAMPLERS
 from ganvas.types import Batch
@@ -123,7 +123,7 @@ def test_noise_levels() -> None:
 def test_labels_are_dropped_at_their_rate() -> None:
     network = UNet((1, 8, 8), classes=3, width=8)
     options = resolve(recipes.override(recipes.recipe("diffusion"), {"label_dropout": 0.25}), (1, 8, 8))
-    task = Denoising(options, Denoiser(network))
+    task = DenoisingLoss(options, Denoiser(network))
     torch.manual_seed(0)
     labels = torch.arange(20_000) % 3
     dropped = task.dropped(labels)
@@ -138,7 +138,7 @@ def test_the_loss_of_a_batch() -> None:
     x = torch.randn(4000, 1, 8, 8) * 0.5
     for name, expected in (("edm", 1.0), ("flow", 1.25)):  # flow: var(ε - x) = 1 + 0.25
         options = resolve(recipes.recipe("diffusion" if name == "edm" else "flow"), (1, 8, 8))
-        task = Denoising(options, Denoiser(UNet((1, 8, 8), width=8), name, 0.5))
+        task = DenoisingLoss(options, Denoiser(UNet((1, 8, 8), width=8), name, 0.5))
         torch.manual_seed(0)
         loss, stats = task.loss(Batch(x, None, torch.arange(4000)), 0)
         assert loss.item() == pytest.approx(expected, rel=0.03)
@@ -308,7 +308,7 @@ def test_the_commands_of_latents(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_what_cannot_be_trained() -> None:
-    with pytest.raises(RequestError, match="diffusion draws images, not items of shape"):
+    with pytest.raises(RequestError, match="diffusion needs images, not items of shape"):
         recipes.build(recipes.recipe("diffusion"), open_data("ring"), Plan())
     options = recipes.override(recipes.recipe("diffusion"), {"guidance": 2, "labels": False})
     with pytest.raises(RequestError, match="guidance=2 needs labels"):

@@ -31,7 +31,7 @@ class Line:
         return Batch(torch.cat([x, 2 * x], 1), None, torch.arange(size))
 
 
-def regression(lr: float = 0.05, noise: float = 0.0, turn: Schedule = ALWAYS) -> tuple[System, nn.Linear]:
+def regression(lr: float = 0.05, noise: float = 0.0, schedule: Schedule = ALWAYS) -> tuple[System, nn.Linear]:
     """Fits y = wx + b, with dropout-like noise where asked for."""
     torch.manual_seed(0)
     model = nn.Linear(1, 1)
@@ -42,7 +42,7 @@ def regression(lr: float = 0.05, noise: float = 0.0, turn: Schedule = ALWAYS) ->
         return error.square().mean(), {"error": error.detach().abs().mean()}
 
     params = list(model.parameters())
-    return System({"model": model}, [Phase("fit", params, torch.optim.Adam(params, lr=lr), loss, turn)]), model
+    return System({"model": model}, [Phase("fit", params, torch.optim.Adam(params, lr=lr), loss, schedule)]), model
 
 
 def test_the_loop_learns_and_reports() -> None:
@@ -79,8 +79,8 @@ def test_accumulated_gradients_are_the_mean_of_their_batches() -> None:
     assert torch.allclose(model.weight.grad, expected.weight.grad)
 
 
-def test_a_phase_acts_in_its_turn_alone() -> None:
-    system, model = regression(turn=Schedule(1, 3, 4))
+def test_a_phase_acts_on_its_schedule_alone() -> None:
+    system, model = regression(schedule=Schedule(1, 3, 4))
     before, moved = model.weight.clone(), []
     for step, stats in train(system, Line(), steps=8):
         moved.append(not torch.equal(model.weight, before))
@@ -91,7 +91,7 @@ def test_a_phase_acts_in_its_turn_alone() -> None:
 
 def test_the_learning_rate_follows_its_schedule() -> None:
     system, _ = regression(lr=0.1)
-    system.phases[0].rate = lambda step: 1 / (step + 1)
+    system.phases[0].lr_factor = lambda step: 1 / (step + 1)
     seen = [system.phases[0].optimizer.param_groups[0]["lr"] for _ in train(system, Line(), steps=4)]
     assert seen == pytest.approx([0.1, 0.05, 0.1 / 3, 0.025])
 

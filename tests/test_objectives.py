@@ -57,7 +57,7 @@ def test_the_table_is_complete() -> None:
 @pytest.mark.parametrize("name", TABLE)
 def test_losses_are_their_formulas(name: str) -> None:
     real, fake = 4 * torch.randn(2, 500)
-    for loss, formula in zip(objective(name).game, TABLE[name], strict=True):
+    for loss, formula in zip(objective(name).losses, TABLE[name], strict=True):
         value = loss(real, fake)
         assert value.shape == (500,)
         np.testing.assert_allclose(value.numpy(), formula(real.double().numpy(), fake.double().numpy()), 1e-4, 1e-5)
@@ -67,7 +67,7 @@ def test_losses_are_their_formulas(name: str) -> None:
 def test_losses_and_gradients_are_finite_at_large_logits(name: str) -> None:
     real = torch.tensor([1e4, -1e4, 1e4, -1e4], requires_grad=True)
     fake = torch.tensor([1e4, 1e4, -1e4, -1e4], requires_grad=True)
-    for loss in objective(name).game:
+    for loss in objective(name).losses:
         value = loss(real, fake)
         assert value.isfinite().all()
         gradients = torch.autograd.grad(value.sum(), (real, fake), allow_unused=True)
@@ -77,7 +77,7 @@ def test_losses_and_gradients_are_finite_at_large_logits(name: str) -> None:
 @pytest.mark.parametrize("name", TABLE)
 def test_losses_of_bfloat16_logits_are_float32(name: str) -> None:
     real, fake = (4 * torch.randn(2, 100)).bfloat16()
-    for loss in objective(name).game:
+    for loss in objective(name).losses:
         value = loss(real, fake)
         assert value.dtype == torch.float32
         assert torch.equal(value, loss(real.float(), fake.float()))
@@ -86,12 +86,12 @@ def test_losses_of_bfloat16_logits_are_float32(name: str) -> None:
 def test_cross_entropies_are_torchs() -> None:
     real, fake = 10 * torch.randn(2, 500)
     ones, zeros = torch.ones(500), torch.zeros(500)
-    game = objective("ns").game
+    game = objective("ns").losses
     both = bce(real, ones, reduction="none") + bce(fake, zeros, reduction="none")
     torch.testing.assert_close(game.critic(real, fake), both)
     torch.testing.assert_close(game.generator(real, fake), bce(fake, ones, reduction="none"))
-    torch.testing.assert_close(objective("mm").game.generator(real, fake), -bce(fake, zeros, reduction="none"))
-    pairs = objective("rpgan").game
+    torch.testing.assert_close(objective("mm").losses.generator(real, fake), -bce(fake, zeros, reduction="none"))
+    pairs = objective("rpgan").losses
     torch.testing.assert_close(pairs.critic(real, fake), bce(real - fake, ones, reduction="none"))
     torch.testing.assert_close(pairs.generator(real, fake), bce(fake - real, ones, reduction="none"))
 
@@ -102,17 +102,17 @@ def test_each_side_moves_the_way_it_should(name: str) -> None:
     row = objective(name)
     real, fake = torch.tensor([0.1], requires_grad=True), torch.tensor([0.2], requires_grad=True)
     sign = -1 if row.energy else 1
-    of_real, of_fake = torch.autograd.grad(row.game.critic(real, fake).sum(), (real, fake))
+    of_real, of_fake = torch.autograd.grad(row.losses.critic(real, fake).sum(), (real, fake))
     assert sign * of_real < 0
     assert sign * of_fake > 0 or name == "began"  # k is still 0
-    assert sign * torch.autograd.grad(row.game.generator(real, fake).sum(), fake)[0] < 0
+    assert sign * torch.autograd.grad(row.losses.generator(real, fake).sum(), fake)[0] < 0
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_only_paired_rows_need_real_logits_for_the_generator(name: str) -> None:
     row = objective(name)
     real, fake = torch.randn(2, 10)
-    same = torch.equal(row.game.generator(real, fake), row.game.generator(real + 1, fake))
+    same = torch.equal(row.losses.generator(real, fake), row.losses.generator(real + 1, fake))
     assert same is not row.paired
 
 
@@ -120,7 +120,7 @@ def test_only_paired_rows_need_real_logits_for_the_generator(name: str) -> None:
 def test_only_rows_without_a_boundary_ignore_a_constant_on_all_logits(name: str) -> None:
     row = objective(name)
     real, fake = torch.randn(2, 10)
-    shifted = torch.allclose(row.game.critic(real + 1, fake + 1), row.game.critic(real, fake), atol=1e-5)
+    shifted = torch.allclose(row.losses.critic(real + 1, fake + 1), row.losses.critic(real, fake), atol=1e-5)
     assert shifted is (row.boundary is None)
 
 
@@ -136,7 +136,7 @@ def test_began_subtracts_k_times_the_fake_energy() -> None:
     control = Equilibrium()
     control.k.fill_(0.3)
     real, fake = torch.rand(2, 10)
-    game = control.game()
+    game = control.losses()
     torch.testing.assert_close(game.critic(real, fake), real - 0.3 * fake)
     torch.testing.assert_close(game.generator(real, fake), fake)
 
@@ -145,7 +145,7 @@ def test_a_loss_can_be_differentiated_after_k_has_moved() -> None:
     control = Equilibrium(rate=0.1)
     control.k.fill_(0.3)
     real, fake = torch.ones(2), torch.full((2,), 0.5, requires_grad=True)
-    loss = control.game().critic(real, fake).sum()
+    loss = control.losses().critic(real, fake).sum()
     control.update(real, fake.detach() / 5)
     assert control.k > 0.3
     (slope,) = torch.autograd.grad(loss, fake)

@@ -16,7 +16,10 @@ from ganvas.nets import MLPCritic
 from ganvas.nets.dcgan import InputProjection
 from ganvas.plan import Plan
 from ganvas.recipes import presets
-from ganvas.recipes.gan import GAN, rate, resolve, turns
+from ganvas.recipes.adversarial import schedules
+from ganvas.recipes.base import warmup_cosine
+from ganvas.recipes.gan import resolve
+from ganvas.recipes.gan_options import GAN
 from ganvas.types import Batch
 
 
@@ -120,12 +123,12 @@ def test_wgan_clips_the_critic() -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"penalty": "gp:10", "critic_norm": "batch"}, "depend on the whole batch"),
+        ({"penalty": "gp:10", "critic_norm": "batch"}, "critic_norm: .*depends on the whole batch"),
         ({"penalty": "fd-r1", "dropout": 0.3}, "dropout"),
         ({"objective": "began", "net": "residual"}, "autoencoder"),
         ({"objective": "began", "pack": 2}, "pack=1"),
-        ({"pack": 3}, "divide"),
-        ({"net": "mlp", "critic_norm": "batch"}, "net=dcgan alone"),
+        ({"pack": 3}, "pack: 3 does not divide batch=8"),
+        ({"net": "mlp", "critic_norm": "batch"}, "net=mlp has no batch normalisation"),
         ({"net": "residual", "dropout": 0.1}, "residual"),
         ({"objective": "wgam"}, "wgan"),
         ({"penalty": "r3"}, "r1"),
@@ -192,7 +195,15 @@ def test_every_recipe_has_a_docstring_and_meanings_for_its_options() -> None:
         rows = recipes.describe(make())
         assert [row[0] for row in rows] == [f.name for f in fields(make())]
         assert all(meaning for *_, meaning in rows)
-    assert all(word in (presets.sine.__doc__ or "") for word in ("source 000", "300 epochs"))
+    assert all(word in (presets.sine.__doc__ or "") for word in ("course material", "300 epochs"))
+
+
+def test_options_come_in_groups() -> None:
+    groups = recipes.grouped(recipes.recipe("cgan"))
+    assert [row for rows in groups.values() for row in rows] == recipes.describe(recipes.recipe("cgan"))
+    assert next(iter(groups)) == "Data and training" and list(groups)[-1] == "Labels"
+    assert [name for name, *_ in groups["Perceptrons (net=mlp)"]] == ["hidden", "critic_hidden"]
+    assert "lr" in [name for name, *_ in groups["Optimisers"]]
 
 
 def test_settings_are_read_from_text() -> None:
@@ -208,15 +219,16 @@ def test_settings_are_read_from_text() -> None:
         ({"lr": "fast"}, "float"),
         ({"net": "mpl"}, "mlp"),
         ({"hidden": "a,b"}, "int"),
-        ({"pack": 0}, "at least 1"),
-        ({"dropout": "1.5"}, "between"),
-        ({"hidden": "8,0"}, "least 1"),
+        ({"pack": 0}, "pack: 0 .*give 1 or more"),
+        ({"dropout": "1.5"}, "give 0 to 0.99"),
+        ({"hidden": "8,0"}, "give 1 or more"),
     ],
     ids=str,
 )
 def test_a_wrong_setting_is_refused(settings: dict[str, object], reason: str) -> None:
-    with pytest.raises(RequestError, match=reason):
+    with pytest.raises(RequestError, match=reason) as error:
         recipes.override(GAN(), settings)
+    assert error.value.field == f"options.{next(iter(settings))}"
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
@@ -226,8 +238,8 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 
 def test_turns_repeat_k_critic_and_m_generator_steps() -> None:
     def order(k: int, m: int, steps: int = 12, unit: str = "steps") -> str:
-        first, then = turns(GAN(critic_steps=k, generator_steps=m, turns=unit, batch=64), 128)
-        return " ".join("D" * first.at(step) + "G" * then.at(step) for step in range(steps))
+        critic, generator = schedules(GAN(critic_steps=k, generator_steps=m, turns=unit, batch=64), 128)
+        return " ".join("D" * critic.active(step) + "G" * generator.active(step) for step in range(steps))
 
     assert order(1, 1, 3) == "DG DG DG"
     assert order(3, 1, 6) == "D D DG D D DG"
@@ -237,12 +249,12 @@ def test_turns_repeat_k_critic_and_m_generator_steps() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    at = rate(warmup=10, decay=100)
+    at = warmup_cosine(warmup=10, decay=100)
     assert at(0) == pytest.approx(0.1)
     assert at(9) == pytest.approx(1.0, abs=0.03)
     assert at(50) == pytest.approx(0.5)
     assert at(100) == at(500) == 0.01  # training longer still trains
-    assert rate(0, 0)(12345) == 1
+    assert warmup_cosine(0, 0)(12345) == 1
 
 
 def test_auto_follows_the_objective_and_the_shape() -> None:

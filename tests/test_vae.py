@@ -216,13 +216,13 @@ def test_the_commands_take_the_decoder_for_a_generator(tmp_path: Path, capsys: p
 
 
 def test_data_that_it_cannot_learn_from_is_refused(digits: Dataset) -> None:
-    with pytest.raises(RequestError, match=r"a vae learns from images, not from items of shape \(2,\)"):
+    with pytest.raises(RequestError, match=r"data: a vae needs images, not items of shape \(2,\)"):
         recipes.build(VAE(), open_data("ring", hold_out=0.1), Plan())
-    with pytest.raises(RequestError, match="digits has nothing held out to measure on; use --set held_out="):
+    with pytest.raises(RequestError, match="held_out: digits has nothing held out to measure on; use held_out="):
         recipes.build(VAE(), replace(digits, held_out=None), Plan())
-    with pytest.raises(RequestError, match="batch=1 has no statistics"):
+    with pytest.raises(RequestError, match="batch: 1 is too small for batch normalisation"):
         recipes.build(VAE(batch=1), digits, Plan())
-    with pytest.raises(RequestError, match="likelihood=logistik"):
+    with pytest.raises(RequestError, match="likelihood: 'logistik' is not possible"):
         recipes.override(VAE(), {"likelihood": "logistik"})
     with pytest.raises(RequestError, match="unknown network 'dcgam'; did you mean dcgan"):
         nets.VAE((1, 8, 8), "dcgam")

@@ -356,19 +356,19 @@ def test_looking_does_not_change_training(unchanged_by_looking: Callable[[Traini
 
 
 def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="ring holds points, and VQGAN encodes images"):
+    with pytest.raises(RequestError, match="data: ring holds points, and VQGAN needs images"):
         run(tmp_path / "a", 1, "ring")
-    with pytest.raises(RequestError, match=r"nothing held out to measure on; use --set held_out=0\.1"):
+    with pytest.raises(RequestError, match=r"nothing held out to measure on; use held_out=0\.1"):
         run(tmp_path / "a", 1, held_out=0)
     with pytest.raises(RequestError, match=r"--set size=N with N a multiple of 4"):
         run(tmp_path / "a", 1, ch_mult="1,2,2", size=10)
-    with pytest.raises(RequestError, match="--set objective=hnge"):
+    with pytest.raises(RequestError, match="objective: 'hnge' is not possible"):
         run(tmp_path / "a", 1, objective="hnge")
     with pytest.raises(
-        RequestError, match="a critic of 2 halvings judges images of 12 pixels a side or more, not of 8×8"
+        RequestError, match="critic_layers: a critic with 2 halvings needs images of 12 pixels a side or more, not 8×8"
     ):
         run(tmp_path / "a", 1, critic_layers=2)
-    with pytest.raises(RequestError, match="attn_resolutions=5: no level is so high; they are of 8, 4 pixels"):
+    with pytest.raises(RequestError, match="attn_resolutions: no level has height 5; the levels have 8, 4 pixels"):
         run(tmp_path / "a", 1, attn_resolutions="4,5")
     with pytest.raises(RequestError, match="ch_mult=0,1: a level has ch channels 1 time or more"):
         run(tmp_path / "a", 1, ch_mult="0,1")

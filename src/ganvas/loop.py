@@ -31,7 +31,7 @@ def train(
         batches = [images.batch(first + i, batch) for i in range(accumulate)]
         stats: Stats = {}
         for phase in system.phases:
-            if phase.turn.at(step):
+            if phase.schedule.active(step):
                 stats |= play(phase, batches, step, system.precision)
         yield step, stats
 
@@ -39,7 +39,7 @@ def train(
 def play(phase: Phase, batches: list[Batch], step: int, precision: torch.dtype) -> Stats:
     """One optimiser step of one phase; its gradients are averaged over `batches` and over the processes."""
     for group in phase.optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * phase.rate(step)
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * phase.lr_factor(step)
     phase.optimizer.zero_grad(set_to_none=True)
     seen: list[Stats] = []
     for batch in batches:
@@ -51,8 +51,8 @@ def play(phase: Phase, batches: list[Batch], step: int, precision: torch.dtype) 
     average_over_processes(gradients)
     norm = get_total_norm(gradients)
     phase.optimizer.step()
-    if phase.after:
-        phase.after()
+    if phase.after_step:
+        phase.after_step()
     if phase.average:
         phase.average.update()
     return {**mean_stats(seen), f"{phase.name}/grad_norm": norm}

@@ -76,10 +76,11 @@ class Schedule(NamedTuple):
     stop: int = 1
     period: int = 1
 
-    def at(self, step: int) -> bool:
+    def active(self, step: int) -> bool:
+        """Whether the phase acts at a step."""
         return self.start <= step % self.period < self.stop
 
-    def before(self, step: int) -> int:
+    def count_before(self, step: int) -> int:
         """How many times the phase has acted before `step`, at which it acts."""
         return step // self.period * (self.stop - self.start) + step % self.period - self.start
 
@@ -92,10 +93,10 @@ class Phase:
     params: list[Parameter]
     optimizer: Optimizer
     loss: Callable[[Batch, int], tuple[Tensor, Stats]]
-    turn: Schedule = Schedule()
+    schedule: Schedule = Schedule()
     average: Average | None = None
-    rate: Callable[[int], float] = lambda step: 1.0  # multiplies the learning rate; pure, so resume is exact
-    after: Callable[[], None] | None = None  # after each optimiser step: WGAN's clipping
+    lr_factor: Callable[[int], float] = lambda step: 1.0  # of the learning rate; pure, so resume is exact
+    after_step: Callable[[], None] | None = None  # WGAN's clipping, for example
 
 
 class Examination(NamedTuple):

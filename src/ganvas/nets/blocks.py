@@ -177,8 +177,8 @@ class MinibatchDiscrimination(nn.Module):
         return torch.cat([x, closeness.to(x.dtype)], 1)
 
 
-def judges_apart(critic: nn.Module, n: int) -> bool:
-    """Whether two batches of `n` judged as one get the judgements that each gets alone."""
+def is_batch_independent(critic: nn.Module, n: int) -> bool:
+    """Whether two batches of `n` in one pass get the logits that each gets alone."""
     mixing = nn.BatchNorm1d | nn.BatchNorm2d | MinibatchDiscrimination
     for m in critic.modules():
         n = n // m.m if isinstance(m, Pack) else n

@@ -130,10 +130,10 @@ class VQGAN(Autoencoder):
 
     def decode(self, z: Tensor) -> Tensor:
         """(N, embed_dim, h, w) -> images (N, C, H, W) in [-1, 1]."""
-        return self.draw(z).clamp(-1, 1)
+        return self.decode_raw(z).clamp(-1, 1)
 
-    def draw(self, z: Tensor) -> Tensor:
-        """What `decode` clamps: training needs the gradient of what is out of range."""
+    def decode_raw(self, z: Tensor) -> Tensor:
+        """As `decode`, not clamped: training needs the gradient out of range."""
         return self.decoder(self.post_quant_conv(z))
 
     def forward(self, x: Tensor) -> Tensor:

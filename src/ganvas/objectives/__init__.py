@@ -14,7 +14,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax, softplus
+from torch.nn.functional import softplus
 
 from ..errors import RequestError, unknown
 from ..types import Adversarial, Critic, Penalty, Stats
@@ -95,7 +95,7 @@ class Equilibrium(nn.Module):
         self.gamma, self.rate = gamma, rate
         self.register_buffer("k", torch.zeros(()))
 
-    def game(self) -> Adversarial:
+    def losses(self) -> Adversarial:
         """The two losses at the present kₜ."""
         return Adversarial(partial(began_critic, k=self.k.clone()), began_generator)
 
@@ -164,9 +164,9 @@ def fd_r2(critic: Critic, real: Tensor, fake: Tensor, sigma: float = 0.05) -> Te
 
 @dataclass(frozen=True)
 class Objective:
-    """A row: the game, and what its paper trains it with."""
+    """A row: the two losses, and what their paper trains them with."""
 
-    game: Adversarial
+    losses: Adversarial
     penalty: str = ""  # as parse_penalty reads it
     clip: float = 0.0  # weights are clipped to ±clip after each critic step; 0: not at all
     critic_steps: int = 1
@@ -244,44 +244,3 @@ def accuracy(real: Tensor, fake: Tensor) -> Stats:
         "critic/accuracy_real": (real > 0).float().mean(),
         "critic/accuracy_fake": (fake < 0).float().mean(),
     }
-
-
-# -- pairs -------------------------------------------------------------------------------------------------------------
-
-
-def contrastive(image: Tensor, text: Tensor, scale: Tensor, meaning: Tensor | None = None) -> Tensor:
-    """(CE(s I Tᵀ) + CE(s T Iᵀ)) / 2, each image to find its text and each text its image, (N,), Radford et al. 2021.
-
-    I and T are unit vectors (N, D), the n-th of each a pair; s is the inverse temperature. Of what shares its `meaning`
-    (N,), a number for each, neither is the other's negative: it is left out of the other's choice.
-    """
-    with torch.autocast(image.device.type, enabled=False):  # which would round the products to 8 bits
-        logits = scale.float() * image.float() @ text.float().T  # (N, N): images down, texts across
-    n = len(logits)
-    if meaning is not None:
-        twins = (meaning[:, None] == meaning) & ~torch.eye(n, dtype=torch.bool, device=meaning.device)
-        logits = logits.masked_fill(twins, -math.inf)
-    target = torch.arange(n, device=logits.device)
-    return (cross_entropy(logits, target, reduction="none") + cross_entropy(logits.T, target, reduction="none")) / 2
-
-
-# -- keywords ----------------------------------------------------------------------------------------------------------
-
-
-def keywords_matched(logits: Tensor, words: Tensor) -> Tensor:
-    """-Σ y_k log p_k / Σ y_k, (N,): the distribution p over K keywords matches those of an item (Odena et al. 2017).
-
-    logits: (N, K). words: y, (N, K), 1 for each keyword of an item. Of a single one it is the cross-entropy.
-    """
-    y = words.float()
-    return -(log_softmax(logits.float(), 1) * y).sum(1) / y.sum(1).clamp(min=1)
-
-
-def keywords_avoided(logits: Tensor, words: Tensor) -> Tensor:
-    """-log(1 - Σ y_k p_k), (N,): the distribution gives nothing to the keywords of an item; see `keywords_matched`.
-
-    The bounded form of "do not match": to lower the match itself without end would be worth any other loss.
-    """
-    logits, y = logits.float(), words.bool()
-    others = logits.masked_fill(y, -1e4)  # not -inf, whose gradient is NaN where an item has every keyword
-    return logits.logsumexp(1) - others.logsumexp(1)

@@ -10,8 +10,8 @@ from ..data import Dataset
 from ..errors import unknown
 from ..plan import Plan
 from ..types import Images, System
-from . import clip, cnn, conditional, diffusion, gan, presets, vae, vqgan
-from .base import Training, describe, override
+from . import clip, cnn, conditional, diffusion, gan, gan_options, presets, vae, vqgan
+from .base import Training, describe, grouped, override
 
 RECIPES: dict[str, Callable[[], Training]] = {
     "gan": presets.gan,
@@ -35,7 +35,7 @@ RECIPES: dict[str, Callable[[], Training]] = {
 }
 
 BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
-    gan.GAN: gan.build,
+    gan_options.GAN: gan.build,
     conditional.Conditional: conditional.build,
     cnn.CNN: cnn.build,
     clip.Clip: clip.build,
@@ -44,7 +44,7 @@ BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
     vqgan.VQGAN: vqgan.build,
 }
 RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] = {
-    gan.GAN: gan.resolve,
+    gan_options.GAN: gan.resolve,
     conditional.Conditional: conditional.resolve,
     cnn.CNN: cnn.resolve,
     clip.Clip: clip.resolve,
@@ -53,7 +53,18 @@ RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] =
     vqgan.VQGAN: vqgan.resolve,
 }
 
-__all__ = ["RECIPES", "Training", "build", "describe", "from_json", "override", "recipe", "resolve", "to_json"]
+__all__ = [
+    "RECIPES",
+    "Training",
+    "build",
+    "describe",
+    "from_json",
+    "grouped",
+    "override",
+    "recipe",
+    "resolve",
+    "to_json",
+]
 
 
 def recipe(name: str) -> Training:
@@ -80,5 +91,5 @@ def to_json(options: Training) -> dict[str, Any]:
 
 
 def from_json(name: str, record: dict[str, Any]) -> Training:
-    """The options of a run's record: those of its recipe, with what the record says."""
+    """The options of a run's record: what it does not hold is as in its recipe."""
     return override(recipe(name), record)

@@ -1,36 +1,46 @@
-"""What the options of every family share, and how text becomes a typed option."""
+"""What the families share: common options, options from text, the placement of modules."""
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+import torch
+from PIL.Image import Image
 from pydantic import TypeAdapter, ValidationError
+from torch.nn import Module
 
+from ..data import Dataset
 from ..errors import RequestError, unknown
+from ..loop import EMA
+from ..plan import Plan
+from ..types import Examination
+
+Row = tuple[str, str, str, str]  # name, type, value, meaning
 
 
 def opt(default: Any, meaning: str, low: float = 0, high: float = math.inf) -> Any:
-    """A documented option of a recipe: its default, what `ganvas recipes NAME` says of it, the bounds of numbers."""
+    """A documented option of a recipe: its default, its meaning, and the bounds of its numbers."""
     return field(default=default, metadata={"meaning": meaning, "bounds": (low, high)})
 
 
 @dataclass(frozen=True)
 class Training:
-    """The options that every recipe has."""
+    """Data and training."""
 
-    data: str = opt("digits", "the data set that is used where none is named")
+    data: str = opt("digits", "the data set, where none is given")
     size: int = opt(0, "side of the square images, in pixels; 0: the data's own")
     channels: int = opt(0, "1 grey, 3 colour; 0: the data's own")
     batch: int = opt(64, "images in one forward pass", low=1)
     accumulate: int = opt(1, "forward passes whose gradients one step averages", low=1)
-    steps: int = opt(2000, "training steps, where neither --steps nor --minutes is given", low=1)
+    steps: int = opt(2000, "training steps, where neither steps nor minutes are given", low=1)
     log_every: int = opt(50, "steps between two lines of the log")
     sample_every: int = opt(250, "steps between two sample grids")
     checkpoint_every: int = opt(500, "steps between two checkpoints")
-    monitor_every: int = opt(250, "steps between two looks of the monitor at the samples; 0: none")
+    monitor_every: int = opt(250, "steps between two measurements of the samples by the monitor; 0: none")
     held_out: float = opt(
         0.0, "share of the items to measure on and not train on, where the data has no test split; 0: none", high=0.9
     )
@@ -45,14 +55,15 @@ def override(options: Options, settings: Mapping[str, object]) -> Options:
     changes: dict[str, object] = {}
     for key, value in settings.items():
         if key not in hints:
-            raise unknown("option", key, hints)
+            raise unknown("option", key, hints, field=f"options.{key}")
         if isinstance(value, str) and get_origin(hints[key]) is tuple:
             value = tuple(part for part in value.replace(" ", "").split(",") if part)
         try:
             changes[key] = TypeAdapter(hints[key]).validate_python(value)
         except ValidationError as error:
             reason = error.errors()[0]["msg"].lower()
-            raise RequestError(f"--set {key}={value}: {reason}; it is of type {type_text(hints[key])}") from None
+            hint = f"the type is {type_text(hints[key])}"
+            raise RequestError(f"{value!r} is not possible: {reason}", hint, field=f"options.{key}") from None
     for f in fields(options):
         check_bounds(f.name, changes.get(f.name), *f.metadata["bounds"])
     return replace(options, **changes)
@@ -62,19 +73,15 @@ def check_bounds(name: str, value: object, low: float, high: float) -> None:
     """A RequestError where a number, or one of a tuple's, is out of its bounds; anything else passes."""
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, int | float) and not low <= number <= high:
-            limit = f"between {low:g} and {high:g}" if high < math.inf else f"at least {low:g}"
-            raise RequestError(f"--set {name}={number:g}: it must be {limit}")
+            hint = f"give {low:g} to {high:g}" if high < math.inf else f"give {low:g} or more"
+            raise RequestError(f"{number:g} is not possible", hint, field=f"options.{name}")
 
 
-def rate(warmup: int, decay: int) -> Callable[[int], float]:
-    """The factor of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`; 0: neither."""
-
-    def at(step: int) -> float:
-        rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-        fall = (1 + math.cos(math.pi * min(1.0, step / decay))) / 2 if decay else 1.0
-        return rise * max(fall, 0.01)
-
-    return at
+def refuse(*cases: tuple[bool, str, str, str]) -> None:
+    """A RequestError for the first case (wrong, option, problem, hint) that is wrong."""
+    for wrong, option, problem, hint in cases:
+        if wrong:
+            raise RequestError(problem, hint, field=f"options.{option}")
 
 
 def type_text(hint: Any) -> str:
@@ -85,13 +92,67 @@ def type_text(hint: Any) -> str:
     return "|".join(map(str, values)) if values else hint.__name__
 
 
-def describe(options: Training) -> list[tuple[str, str, str, str]]:
+def describe(options: Training) -> list[Row]:
     """(name, type, value, meaning) of every option."""
     hints = get_type_hints(type(options))
 
-    def row(name: str, meaning: str) -> tuple[str, str, str, str]:
+    def row(name: str, meaning: str) -> Row:
         value = getattr(options, name)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         return name, type_text(hints[name]), text, meaning
 
     return [row(f.name, f.metadata["meaning"]) for f in fields(options)]
+
+
+def grouped(options: Training) -> dict[str, list[Row]]:
+    """The rows of `describe`, under the first words of the class that adds each option."""
+    groups: dict[str, list[Row]] = {}
+    classes = type(options).__mro__[::-1]
+    for row in describe(options):
+        owner = next(c for c in classes if row[0] in getattr(c, "__dataclass_fields__", ()))
+        groups.setdefault((owner.__doc__ or "").partition(".")[0], []).append(row)
+    return groups
+
+
+# -- what `build` needs ------------------------------------------------------------------------------------------------
+
+
+def warmup_cosine(warmup: int, decay: int) -> Callable[[int], float]:
+    """The factor of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`; 0: neither."""
+
+    def factor(step: int) -> float:
+        rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+        fall = (1 + math.cos(math.pi * min(1.0, step / decay))) / 2 if decay else 1.0
+        return rise * max(fall, 0.01)
+
+    return factor
+
+
+def averaged(model: Module, decay: float) -> tuple[Any, dict[str, EMA]]:
+    """A copy of a model, and the module that keeps it at the moving average; with a decay of 0 the model itself."""
+    if not decay:
+        return model, {}
+    average = copy.deepcopy(model)
+    return average, {"average": EMA(model, average, decay)}
+
+
+def place(modules: Iterable[Module], plan: Plan) -> None:
+    """Move modules to the plan's device, in its memory layout."""
+    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
+    for module in modules:
+        module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
+
+
+def held_out_of(images: Dataset) -> Dataset:
+    """The items to measure on; a RequestError where there are none."""
+    if images.held_out is None:
+        raise RequestError(
+            f"{images.name} has nothing held out to measure on", "use held_out=0.1", field="options.held_out"
+        )
+    return images.held_out
+
+
+def examination(picture: Image, figures: Mapping[str, float], held_out: Dataset) -> Examination:
+    """A picture, and figures under the name of the split that they are measured on."""
+    split = held_out.split.replace(" ", "_")
+    return Examination(picture, {f"{split}/{name}": value for name, value in figures.items()})

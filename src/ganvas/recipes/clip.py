@@ -1,4 +1,4 @@
-"""CLIP: two towers that learn which captions belong to which images, measured by how well they find held-out ones."""
+"""CLIP: two towers that learn which captions belong to which images, measured by retrieval on held-out pairs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ..frozen.towers import IMAGE_TOWERS, SENTENCES, open_sentences, open_tower
 from ..metrics import measurable
 from ..metrics.retrieval import recall
 from ..nets.clip import IMAGE, TEXT, Projection
-from ..objectives import contrastive
+from ..objectives.contrastive import contrastive_loss
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, opt, rate
+from .base import Training, examination, held_out_of, opt, warmup_cosine
 from .pairs import Pairs, gather
 
 SHOWN, NEAREST = 8, 5  # captions in the picture, images found for each
@@ -31,30 +31,30 @@ SHOWN, NEAREST = 8, 5  # captions in the picture, images found for each
 
 @dataclass(frozen=True)
 class Clip(Training):
-    """Options of the paired towers."""
+    """Towers."""
 
     held_out: float = opt(
         0.1, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
     )
-    gallery: int = opt(100, "held-out items of different captions among which each is to be found; 0: all of them")
+    gallery: int = opt(100, "held-out items with different captions that retrieval searches; 0: all of them")
     image_tower: str = opt("conv", "conv, vit; or a fixed one behind a trained projection: clip, dino")
     text_tower: str = opt("transformer", "transformer; or a fixed one behind a trained projection: minilm")
-    dim: int = opt(128, "of the space that both embed in", low=1)
-    widths: tuple[int, ...] = opt(
-        (), "conv: channels of the stages; none: 16, 32, 64, 128, …, till 4 pixels are left", 1
-    )
+    dim: int = opt(128, "dimensions of the embeddings", low=1)
+    widths: tuple[int, ...] = opt((), "conv: channels of the stages; none: 16, 32, 64, 128, … down to 4 pixels", 1)
     depth: int = opt(2, "conv: convolutions of a stage", low=1)
-    hidden: int = opt(256, "conv, and projections: units of the layer before the embedding; projections, 0: none")
+    hidden: int = opt(256, "conv, projections: units of the layer before the embedding; projections, 0: none")
     patch: int = opt(0, "vit: pixels of a patch's side; 0: an eighth of the image's")
-    image_width: int = opt(192, "vit: of its tokens", low=1)
-    image_layers: int = opt(4, "vit: its blocks", low=1)
-    tokenizer: Literal["bpe", "words"] = opt("bpe", "CLIP's, with the merges that the captions need; or whole words")
-    text_width: int = opt(128, "transformer: of its tokens", low=1)
-    text_layers: int = opt(2, "transformer: its blocks", low=1)
-    heads: int = opt(4, "of attention, in either transformer", low=1)
-    dropout: float = opt(0.0, "before the image's embedding; of projections, before and within both", high=0.99)
-    shift: int = opt(-1, "pixels by which images are moved at most, at random; -1: a sixteenth of their side", low=-1)
-    flip: bool = opt(False, "mirror half of the images; wrong where captions tell left from right")
+    image_width: int = opt(192, "vit: width of its tokens", low=1)
+    image_layers: int = opt(4, "vit: number of blocks", low=1)
+    tokenizer: Literal["bpe", "words"] = opt(
+        "bpe", "bpe: CLIP's, with the merges that the captions need; words: whole words"
+    )
+    text_width: int = opt(128, "transformer: width of its tokens", low=1)
+    text_layers: int = opt(2, "transformer: number of blocks", low=1)
+    heads: int = opt(4, "attention heads, in either transformer", low=1)
+    dropout: float = opt(0.0, "before the image's embedding; projections: before and within both", high=0.99)
+    shift: int = opt(-1, "random shift of the images, in pixels at most; -1: a sixteenth of their side", low=-1)
+    flip: bool = opt(False, "mirror half of the images; wrong where captions mean left or right")
     lr: float = opt(1e-3, "AdamW's learning rate")
     weight_decay: float = opt(0.05, "AdamW's weight decay, of the matrices alone")
     warmup: int = opt(100, "steps over which the learning rate rises from 0")
@@ -62,17 +62,18 @@ class Clip(Training):
 
 
 def clip() -> Clip:
-    """CLIP (source 002): images and captions in one space, by a symmetric contrastive loss with a learned temperature.
+    """CLIP (Radford et al. 2021; Nesturi 2024, chapter 3): images and captions in one space, by a contrastive loss.
 
-    A small convolutional tower and a text transformer, trained from nothing; any captioned data.
+    The loss is symmetric, its temperature learned. A small convolutional tower and a text transformer, trained from
+    scratch on any captioned data.
     """
     return Clip(data="shapes", batch=128, steps=1000, sample_every=250, monitor_every=0)
 
 
 def lit() -> Clip:
-    """Locked-image tuning: OpenAI's image tower and a sentence encoder, both fixed, joined by trained projections.
+    """Locked-image tuning (Zhai et al. 2022): OpenAI's image tower and a sentence encoder, fixed, trained projections.
 
-    An open-vocabulary scorer from some thousands of captioned pictures, in minutes. Needs the weights that
+    A zero-shot classifier from some thousands of captioned pictures, in minutes. Needs the weights that
     docs/features.md describes.
     """
     return Clip(
@@ -92,23 +93,23 @@ def lit() -> Clip:
     )
 
 
-class Contrast:
-    """The loss of the towers, and what they show and leave behind."""
+class ClipTask:
+    """The loss of the towers, their validation and their file."""
 
-    def __init__(self, o: Clip, model: frozen.Clip, pairs: Pairs, held: Pairs, told: dict[str, Any]) -> None:
-        """`model` holds the network that trains; `o` as `resolve` leaves it."""
+    def __init__(self, o: Clip, model: frozen.Clip, pairs: Pairs, held: Pairs, facts: dict[str, Any]) -> None:
+        """`model` holds the network that trains; `o` as `resolve` returns it."""
         self.o, self.model, self.network = o, model, model.network
-        self.pairs, self.held, self.facts = pairs, held, told
+        self.pairs, self.held, self.facts = pairs, held, facts
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
         o, rows = self.o, batch.index
         x = self.pairs.images(batch)
-        if self.pairs.seen is None:
+        if self.pairs.features is None:
             x = translate(x, o.shift, o.shift, "replicate")
             x = mirror(x) if o.flip else x
-        image, text = self.network.image(x), self.network.text(self.pairs.texts(rows))
+        image, text = self.network.image(x), self.network.text(self.pairs.text(rows))
         meaning = self.pairs.meaning(rows)
-        loss = contrastive(image, text, self.network.scale, meaning)
+        loss = contrastive_loss(image, text, self.network.scale, meaning)
         right = meaning[(image @ text.T).argmax(1)] == meaning
         return loss.mean(), {
             "clip/accuracy": right.float().mean(),
@@ -119,27 +120,27 @@ class Contrast:
         return frozen.take_clip(self.model, self.facts)
 
     def examine(self) -> Examination:
-        """What held-out captions find first, and how often either finds its own among the gallery."""
-        held, split = self.held, self.held.split.replace(" ", "_")
+        """The nearest images of held-out captions; recall at 1 and 5 in either direction."""
+        held = self.held
         image, text = held.embed(self.freeze().network)
         likeness = text @ image.T  # (texts, images)
-        finite = measurable(likeness)  # or the run tells, by a figure that is not, what to do about it
+        finite = measurable(likeness)  # or the figures are NaN, which the run explains
         figures = {
-            f"{split}/{name}_R@{k}": recall(scores, k) if finite else math.nan
+            f"{name}_R@{k}": recall(scores, k) if finite else math.nan
             for name, scores in (("image", likeness), ("text", likeness.T))
             for k in (1, 5)
         }
         best = likeness[:SHOWN].topk(min(NEAREST, len(image)), 1).indices
         right = best == torch.arange(len(best))[:, None]
         picture = media.ranked(held.captions[:SHOWN], held.items.at(best.flatten()).x.unflatten(0, best.shape), right)
-        return Examination(picture, figures)
+        return examination(picture, figures, held.items)
 
     def write(self, path: Path) -> None:
         self.freeze().write(path)
 
 
 def resolve(o: Clip, shape: tuple[int, ...], device: str = "cpu") -> Clip:
-    """Puts the choice of the shape where the options leave it open."""
+    """Replaces open options by what suits the shape."""
     size = min(shape[1:], default=1)
     stages = max(2, math.ceil(math.log2(max(size, 4) / 4)))
     return replace(
@@ -153,33 +154,29 @@ def resolve(o: Clip, shape: tuple[int, ...], device: str = "cpu") -> Clip:
 
 def check(o: Clip, images: Dataset) -> Dataset:
     """The held-out items; a RequestError where the towers cannot learn from the data."""
-    for kind, name, known in (
-        ("image tower", o.image_tower, [*IMAGE, *IMAGE_TOWERS]),
-        ("text tower", o.text_tower, [*TEXT, *SENTENCES]),
-    ):
-        if name not in known:
-            raise unknown(kind, name, known)
+    if o.image_tower not in (known := [*IMAGE, *IMAGE_TOWERS]):
+        raise unknown("image tower", o.image_tower, known, field="options.image_tower")
+    if o.text_tower not in (known := [*TEXT, *SENTENCES]):
+        raise unknown("text tower", o.text_tower, known, field="options.text_tower")
     if len(images.shape) != 3:
-        raise RequestError(f"{images.name} holds points, and CLIP learns from captioned images; choose other data")
-    held_out = images.held_out
-    if held_out is None:
-        raise RequestError(f"{images.name} has nothing held out to measure on; use --set held_out=0.1")
+        problem = f"{images.name} holds points, and CLIP needs captioned images"
+        raise RequestError(problem, "choose other data", field="data")
+    held_out = held_out_of(images)
     for part in (images, held_out):
         missing = (part.captions or ("",) * len(part)).count("")
         if missing:
-            raise RequestError(
-                f"{missing:,} of the {len(part):,} items of {images.name} have no caption, and CLIP learns from "
-                "captions; write them into a captions.jsonl beside the images, or a .txt named like each"
-            )
+            problem = f"{missing:,} of the {len(part):,} items of {images.name} have no caption, which CLIP needs"
+            hint = "write them into a captions.jsonl next to the images, or a .txt per image with its name"
+            raise RequestError(problem, hint, field="data")
     if o.batch < 2:
-        raise RequestError(f"batch={o.batch} leaves nothing to tell a pair from; use --batch 2 or more")
+        raise RequestError(f"{o.batch} leaves no negatives for a pair", "give 2 or more", field="batch")
     return held_out
 
 
 def model(o: Clip, images: Dataset, device: str) -> frozen.Clip:
-    """The towers that the options ask for, before training, with what they see and read through."""
+    """The towers of the options before training, with fixed towers and the tokeniser in front of them."""
     captions = images.captions or ()
-    eye, eye_spec, reader = None, None, reading(o, captions, device)
+    eye, eye_spec, reader = None, None, open_reader(o, captions, device)
     if o.image_tower in IMAGE_TOWERS:
         eye, digest = open_tower(o.image_tower, device)
         eye_spec = {"tower": o.image_tower, "hash": digest}
@@ -187,8 +184,8 @@ def model(o: Clip, images: Dataset, device: str) -> frozen.Clip:
     return frozen.Clip(network, reader, "clip", eye, eye_spec)
 
 
-def reading(o: Clip, captions: Sequence[str], device: str) -> frozen.Reader:
-    """What turns captions into what the text tower reads."""
+def open_reader(o: Clip, captions: Sequence[str], device: str) -> frozen.Reader:
+    """What turns captions into the text tower's input: a tokeniser or a sentence encoder."""
     if o.text_tower in SENTENCES:
         return open_sentences(o.text_tower, device)[0]
     if o.tokenizer == "words":
@@ -198,12 +195,12 @@ def reading(o: Clip, captions: Sequence[str], device: str) -> frozen.Reader:
 
 
 def longest(tokenizer: tokens.Bpe | tokens.Words, captions: Sequence[str]) -> int:
-    """Tokens of the longest caption, its start and end included, and room for a template around a label."""
+    """Tokens of the longest caption with start and end, and room for a template around a label."""
     return max(len(tokenizer.encode(caption)) for caption in set(captions)) + 2 + tokens.TEMPLATE
 
 
 def image_spec(o: Clip, size: int, eye: nn.Module | None) -> dict[str, Any]:
-    """What builds the image tower."""
+    """The spec of the image tower, as `nets.Clip` takes it."""
     if eye is not None:
         options = {"inputs": eye.dim, "outputs": o.dim, "hidden": o.hidden, "dropout": o.dropout}
         return {"net": "projection", "options": options}
@@ -220,7 +217,7 @@ def image_spec(o: Clip, size: int, eye: nn.Module | None) -> dict[str, Any]:
 
 
 def text_spec(o: Clip, reader: frozen.Reader) -> dict[str, Any]:
-    """What builds the text tower."""
+    """The spec of the text tower, as `nets.Clip` takes it."""
     if isinstance(reader, frozen.Sentences):
         options = {"inputs": reader.dim, "outputs": o.dim, "hidden": o.hidden, "dropout": o.dropout}
         return {"net": "projection", "options": options}
@@ -235,27 +232,27 @@ def text_spec(o: Clip, reader: frozen.Reader) -> dict[str, Any]:
 
 
 def build(options: Clip, images: Dataset, plan: Plan) -> System:
-    """The towers, optimiser and loss of `options` for the images, whose `held_out` they are measured on."""
+    """The towers, optimiser and loss of `options` for the images and their held-out items."""
     held_out = check(options, images)
     o = resolve(options, images.shape, plan.device)
-    made = model(o, images, plan.device)
-    network = made.network
-    pairs = gather(images, made, plan)
-    for tower, features in ((network.image_tower, pairs.seen), (network.text_tower, pairs.read)):
+    towers = model(o, images, plan.device)
+    network = towers.network
+    pairs = gather(images, towers, plan)
+    for tower, features in ((network.image_tower, pairs.features), (network.text_tower, pairs.texts)):
         if isinstance(tower, Projection) and features is not None:
             tower.centre(features)
-    task = Contrast(
-        o, made, pairs, gather(held_out, made, plan, o.gallery), {"data": images.name, "pairs": len(images)}
-    )
+    facts = {"data": images.name, "pairs": len(images)}
+    task = ClipTask(o, towers, pairs, gather(held_out, towers, plan, o.gallery), facts)
     params = list(network.parameters())
     groups = [
         {"params": [p for p in params if p.ndim > 1], "weight_decay": o.weight_decay},
         {"params": [p for p in params if p.ndim < 2], "weight_decay": 0.0},
     ]
     optimizer = AdamW(groups, lr=o.lr, betas=(0.9, 0.98), eps=1e-6, fused=True)
+    factor = warmup_cosine(o.warmup, o.decay)
     return System(
         {"clip": network},
-        [Phase("clip", params, optimizer, task.loss, rate=rate(o.warmup, o.decay), after=network.clamp)],
+        [Phase("clip", params, optimizer, task.loss, lr_factor=factor, after_step=network.clamp)],
         precision=plan.dtype,
         examine=task.examine,
         products={"clip.safetensors": task.write},

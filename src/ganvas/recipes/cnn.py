@@ -1,4 +1,4 @@
-"""The classifier: cross-entropy over labelled images, measured on items that it does not train on."""
+"""The classifier: cross-entropy over labelled images, measured on held-out items."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ from ..errors import RequestError
 from ..nets import CNN as Network
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, opt, rate
+from .base import Training, examination, opt, place, warmup_cosine
 
 BATCH = 500  # held-out images at a time
 
 
 @dataclass(frozen=True)
 class CNN(Training):
-    """Options of the classifiers."""
+    """Classifier."""
 
     held_out: float = opt(
         0.2, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
     )
-    widths: tuple[int, ...] = opt((), "channels of the stages; none: 16, 32, 64, 128, …, till 4 pixels are left", 1)
+    widths: tuple[int, ...] = opt((), "channels of the stages; none: 16, 32, 64, 128, … down to 4 pixels", 1)
     depth: int = opt(2, "convolutions of a stage", low=1)
-    kernel: int = opt(3, "side of the convolutions' kernels, in pixels", low=1)
+    kernel: int = opt(3, "side of the kernels, in pixels", low=1)
     stride: int = opt(1, "stride of each stage's first convolution", low=1)
-    padding: int = opt(-1, "pixels of zeros around what is convolved; -1: what keeps its size", low=-1)
-    pooling: Literal["max", "average", "stride"] = opt("max", "what halves a stage; stride: its last convolution does")
+    padding: int = opt(-1, "pixels of zeros around the image; -1: as many as keep its size", low=-1)
+    pooling: Literal["max", "average", "stride"] = opt(
+        "max", "what halves the image in a stage; stride: its last convolution"
+    )
     hidden: int = opt(64, "features of the layer before the logits", low=1)
     activation: str = opt("relu", "after every layer but the last")
     norm: bool = opt(True, "batch normalisation")
     dropout: float = opt(0.3, "of the features", high=0.99)
-    shift: int = opt(-1, "pixels by which images are moved at most, at random; -1: a fourteenth of their side", low=-1)
-    flip: bool = opt(False, "mirror half of the images; right for things, wrong for writing")
-    label_smoothing: float = opt(0.0, "share of the target that is spread over all classes", high=0.99)
+    shift: int = opt(-1, "random shift of the images, in pixels at most; -1: a fourteenth of their side", low=-1)
+    flip: bool = opt(False, "mirror half of the images; suits things, not writing")
+    label_smoothing: float = opt(0.0, "share of the target spread over all classes", high=0.99)
     lr: float = opt(2e-3, "AdamW's learning rate")
     weight_decay: float = opt(0.02, "AdamW's weight decay")
     warmup: int = opt(100, "steps over which the learning rate rises from 0")
@@ -51,18 +53,18 @@ class CNN(Training):
 
 
 def cnn() -> CNN:
-    """A classifier (source 004): convolutions, max pooling, flatten, softmax; its features serve the metrics.
+    """A classifier (course slides "Epoch 2"): convolutions, max pooling, flatten, softmax.
 
-    Batch norm, dropout, small random shifts, and AdamW at a rate that falls by a cosine.
+    Metrics can use its features. Batch norm, dropout, small random shifts, and AdamW with a cosine schedule.
     """
     return CNN(batch=128, steps=3000, sample_every=500)
 
 
-class Classification:
-    """The loss of a classifier, and what it shows and leaves behind."""
+class ClassifierTask:
+    """The loss of a classifier, its validation and its file."""
 
     def __init__(self, options: CNN, network: Network, images: Dataset, held_out: Dataset) -> None:
-        """`options` as `resolve` leaves them."""
+        """`options` as `resolve` returns them."""
         self.options, self.network, self.held_out = options, network, held_out
         self.class_names = images.class_names
         self.facts = {"data": images.name, "images": len(images)}
@@ -82,19 +84,16 @@ class Classification:
         """The confusion matrix of the held-out items, their loss and accuracy."""
         counts, loss = confusion(self.freeze(), self.held_out)
         accuracy = counts.trace().item() / len(self.held_out)
-        split = self.held_out.split
-        title = f"{len(self.held_out):,} images of {self.held_out.name} ({split}): {accuracy:.2%} right"
-        name = split.replace(" ", "_")
-        return Examination(
-            media.confusion(counts, self.class_names, title), {f"{name}/loss": loss, f"{name}/accuracy": accuracy}
-        )
+        title = f"{len(self.held_out):,} images of {self.held_out.name} ({self.held_out.split}): {accuracy:.2%} right"
+        picture = media.confusion(counts, self.class_names, title)
+        return examination(picture, {"loss": loss, "accuracy": accuracy}, self.held_out)
 
     def write(self, path: Path) -> None:
         self.freeze().write(path)
 
 
 def confusion(classifier: frozen.Classifier, images: Dataset) -> tuple[Tensor, float]:
-    """How many images of each class are taken for each, (true, taken for) int64, and the mean cross-entropy in nats."""
+    """The confusion matrix, (true, predicted) int64, and the mean cross-entropy in nats."""
     classes, loss = len(classifier.class_names), 0.0
     counts = torch.zeros(classes * classes, dtype=torch.int64)
     for rows in torch.arange(len(images)).split(BATCH):
@@ -107,7 +106,7 @@ def confusion(classifier: frozen.Classifier, images: Dataset) -> tuple[Tensor, f
 
 
 def resolve(o: CNN, shape: tuple[int, ...], device: str = "cpu") -> CNN:
-    """Puts the choice of the shape where the options leave it open."""
+    """Replaces open options by what suits the shape."""
     size = min(shape[1:], default=1)
     stages = max(2, math.ceil(math.log2(size / 4)))
     return replace(
@@ -122,20 +121,21 @@ def check(o: CNN, images: Dataset) -> Dataset:
     """The held-out items; a RequestError where a classifier cannot learn from the data."""
     if images.classes < 2 or images.labels is None:
         found = "no labels" if not images.classes else f"only the class {images.class_names[0]!r}"
-        raise RequestError(
-            f"{images.name} has {found}, and a classifier learns to tell classes apart; sort the images into a folder "
-            "a class, or put a labels.csv beside them"
-        )
+        hint = "sort the images into one folder per class, or add a labels.csv"
+        raise RequestError(f"{images.name} has {found}, and a classifier needs two classes", hint, field="data")
     held_out = images.held_out
     if held_out is None or held_out.labels is None or int(held_out.labels.max()) >= images.classes:
-        raise RequestError(f"the test split of {images.name} has not the classes of its train split; label both alike")
+        problem = f"the test split of {images.name} lacks the classes of its train split"
+        raise RequestError(problem, "label both splits alike", field="data")
     if o.norm and o.batch < 2:
-        raise RequestError(f"batch={o.batch} has no statistics for batch normalisation; use --batch 2 or norm=false")
+        raise RequestError(
+            f"{o.batch} is too small for batch normalisation", "give 2 or more, or norm=false", field="batch"
+        )
     return held_out
 
 
 def build(options: CNN, images: Dataset, plan: Plan) -> System:
-    """The network, optimiser and loss of `options` for the images, whose `held_out` it is measured on."""
+    """The network, optimiser and loss of `options` for the images and their held-out items."""
     held_out = check(options, images)
     o = resolve(options, images.shape, plan.device)
     network = Network(
@@ -152,14 +152,13 @@ def build(options: CNN, images: Dataset, plan: Plan) -> System:
         o.norm,
         o.activation,
     )
-    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
-    network.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
+    place([network], plan)
     params = list(network.parameters())
-    task = Classification(o, network, images, held_out.to(plan.device))
+    task = ClassifierTask(o, network, images, held_out.to(plan.device))
     optimizer = AdamW(params, lr=o.lr, weight_decay=o.weight_decay, fused=True)
     return System(
         {"classifier": network},
-        [Phase("classifier", params, optimizer, task.loss, rate=rate(o.warmup, o.decay))],
+        [Phase("classifier", params, optimizer, task.loss, lr_factor=warmup_cosine(o.warmup, o.decay))],
         precision=plan.dtype,
         examine=task.examine,
         products={"classifier.safetensors": task.write},

@@ -1,9 +1,10 @@
-"""Adversarial training with words: a class or keywords that the generator has to draw and the critic to check."""
+"""Adversarial training with labels: a class or keywords that the generator has to draw and the critic to check."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,197 +13,204 @@ from .. import objectives
 from ..data import Dataset
 from ..errors import RequestError
 from ..nets import AuxiliaryClassifierCritic, ConditionalGenerator, EmbeddingCritic, ProjectionCritic
-from ..nets.conditional import as_weights, beside
+from ..nets.conditional import as_weights, joined_shape
+from ..objectives.classification import classification_loss, misclassification_loss
 from ..plan import Plan
 from ..tokens import keywords
-from ..types import Batch, Critic, Schedule, Stats, System
-from . import gan
+from ..types import Batch, Critic, Stats, System
+from . import gan, presets
 from .adversarial import AdversarialLoss
-from .base import opt
+from .base import opt, refuse
+from .gan_options import GAN
 
 PROMPTS = 1024  # sets of keywords that a generator remembers
-LEAST_KEYWORDS = 2
+MIN_KEYWORDS = 2
 
 
 @dataclass(frozen=True)
-class Conditional(gan.GAN):
-    """Options of the adversarial recipes with labels."""
+class Conditional(GAN):
+    """Labels."""
 
-    told: Literal["class", "keywords"] = opt("class", "what an item is labelled by: its class, or its caption's words")
+    told: Literal["class", "keywords"] = opt("class", "what labels an item: its class, or the words of its caption")
     rule: Literal["projection", "embedding", "ac", "both", "source"] = opt(
         "projection",
-        "how the critic checks the words: projection: by a logit that they are part of; embedding: it sees them beside "
-        "the item; ac: it names those of real items (AC-GAN); both: projection and ac; source: ac, and it avoids those "
-        "of generated ones",
+        "how the critic checks labels: projection: they are part of its logit; embedding: it sees them next to the "
+        "item; ac: it predicts those of real items (AC-GAN); both: projection and ac; source: ac, and it learns not to "
+        "predict those of generated items",
     )
-    rule_weight: float = opt(1.0, "ac, both, source: weight of naming words, beside the game")
-    embedding: int = opt(32, "size of the words' embedding beside z, and for points beside the item", low=1)
-    keywords: int = opt(256, "keywords: most that are known, the most frequent of the captions", low=LEAST_KEYWORDS)
+    rule_weight: float = opt(1.0, "ac, both, source: weight of the label prediction in the loss")
+    embedding: int = opt(32, "size of the labels' embedding next to z, and for points next to the item", low=1)
+    keywords: int = opt(256, "keywords: how many to know, the most frequent of the captions", low=MIN_KEYWORDS)
     keyword_dropout: float = opt(0.1, "keywords: share left out of each item's, so that a part of them is enough", 0, 1)
 
 
-def cgan() -> Conditional:
-    """A class-conditional GAN (source 004): both networks see the label.
+def recommended() -> dict[str, Any]:
+    """The options of the recipe gan."""
+    return dict(vars(presets.gan()))
 
-    As `gan` otherwise. The critic projects the class and names it a little: naming alone makes the items of a class
-    alike, projection alone mistakes one in eight (docs/conditional.md). rule=embedding is the first published way
-    (Mirza & Osindero 2014), rule=ac the auxiliary classifier's (Odena et al. 2017).
+
+def cgan() -> Conditional:
+    """A class-conditional GAN (Mirza and Osindero 2014; course slides "Epoch 2"): both networks see the label.
+
+    Otherwise as `gan`. The critic projects the class (Miyato and Koyama 2018) and predicts it with a small weight:
+    prediction alone makes the items of a class alike, projection alone mistakes one in eight (docs/conditional.md).
+    rule=embedding is the first published way, rule=ac the auxiliary classifier's (Odena et al. 2017).
     """
-    return Conditional(data="fashion-mnist", rule="both", rule_weight=0.2, **MEASURED)
+    return Conditional(**{**recommended(), "data": "fashion-mnist", "rule": "both", "rule_weight": 0.2})
 
 
 def prompt_gan() -> Conditional:
-    """A GAN of keyword-labelled images (source 000, "Prompts"): a prompt is a set of keywords.
+    """A GAN of keyword-labelled images (course material, "Prompts"): a prompt is a set of keywords.
 
-    The keywords are the words of the captions. Where the source has the critic's accuracy on generated images itself,
-    which can be lowered without end, `objectives.keywords_avoided` is its bounded form. Scenes of several shapes take
-    long, and a critic learns ten thousand of them by heart where it sees them unmoved; where words tell absolute
-    places, such as "at the left", augment=none.
+    The keywords are the words of the captions. The course minimises the critic's accuracy on generated images, which
+    has no lower bound; rule=source uses a bounded form. Scenes of several shapes take long, and a critic memorises ten
+    thousand of them unless they are moved; where words mean absolute places, such as "at the left", use augment=none.
     """
-    options = Conditional(data="shapes", told="keywords", rule="both", **MEASURED)
+    options = Conditional(**{**recommended(), "data": "shapes", "told": "keywords", "rule": "both"})
     moved = replace(options, augment="diffaugment", augment_policy="translation")
     return replace(moved, steps=20_000, sample_every=1000, decay=-1)
 
 
-# Those of presets.gan.
-MEASURED = {
-    "width": 0,
-    "critic_norm": "none",
-    "minibatch_stddev": True,
-    "penalty": "r1:1",
-    "penalty_every": 16,
-    "batch": 32,
-    "lr": 1e-3,
-    "ema": 0.999,
-    "steps": 2500,
-    "sample_every": 500,
-}
+class LabelledCritic:
+    """A critic with the labels of one batch. It keeps its predictions of labels, in the order of its calls."""
 
-
-class Judge:
-    """A critic of one batch's words. It keeps what it says of words, in the order in which it is asked."""
-
-    def __init__(self, critic: nn.Module, words: Tensor) -> None:
-        self.critic, self.words = critic, words  # (N, K)
-        self.named: list[Tensor] = []  # (n, K) each
+    def __init__(self, critic: nn.Module, labels: Tensor) -> None:
+        self.critic, self.labels = critic, labels  # (N, K)
+        self.predictions: list[Tensor] = []  # (n, K) each
 
     def __call__(self, x: Tensor) -> Tensor:
         """The logits (n,) of one or more batches, one after the other."""
-        outputs = self.critic(x, self.words.repeat(len(x) // len(self.words), 1))
+        outputs = self.critic(x, self.labels.repeat(len(x) // len(self.labels), 1))
         if outputs.ndim == 1:
             return outputs
-        self.named.append(outputs[:, 1:])
+        self.predictions.append(outputs[:, 1:])
         return outputs[:, 0]
 
 
 class ConditionalLoss(AdversarialLoss):
-    """A game of whose items the words are known. Fakes are drawn with the words of the real items of their batch."""
+    """The losses over labelled items. Fakes are drawn with the labels of the real items of their batch.
+
+    keyword_labels: (items, K) uint8, where items are labelled by keywords.
+    """
 
     def __init__(
-        self, options: Conditional, generator: ConditionalGenerator, critic: nn.Module, turns: tuple[Schedule, Schedule]
+        self,
+        options: Conditional,
+        generator: ConditionalGenerator,
+        critic: nn.Module,
+        items: int,
+        keyword_labels: Tensor | None = None,
     ) -> None:
-        super().__init__(options, generator, critic, *turns)
+        super().__init__(options, generator, critic, items)
         self.rule, self.weight = options.rule, options.rule_weight
         self.dropout = options.keyword_dropout
         self.count = generator.count
-        self.marks: Tensor | None = None  # (items, K) uint8, where items are labelled by keywords
-        self.words = torch.empty(0)  # (N, K) of the batch for which fakes were drawn last
+        self.keyword_labels = keyword_labels
+        self.labels = torch.empty(0)  # (N, K) of the batch for which fakes were drawn last
 
-    def words_of(self, batch: Batch) -> Tensor:
+    def labels_of(self, batch: Batch) -> Tensor:
         """(N, K) float32, 1 for each word of an item; of keywords a random share is left out."""
-        if self.marks is None:
+        if self.keyword_labels is None:
             assert batch.label is not None
             return as_weights(batch.label, self.count)
-        words = self.marks[batch.index].to(batch.x.device).float()
-        return words * (torch.rand_like(words) >= self.dropout)
+        labels = self.keyword_labels[batch.index].to(batch.x.device).float()
+        return labels * (torch.rand_like(labels) >= self.dropout)
 
-    def draw(self, batch: Batch) -> Tensor:
-        self.words = self.words_of(batch)
-        return self.generator(self.generator.prior(len(batch.x)), self.words)
+    def draw_fakes(self, batch: Batch) -> Tensor:
+        self.labels = self.labels_of(batch)
+        return self.generator(self.generator.prior(len(batch.x)), self.labels)
 
-    def judge(self, batch: Batch) -> Judge:
-        return Judge(self.critic, self.words)
+    def critic_for(self, batch: Batch) -> LabelledCritic:
+        return LabelledCritic(self.critic, self.labels)
 
-    def critic_words(self, judge: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
-        assert isinstance(judge, Judge)
-        if not judge.named:
+    def extra_critic_loss(self, critic: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
+        assert isinstance(critic, LabelledCritic)
+        if not critic.predictions:
             return 0.0, {}
-        real, fake = torch.cat(judge.named).chunk(2)
-        loss = objectives.keywords_matched(real, self.words).mean()
+        real, fake = torch.cat(critic.predictions).chunk(2)
+        loss = classification_loss(real, self.labels).mean()
         if self.rule == "source":
-            loss = loss + objectives.keywords_avoided(fake, self.words).mean()
+            loss = loss + misclassification_loss(fake, self.labels).mean()
         return self.weight * loss, {"critic/words_real": self.share(real), "critic/words_fake": self.share(fake)}
 
-    def generator_words(self, judge: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
-        assert isinstance(judge, Judge)
-        if not judge.named:
+    def extra_generator_loss(self, critic: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
+        assert isinstance(critic, LabelledCritic)
+        if not critic.predictions:
             return 0.0, {}
-        return self.weight * objectives.keywords_matched(judge.named[0], self.words).mean(), {}
+        return self.weight * classification_loss(critic.predictions[0], self.labels).mean(), {}
 
-    def share(self, named: Tensor) -> Tensor:
-        """How much of the distribution over words lies on those of the items, on average."""
-        return (named.detach().float().softmax(1) * self.words).sum(1).mean()
+    def share(self, prediction: Tensor) -> Tensor:
+        """The mean probability of an item's own labels."""
+        return (prediction.detach().float().softmax(1) * self.labels).sum(1).mean()
 
 
 def resolve(o: Conditional, shape: tuple[int, ...], device: str = "cpu") -> Conditional:
-    """As of the adversarial recipes; refuses what has no meaning with words."""
+    """As of the adversarial recipes; refuses what has no meaning with labels."""
     resolved = gan.resolve(o, shape, device)
     assert isinstance(resolved, Conditional)
-    refusals = {
-        f"objective {o.objective!r} rebuilds items and names no words; choose another": objectives.objective(
-            o.objective
-        ).energy,
-        f"pack={o.pack} judges items of different words together; use pack=1": o.pack > 1,
-    }
-    for reason, wrong in refusals.items():
-        if wrong:
-            raise RequestError(reason)
+    energy = objectives.objective(o.objective).energy
+    refuse(
+        (energy, "objective", f"{o.objective!r} reconstructs items and cannot check labels", "choose another"),
+        (o.pack > 1, "pack", f"{o.pack} would mix items of different labels", "use pack=1"),
+    )
     return resolved
 
 
-def words(o: Conditional, images: Dataset) -> tuple[str, ...]:
-    """The words that items are labelled by; a RequestError where they have none."""
+def label_names(o: Conditional, images: Dataset) -> tuple[str, ...]:
+    """The classes or keywords of the data; a RequestError where it has none."""
     if o.told == "class":
         if images.classes < 2 or images.labels is None:
             raise RequestError(
-                f"{images.name} has no classes to draw; sort the images into a folder a class, or put a labels.csv "
-                "beside them"
+                f"{images.name} has no classes",
+                "sort the images into one folder per class, or add a labels.csv",
+                field="data",
             )
         return images.class_names
     found = keywords.keywords_of(images.captions or (), o.keywords)
-    if len(found) < LEAST_KEYWORDS:
+    if len(found) < MIN_KEYWORDS:
         raise RequestError(
-            f"{images.name} has no captions with keywords; put a captions.jsonl beside the images, or use told=class"
+            f"{images.name} has no captions with keywords", "add a captions.jsonl, or use told=class", field="data"
         )
     return found
+
+
+def build_critic(o: Conditional, shape: tuple[int, ...], count: int) -> nn.Module:
+    """The critic of items of a shape with `count` labels, as `rule` says."""
+    if o.rule == "embedding":
+        critic = gan.NETS[o.net](o, joined_shape(shape, o.embedding), 1)[1]
+        return EmbeddingCritic(critic, shape, count, o.embedding)
+    critic = gan.NETS[o.net](o, shape, 1 + count)[1]
+    if o.rule in ("projection", "both"):
+        return ProjectionCritic(critic, count, o.rule == "both")
+    return AuxiliaryClassifierCritic(critic)
+
+
+def build_generator(
+    o: Conditional, shape: tuple[int, ...], inner: dict[str, Any], known: Sequence[str], labels: Tensor | None
+) -> ConditionalGenerator:
+    """The generator around one with the options `inner`; it remembers some rows of keyword `labels`."""
+    by_class = labels is None
+    generator = ConditionalGenerator(
+        shape,
+        o.latent,
+        o.net,
+        inner,
+        len(known) if by_class else 0,
+        () if by_class else known,
+        o.embedding,
+        0 if labels is None else min(PROMPTS, len(labels)),
+    )
+    if labels is not None:
+        generator.prompts.copy_(labels[torch.randperm(len(labels))[: len(generator.prompts)]])
+    return generator
 
 
 def build(options: Conditional, images: Dataset, plan: Plan) -> System:
     """The networks, optimisers and losses of `options` for labelled items."""
     o = resolve(options, images.shape, plan.device)
-    known = words(o, images)
-    shape = beside(images.shape, o.embedding) if o.rule == "embedding" else images.shape
+    known = label_names(o, images)
+    labels = None if o.told == "class" else keywords.mark(images.captions or (), known)
     inner = gan.NETS[o.net](replace(o, latent=o.latent + o.embedding), images.shape, 1)[0]
-    critic = gan.NETS[o.net](o, shape, 1 if o.rule == "embedding" else 1 + len(known))[1]
-    critic = {
-        "embedding": lambda: EmbeddingCritic(critic, images.shape, len(known), o.embedding),
-        "projection": lambda: ProjectionCritic(critic, len(known)),
-        "both": lambda: ProjectionCritic(critic, len(known), names=True),
-    }.get(o.rule, lambda: AuxiliaryClassifierCritic(critic))()
-    by_class = o.told == "class"
-    marks = None if by_class else keywords.mark(images.captions or (), known)
-    generator = ConditionalGenerator(
-        images.shape,
-        o.latent,
-        o.net,
-        inner.options,
-        len(known) if by_class else 0,
-        () if by_class else known,
-        o.embedding,
-        0 if marks is None else min(PROMPTS, len(marks)),
-    )
-    if marks is not None:
-        generator.prompts.copy_(marks[torch.randperm(len(marks))[: len(generator.prompts)]])
-    game = ConditionalLoss(o, generator, critic, gan.turns(o, len(images)))
-    game.marks = marks
-    return gan.assemble(game, images, plan)
+    critic = build_critic(o, images.shape, len(known))
+    generator = build_generator(o, images.shape, inner.options, known, labels)
+    return gan.assemble(ConditionalLoss(o, generator, critic, len(images), labels), images, plan)

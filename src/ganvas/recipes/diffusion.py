@@ -1,8 +1,7 @@
-"""Denoising: a U-Net learns to take noise away, and the way from pure noise to an image follows from it."""
+"""Diffusion: a U-Net learns to remove noise; a sampler uses it to turn pure noise into images."""
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,12 +14,11 @@ from .. import samplers
 from ..data import Dataset
 from ..errors import RequestError
 from ..frozen.diffusion import Diffusion as Decoder
-from ..loop import EMA
 from ..nets.denoiser import Denoiser
 from ..objectives.denoising import DENOISING, NOISES, denoising, denoising_loss
 from ..plan import Plan
 from ..types import Batch, Phase, Stats, System
-from .base import Training, opt, rate
+from .base import Training, averaged, opt, place, warmup_cosine
 
 MEASURED = 4096  # images of which the standard deviation is taken
 GUIDANCE = 1.5  # where the data has classes: a quarter of the Fréchet distance on the digits (docs/results.md)
@@ -29,52 +27,55 @@ BANDS = (0.1, 1.0)  # of σ, by which the denoiser's error is logged
 
 @dataclass(frozen=True)
 class Diffusion(Training):
-    """Options of the diffusion recipes."""
+    """Diffusion."""
 
     objective: Literal["edm", "flow"] = opt("edm", "edm: Karras et al. 2022; flow: flow matching on straight paths")
     noise: Literal["auto", "lognormal", "uniform"] = opt(
-        "auto", "levels to learn at: ln σ ~ N(P_mean, P_std²), or t ~ U(0, 1) with σ = t/(1-t); auto: the objective's"
+        "auto",
+        "noise levels of training: ln σ ~ N(P_mean, P_std²), or t ~ U(0, 1) with σ = t/(1-t); auto: the objective's",
     )
     P_mean: float = opt(-1.2, "lognormal: the mean of ln σ", low=-10)
     P_std: float = opt(1.2, "lognormal: the standard deviation of ln σ")
     sigma_data: float = opt(0.0, "edm: the standard deviation of the data; 0: measured")
     width: int = opt(32, "channels at the finest resolution, doubled at each halving", low=8)
-    depth: int = opt(1, "residual blocks of a resolution, on the way down and again on the way up", low=1)
+    depth: int = opt(1, "residual blocks per resolution, on the way down and again on the way up", low=1)
     levels: int = opt(2, "resolutions", low=1, high=6)
-    patch: int = opt(0, "side of the squares that the network takes for pixels; 0: 2 from 24 pixels on, 4 from 48, …")
-    attention: bool = opt(True, "attention among all pixels of the coarsest resolution")
-    labels: bool = opt(True, "learn the classes, where the data has them")
-    label_dropout: float = opt(0.1, "share of images that are learned without their class, for guidance", high=0.99)
+    patch: int = opt(
+        0, "side of the squares that the network processes as one pixel; 0: 2 from 24 pixels on, 4 from 48, …"
+    )
+    attention: bool = opt(True, "attention at the coarsest resolution")
+    labels: bool = opt(True, "learn the classes, where the data has any")
+    label_dropout: float = opt(0.1, "share of images that train without their class, for guidance", high=0.99)
     guidance: float = opt(
-        0.0, "classifier-free guidance of the samples: 1 none; above, more typical, less varied; 0: 1.5 with classes"
+        0.0, "classifier-free guidance of the samples; 1: none; more: more typical, less varied; 0: 1.5 with classes"
     )
     sampler: str = opt("dpm++", f"one of {', '.join(samplers.SAMPLERS)}")
-    sampling_steps: int = opt(12, "steps from noise to an image; heun looks at the denoiser twice in each", low=1)
+    sampling_steps: int = opt(12, "steps from noise to an image; heun calls the denoiser twice in each", low=1)
     lr: float = opt(2e-3, "Adam's learning rate")
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
     warmup: int = opt(100, "steps over which the learning rate rises from 0")
     decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
-    ema: float = opt(0.998, "decay of the weights' moving average, which is what is sampled; 0: none", high=0.99999)
+    ema: float = opt(0.998, "decay of the weights' moving average, which draws the samples; 0: none", high=0.99999)
 
 
 def diffusion() -> Diffusion:
-    """A diffusion model, as EDM has it: what it costs in sampling it saves in training, which cannot collapse.
+    """A diffusion model (EDM, Karras et al. 2022): its sampling is slower than a GAN's, its training cannot collapse.
 
-    Class-conditional where the data has classes; a tenth of the images are learned without, for guidance.
+    Class-conditional where the data has classes; a tenth of the images train without, for guidance.
     """
     return Diffusion(data="fashion-mnist", steps=4000, sample_every=1000, monitor_every=1000)
 
 
 def flow() -> Diffusion:
-    """Flow matching (rectified flow) on the same network: straight paths from noise to images."""
+    """Flow matching (Lipman et al. 2023; rectified flow, Liu et al. 2023) on the same network: straight paths."""
     return replace(diffusion(), objective="flow")
 
 
-class Denoising:
+class DenoisingLoss:
     """The loss of a denoiser."""
 
     def __init__(self, options: Diffusion, denoiser: Denoiser) -> None:
-        """`options` as `resolve` leaves them."""
+        """`options` as `resolve` returns them."""
         self.options, self.denoiser = options, denoiser
         self.noise, self.weight = NOISES[options.noise], denoising(options.objective).weight
 
@@ -82,12 +83,12 @@ class Denoising:
         o, x = self.options, batch.x
         sigma = self.noise(len(x), o.P_mean, o.P_std, x.device)
         noisy = x + sigma[:, None, None, None] * torch.randn_like(x)
-        denoised = self.denoiser(noisy, sigma, self.dropped(batch.label))
+        denoised = self.denoiser(noisy, sigma, self.drop_labels(batch.label))
         loss = denoising_loss(x, denoised, self.weight(sigma, self.denoiser.sigma_data))
         return loss.mean(), bands(sigma, (denoised - x).detach().square().flatten(1).mean(1))
 
-    def dropped(self, label: Tensor | None) -> Tensor | None:
-        """The labels, some of them replaced by the class of images without one; None where classes are not learned."""
+    def drop_labels(self, label: Tensor | None) -> Tensor | None:
+        """The labels, some replaced by the class "without a class"; None where classes are not learned."""
         classes = self.denoiser.network.classes
         if label is None or not classes:
             return None
@@ -95,16 +96,17 @@ class Denoising:
 
 
 def bands(sigma: Tensor, error: Tensor) -> Stats:
-    """The mean squared error of a pixel, of images with little, middling and much noise, where the batch has any."""
+    """The mean squared error of a pixel at low, middle and high noise, where the batch has such images."""
     low, high = BANDS
     masks = {"low": sigma < low, "mid": (sigma >= low) & (sigma < high), "high": sigma >= high}
     return {f"denoiser/mse_{name}": error[mask].mean() for name, mask in masks.items() if mask.any()}
 
 
 def resolve(o: Diffusion, shape: tuple[int, ...], device: str = "cpu") -> Diffusion:
-    """Puts the choice of the shape where the options leave it open; refuses what cannot be."""
+    """Replaces open options by what suits the shape; refuses points."""
     if len(shape) != 3:
-        raise RequestError(f"diffusion draws images, not items of shape {tuple(shape)}; use the recipe points")
+        problem = f"diffusion needs images, not items of shape {tuple(shape)}"
+        raise RequestError(problem, "use the recipe points", field="recipe")
     samplers.sampler(o.sampler)
     return replace(
         o,
@@ -115,13 +117,13 @@ def resolve(o: Diffusion, shape: tuple[int, ...], device: str = "cpu") -> Diffus
 
 
 def deviation(images: Dataset) -> float:
-    """The standard deviation of the data's pixels, of up to MEASURED images; it is rounded, as it only sets a scale."""
+    """The standard deviation of the data's pixels, of up to MEASURED images, rounded: it only sets a scale."""
     rows = torch.linspace(0, len(images) - 1, min(len(images), MEASURED)).long()
     return max(0.01, round(images.at(rows).x.std().item(), 3))
 
 
 def build(options: Diffusion, images: Dataset, plan: Plan) -> System:
-    """The denoiser, its moving average within the decoder that samples it, and the optimiser of `options`."""
+    """The denoiser, a decoder that samples its moving average, and the optimiser of `options`."""
     o = resolve(options, images.shape, plan.device)
     network = {"width": o.width, "depth": o.depth, "levels": o.levels, "patch": o.patch, "attention": o.attention}
     classes = images.classes if o.labels and images.labels is not None else 0
@@ -135,16 +137,12 @@ def build(options: Diffusion, images: Dataset, plan: Plan) -> System:
         o.sampling_steps,
         guidance=o.guidance or (GUIDANCE if classes else 1.0),
     )
-    denoiser = copy.deepcopy(decoder.denoiser) if o.ema else decoder.denoiser
-    average = EMA(denoiser, decoder.denoiser, o.ema) if o.ema else None
-    modules: dict[str, nn.Module] = {"denoiser": denoiser}
-    if average is not None:
-        modules["average"] = average
-    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
-    for module in modules.values():
-        module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
+    denoiser = decoder.denoiser
+    decoder.denoiser, average = averaged(denoiser, o.ema)
+    modules: dict[str, nn.Module] = {"denoiser": denoiser, **average}
+    place(modules.values(), plan)
     params = list(denoiser.parameters())
     optimizer = Adam(params, lr=o.lr, betas=(0.9, o.beta2), fused=True)
-    task = Denoising(o, denoiser)
-    phase = Phase("denoiser", params, optimizer, task.loss, average=average, rate=rate(o.warmup, o.decay))
+    phase = Phase("denoiser", params, optimizer, DenoisingLoss(o, denoiser).loss, average=average.get("average"))
+    phase.lr_factor = warmup_cosine(o.warmup, o.decay)
     return System(modules, [phase], decoder, plan.dtype)

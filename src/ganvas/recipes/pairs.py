@@ -1,4 +1,4 @@
-"""Pairs of images and captions, in the form in which towers take them."""
+"""Pairs of images and captions, as the inputs of towers."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ BATCH = 100  # held-out images at a time
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of a data set. What fixed towers make of them is computed once."""
+    """The pairs of a data set, with the outputs of fixed towers, which are computed once."""
 
     items: Dataset
-    read: Tensor  # (N, ...) what the text tower takes of each caption
+    texts: Tensor  # (N, ...) the text tower's input of each caption
     meanings: Tensor  # (N,) int64, equal where captions are
-    seen: Tensor | None  # (N, D) what a fixed image tower makes of each image, where there is one
+    features: Tensor | None  # (N, D) of a fixed image tower, where there is one
 
     @property
     def captions(self) -> tuple[str, ...]:
-        """One a pair."""
+        """One per pair."""
         return self.items.captions or ()
 
     @property
     def split(self) -> str:
-        """Which part of the source it is."""
+        """Which part of the data it is."""
         return self.items.split
 
     def images(self, batch: Batch) -> Tensor:
-        """What the image tower takes of the items of a batch."""
-        return batch.x if self.seen is None else self.seen[batch.index.to(self.seen.device)]
+        """The image tower's input of a batch."""
+        return batch.x if self.features is None else self.features[batch.index.to(self.features.device)]
 
-    def texts(self, index: Tensor) -> Tensor:
-        """What the text tower takes of these rows."""
-        return self.read[index.to(self.read.device)]
+    def text(self, index: Tensor) -> Tensor:
+        """The text tower's input of these rows."""
+        return self.texts[index.to(self.texts.device)]
 
     def meaning(self, index: Tensor) -> Tensor:
         """A number for each of these rows, equal where their captions are."""
@@ -55,23 +55,24 @@ class Pairs:
         """All images and all captions as unit vectors, (N, dim) each, on the CPU."""
         parts = torch.arange(len(self.items)).split(BATCH)
         image = [network.image(self.images(self.items.at(rows))).cpu() for rows in parts]
-        text = [network.text(self.texts(rows)).cpu() for rows in parts]
+        text = [network.text(self.text(rows)).cpu() for rows in parts]
         return torch.cat(image), torch.cat(text)
 
 
 def gather(items: Dataset, model: frozen.Clip, plan: Plan, gallery: int | None = None) -> Pairs:
-    """The pairs of `items` for the towers of `model`; with a `gallery` so many whose captions differ, or for 0 all."""
+    """The pairs of `items` for the towers of `model`; gallery: how many to keep, no two captions alike; 0: all."""
     if gallery is not None:
         items = items.rows(torch.tensor(different(items.captions or (), gallery or len(items))))
     captions = list(items.captions or ())
     numbers: dict[str, int] = {}
     meanings = torch.tensor([numbers.setdefault(cleaned(caption), len(numbers)) for caption in captions])
     device = plan.device
-    return Pairs(items.to(device), texts(captions, model).to(device), meanings.to(device), seen(items, model, plan))
+    read = read_captions(captions, model).to(device)
+    return Pairs(items.to(device), read, meanings.to(device), image_features(items, model, plan))
 
 
 def different(captions: Sequence[str], count: int) -> list[int]:
-    """At most `count` rows, in an order drawn once for all, no two of which have the same caption."""
+    """At most `count` rows with different captions, in a fixed random order."""
     found: dict[str, int] = {}
     order: list[int] = np.random.default_rng(0).permutation(len(captions)).tolist()
     for i in order:
@@ -80,8 +81,8 @@ def different(captions: Sequence[str], count: int) -> list[int]:
     return list(found.values())
 
 
-def texts(captions: Sequence[str], model: frozen.Clip) -> Tensor:
-    """What the text tower takes: tokens, or what a fixed sentence encoder makes of each caption."""
+def read_captions(captions: Sequence[str], model: frozen.Clip) -> Tensor:
+    """The text tower's input: tokens, or the vectors of a fixed sentence encoder."""
     reader = model.reader
     if not isinstance(reader, frozen.Sentences):
         return reader(captions)
@@ -89,8 +90,8 @@ def texts(captions: Sequence[str], model: frozen.Clip) -> Tensor:
     return Cache(reader.hash).vectors(keys, lambda rows: reader([captions[i] for i in rows]), "reading captions")
 
 
-def seen(items: Dataset, model: frozen.Clip, plan: Plan) -> Tensor | None:
-    """What the fixed image tower makes of each image, on the device; None where the image tower trains."""
+def image_features(items: Dataset, model: frozen.Clip, plan: Plan) -> Tensor | None:
+    """The fixed image tower's features, on the device; None where the image tower trains."""
     eye, spec = model.eye, model.eye_spec
     if eye is None or spec is None:
         return None

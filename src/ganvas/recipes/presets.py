@@ -1,16 +1,21 @@
-"""The adversarial recipes by name: each the default options of one published or measured way to train a GAN."""
+"""The adversarial recipes by name: each holds the options of one published or measured way to train a GAN.
+
+The course material: Belhaddad 2023, "Fundamentals of Generative Adversarial Networks"; Nesturi 2024, "Generative AI"
+(thesis, Universiteti Polis); the slides "GANs - Generative Adversarial Network" and "Epoch 2: Generative AI"; and notes
+without a title.
+"""
 
 from __future__ import annotations
 
-from .gan import GAN
+from .gan_options import GAN
 
 
 def gan() -> GAN:
     """The recommended default: convolutions for images, perceptrons for points, sized to the data.
 
     Non-saturating loss, R1 at every sixteenth step, the batch's standard deviation shown to the critic, small batches,
-    a high rate and a moving average: of what was tried within minutes of CPU time, this was best (docs/results.md).
-    R1 stays with any other objective; penalty=auto and penalty_every=1 give each its own.
+    a high learning rate and a moving average: the best of what was tried within minutes of CPU time (docs/results.md).
+    R1 stays with any other objective; penalty=auto and penalty_every=1 give each its own penalty.
     """
     return GAN(
         width=0,
@@ -27,12 +32,11 @@ def gan() -> GAN:
 
 
 def sine() -> GAN:
-    """A point GAN on (x, sin x), x in [0, 2π] (source 000).
+    """A point GAN on (x, sin x), x in [0, 2π] (course material, "Implementation for a simple example").
 
-    Latent N(0, I₂), binary cross-entropy, Adam 1e-3, 300 epochs of 1,024 points. The source's text gives the critic an
-    input of "256, 2" and the generator three hidden layers; the sizes here are those that chain. What is sampled is
-    a moving average, the rates fall to a hundredth, the critic's begins twice as high, and Adam's β are 0 and 0.99:
-    without these the generator keeps circling the curve.
+    Latent N(0, I₂), binary cross-entropy, Adam 1e-3, 300 epochs of 1,024 points. The course's layer sizes do not fit
+    together; these do. A moving average draws the samples, the learning rates fall to a hundredth, the critic's begins
+    twice as high, and Adam's β are 0 and 0.99: without these the generator keeps circling the curve.
     """
     return GAN(
         data="sine",
@@ -57,7 +61,7 @@ def sine() -> GAN:
 
 
 def points() -> GAN:
-    """R3GAN for 2-D points (ring, grid, spiral): perceptrons, R1 and R2 at every fourth step, and a falling rate."""
+    """R3GAN for 2-D points (ring, grid, spiral): perceptrons, R1 and R2 at every fourth step, cosine decay."""
     return GAN(
         data="ring",
         objective="r3gan",
@@ -81,7 +85,7 @@ def points() -> GAN:
 
 
 def mlp() -> GAN:
-    """The Fashion-MNIST perceptron (source 003): ReLU, tanh, dropout 0.3, binary cross-entropy, Adam 1e-4, batch 32."""
+    """The Fashion-MNIST perceptron (course slides "GANs"): ReLU, tanh, dropout 0.3, Adam 1e-4, batch 32."""
     return GAN(
         data="fashion-mnist",
         net="mlp",
@@ -97,9 +101,9 @@ def mlp() -> GAN:
 
 
 def mlp_bn() -> GAN:
-    """The perceptron with batch norm (source 002, section 2.4): images in [0, 1], sigmoid output, Adam 1e-4, batch 128.
+    """The perceptron with batch norm (Nesturi 2024, section 2.4): sigmoid output, Adam 1e-4, batch 128.
 
-    The source's critic loss is half the sum of its two terms; under Adam the factor changes nothing.
+    Images in [0, 1]. The course's critic loss is half the sum of its two terms, which changes nothing under Adam.
     """
     return GAN(
         data="mnist",
@@ -118,7 +122,7 @@ def mlp_bn() -> GAN:
 
 
 def mlp_selu() -> GAN:
-    """The small SELU perceptron (source 001, section 3.1): sigmoid output, RMSprop (Keras's rate 1e-3), batch 32."""
+    """The small SELU perceptron (Belhaddad 2023, section 3.1): sigmoid output, RMSprop 1e-3 (as Keras), batch 32."""
     return GAN(
         data="mnist",
         net="mlp",
@@ -136,9 +140,9 @@ def mlp_selu() -> GAN:
 
 
 def mlp_wide() -> GAN:
-    """The very wide perceptron (source 001, section 3.2): 10,000 and 4,000 hidden units, in the critic 10,000.
+    """The very wide perceptron (Belhaddad 2023, section 3.2): 10,000 and 4,000 hidden units, in the critic 10,000.
 
-    The source's generator ends in a linear layer; tanh keeps it in the range of the images.
+    The course's generator ends in a linear layer; tanh keeps it in the range of the images.
     """
     return GAN(
         data="mnist",
@@ -155,12 +159,12 @@ def mlp_wide() -> GAN:
 
 
 def dcgan() -> GAN:
-    """DCGAN (sources 000 and 004): transposed convolutions, batch norm, Adam 2e-4 with β₁ 0.5, batch 128."""
+    """DCGAN (Radford et al. 2016): transposed convolutions, batch norm, Adam 2e-4 with β₁ 0.5, batch 128."""
     return GAN(data="fashion-mnist", net="dcgan", batch=128)
 
 
 def r3gan() -> GAN:
-    """R3GAN (Huang et al. 2024): relativistic pairing, R1 and R2 at every step, residual nets, no norm, EMA."""
+    """R3GAN (Huang et al. 2024): relativistic pairing, R1 and R2 at every step, residual networks, no norm, EMA."""
     return GAN(
         data="fashion-mnist",
         net="residual",

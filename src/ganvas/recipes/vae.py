@@ -1,8 +1,7 @@
-"""The variational autoencoder: an encoder to a Gaussian of latents, and a decoder that alone generates."""
+"""The variational autoencoder: an encoder to a Gaussian over latents, and a decoder, which generates by itself."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,23 +14,22 @@ from torch.optim import Adam
 from .. import frozen, media
 from ..data import Dataset
 from ..errors import RequestError
-from ..loop import EMA
 from ..nets import VAE as Network
 from ..objectives import likelihoods
 from ..objectives.likelihoods import LIKELIHOODS
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, opt, rate
+from .base import Training, averaged, examination, held_out_of, opt, place, warmup_cosine
 
-SCALE = 0.2  # where a learned scale of the pixels' noise starts: a tenth of their range
-FASTER = 10  # the learning rate of that one number, over that of the weights
+SCALE = 0.2  # initial scale of the pixels' noise, where it is learned: a tenth of their range
+SCALE_LR = 10  # its learning rate, in times lr
 BATCH = 100  # held-out images at a time
-COLUMNS, TRAVERSED, REACH = 10, 6, 3.0  # of the picture; units that it shows; how far from 0 they are taken
+COLUMNS, TRAVERSED, REACH = 10, 6, 3.0  # of the picture; units that it shows; their range around 0
 
 
 @dataclass(frozen=True)
 class VAE(Training):
-    """Options of the variational autoencoder."""
+    """Autoencoder."""
 
     held_out: float = opt(
         0.1, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
@@ -40,44 +38,44 @@ class VAE(Training):
         "auto", "architecture; auto: dcgan for squares of 16, 28, 32, 56, 64, … pixels"
     )
     latent: int = opt(16, "units of the latent z ~ N(0, I)", low=1)
-    hidden: tuple[int, ...] = opt((512, 512), "mlp: the encoder's hidden layers; the decoder's are these from the end")
+    hidden: tuple[int, ...] = opt((512, 512), "mlp: the encoder's hidden layers; the decoder's are these in reverse")
     width: int = opt(32, "dcgan: channels at the largest resolution, doubling inward", low=1)
     max_width: int = opt(512, "dcgan: most channels of a layer", low=1)
-    activation: str = opt("relu", "after every layer but the last, of both")
+    activation: str = opt("relu", "after every layer of both networks but the last")
     norm: bool = opt(True, "batch normalisation; mlp: in the decoder alone")
     likelihood: Literal["bernoulli", "gaussian", "logistic"] = opt(
-        "bernoulli", "what p(x|z) is for a pixel; logistic: discretised, of 8-bit images"
+        "bernoulli", "p(x|z) of a pixel; logistic: discretised, for 8-bit images"
     )
     scale: float = opt(0.0, "gaussian: σ, logistic: s, of pixels from -1 to 1; 0: learned, one number for all pixels")
-    beta: float = opt(1.0, "weight of the KL divergence (β-VAE); 1: the bound itself")
+    beta: float = opt(1.0, "weight of the KL divergence (β-VAE); 1: the ELBO itself")
     beta_warmup: int = opt(0, "steps over which β rises from 0")
-    free_bits: float = opt(0.0, "nats of KL that each unit has for nothing")
+    free_bits: float = opt(0.0, "nats of KL per unit that cost nothing")
     lr: float = opt(1e-3, "Adam's learning rate")
     beta1: float = opt(0.9, "Adam's β₁", high=0.9999)
     beta2: float = opt(0.999, "Adam's β₂", high=0.99999)
     warmup: int = opt(0, "steps over which the learning rate rises from 0")
     decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
-    ema: float = opt(0.999, "decay of the weights' moving average, which is what is kept; 0: none", high=0.99999)
+    ema: float = opt(0.999, "decay of the weights' moving average, which is what is saved; 0: none", high=0.99999)
     measured: int = opt(500, "held-out images on which the bound is measured at every sampling step; 0: all")
-    importance: int = opt(10, "samples of z an image of the importance-weighted bound", low=1)
+    importance: int = opt(10, "samples of z per image, for the importance-weighted bound", low=1)
 
 
 def vae() -> VAE:
-    """A variational autoencoder (Kingma and Welling 2014; source 001, section 1.1), or β-VAE (Higgins et al. 2017).
+    """A variational autoencoder (Kingma and Welling 2014; Belhaddad 2023, section 1.1), or β-VAE (Higgins et al. 2017).
 
-    DCGAN's pair with the encoder in the critic's place, and a moving average. likelihood=logistic gives a bound in true
-    bits of 8-bit images; with it beta=4 draws better than the bound itself (docs/results.md).
+    DCGAN's pair, the encoder in place of the critic, and a moving average. likelihood=logistic gives a bound in true
+    bits of 8-bit images; with it beta=4 draws better images than beta=1 (docs/results.md).
     """
     return VAE(data="fashion-mnist", steps=5000, sample_every=500)
 
 
 def beta(o: VAE, step: int) -> float:
-    """The weight of the KL divergence at a step: it rises from 0 in a line."""
+    """The weight of the KL divergence at a step: it rises linearly from 0."""
     return o.beta * min(1.0, (step + 1) / max(1, o.beta_warmup))
 
 
 class Bounds(NamedTuple):
-    """What is measured on items: nats an item, and the KL of each unit."""
+    """Bounds of -log p(x), in nats per item, and the KL of each unit."""
 
     reconstruction: float  # -E_q log p(x|z)
     kl: Tensor  # (latent,)
@@ -92,14 +90,14 @@ class Bounds(NamedTuple):
 
 @torch.inference_mode()
 def bounds(network: Network, likelihood: str, items: Dataset, samples: int) -> Bounds:
-    """The bounds of -log p(x) on `items`, from `samples` of z each that are always the same."""
+    """The bounds of -log p(x) on `items`, from the same `samples` of z each at every call."""
     nll = LIKELIHOODS[likelihood].nll
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     means, units, errors, weighted = [], [], [], []
     for rows in torch.arange(len(items)).split(BATCH):
         x = items.at(rows).x
         mu, log_var = network.posterior(x)
-        epsilon = torch.randn(samples, *mu.shape, generator=chance).to(mu)
+        epsilon = torch.randn(samples, *mu.shape, generator=generator).to(mu)
         z = likelihoods.reparameterised(mu, log_var, epsilon)  # (K, N, L)
         error = torch.stack([nll(network.raw(one), x, network.log_scale) for one in z])  # (K, N)
         prior = likelihoods.log_normal(z, torch.zeros_like(mu), torch.zeros_like(mu))
@@ -111,11 +109,11 @@ def bounds(network: Network, likelihood: str, items: Dataset, samples: int) -> B
     return Bounds(error.item(), kl, importance.item(), likelihoods.active_units(torch.cat(means)).item())
 
 
-class Variational:
-    """The loss of a variational autoencoder, and what it shows and leaves behind."""
+class VAETask:
+    """The loss of a variational autoencoder, its validation and its file."""
 
     def __init__(self, options: VAE, network: Network, kept: Network, images: Dataset, held_out: Dataset) -> None:
-        """`options` as `resolve` leaves them; `network` trains, and `kept` is what is shown and left."""
+        """`options` as `resolve` returns them; `network` trains, `kept` is validated and saved."""
         self.options, self.network, self.kept = options, network, kept
         self.row = LIKELIHOODS[options.likelihood]
         count = min(options.measured or len(held_out), len(held_out))
@@ -139,10 +137,10 @@ class Variational:
         return frozen.take_autoencoder(self.kept, "vae", self.facts)
 
     def examine(self) -> Examination:
-        """Held-out images and what is left of them, samples and traversals; the bounds on held-out images."""
-        made, held = self.freeze(), self.held_out
-        assert isinstance(made.network, Network)
-        found = bounds(made.network, self.options.likelihood, held, self.options.importance)
+        """Reconstructions, samples and traversals; the bounds on held-out images."""
+        trained, held = self.freeze(), self.held_out
+        assert isinstance(trained.network, Network)
+        found = bounds(trained.network, self.options.likelihood, held, self.options.importance)
         figures = {
             "reconstruction": found.reconstruction,
             "kl": found.kl.sum().item(),
@@ -151,59 +149,58 @@ class Variational:
             "importance_bound": found.importance,
             "active_units": found.active,
         }
-        split = held.split.replace(" ", "_")
-        return Examination(drawn(made, held, found), {f"{split}/{name}": value for name, value in figures.items()})
+        return examination(picture(trained, held, found), figures, held)
 
     def write(self, path: Path) -> None:
         self.freeze().write(path)
 
 
-def drawn(made: frozen.Autoencoder, held: Dataset, found: Bounds) -> Image:
-    """Held-out originals above their reconstructions, samples of the prior, traversals of the units of most KL."""
+def picture(network: frozen.Autoencoder, held: Dataset, found: Bounds) -> Image:
+    """Held-out originals above their reconstructions, samples of the prior, traversals of the units with most KL."""
     x = held.at(torch.arange(min(COLUMNS, len(held)))).x.cpu()
-    z = made.encode(x)
+    z = network.encode(x)
     prior = torch.randn(3 * COLUMNS, z.shape[1], generator=torch.Generator().manual_seed(0))
     kl, units = found.kl.topk(min(TRAVERSED, len(found.kl)))
-    way = z[0].repeat(len(units), COLUMNS, 1)
-    for row, unit in zip(way, units.tolist(), strict=True):
+    path = z[0].repeat(len(units), COLUMNS, 1)
+    for row, unit in zip(path, units.tolist(), strict=True):
         row[:, unit] = torch.linspace(-REACH, REACH, COLUMNS)
-    told = f"the first of them, along the units of most KL ({', '.join(f'{nats:.1f}' for nats in kl.tolist())} nats)"
+    title = (
+        f"the first image, along the units with the most KL ({', '.join(f'{nats:.1f}' for nats in kl.tolist())} nats)"
+    )
     if found.active < 1:
-        told = f"posterior collapse: no unit holds anything of the image (KL {found.kl.sum():.2f} nats)"
+        title = f"posterior collapse: no unit depends on the image (KL {found.kl.sum():.2f} nats)"
     return media.sections(
         {
-            "held-out images, and below them their reconstructions": media.grid(torch.cat([x, made.decode(z)]), len(x)),
-            "samples of the prior": media.grid(made.decode(prior), COLUMNS),
-            told: media.grid(made.decode(way.flatten(0, 1)), COLUMNS),
+            "held-out images, and their reconstructions below": media.grid(torch.cat([x, network.decode(z)]), len(x)),
+            "samples of the prior": media.grid(network.decode(prior), COLUMNS),
+            title: media.grid(network.decode(path.flatten(0, 1)), COLUMNS),
         }
     )
 
 
 def convolvable(shape: tuple[int, ...]) -> bool:
-    """Whether dcgan draws the shape, in two doublings or more: a square of 16, 28, 32, 56, 64, … pixels."""
+    """Whether dcgan fits the shape, with two doublings or more: a square of 16, 28, 32, 56, 64, … pixels."""
     sizes = [base << doublings for base in (4, 7) for doublings in range(2, 7)]
     return shape[1] == shape[2] and shape[2] in sizes
 
 
 def resolve(o: VAE, shape: tuple[int, ...], device: str = "cpu") -> VAE:
-    """Puts the choice of the shape where the options leave it open; refuses points."""
+    """Replaces open options by what suits the shape; refuses points."""
     if len(shape) != 3:
-        raise RequestError(f"a vae learns from images, not from items of shape {tuple(shape)}; choose other data")
+        raise RequestError(f"a vae needs images, not items of shape {tuple(shape)}", "choose other data", field="data")
     net = o.net if o.net != "auto" else "dcgan" if convolvable(shape) else "mlp"
     return replace(o, net=net, decay=o.steps if o.decay < 0 else o.decay)
 
 
 def check(o: VAE, images: Dataset) -> Dataset:
     """The held-out items; a RequestError where a VAE cannot learn from the data."""
-    if images.held_out is None:
-        raise RequestError(f"{images.name} has nothing held out to measure on; use --set held_out=0.1")
     if o.batch < 2:
-        raise RequestError(f"batch={o.batch} has no statistics for batch normalisation; use --batch 2 or more")
-    return images.held_out
+        raise RequestError(f"{o.batch} is too small for batch normalisation", "give 2 or more", field="batch")
+    return held_out_of(images)
 
 
 def build(options: VAE, images: Dataset, plan: Plan) -> System:
-    """The networks, optimiser and loss of `options` for the images, whose `held_out` they are measured on."""
+    """The networks, optimiser and loss of `options` for the images and their held-out items."""
     o = resolve(options, images.shape, plan.device)
     held_out = check(o, images)
     row = LIKELIHOODS[o.likelihood]
@@ -220,20 +217,19 @@ def build(options: VAE, images: Dataset, plan: Plan) -> System:
         log_scale=torch.tensor(o.scale or SCALE).log().item(),
         learned=row.scaled and not o.scale,
     )
-    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
-    network.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
-    kept = copy.deepcopy(network) if o.ema else network
-    average = EMA(network, kept, o.ema) if o.ema else None
-    task = Variational(o, network, kept, images, held_out.to(plan.device))
+    place([network], plan)
+    kept, average = averaged(network, o.ema)
+    task = VAETask(o, network, kept, images, held_out.to(plan.device))
     params = [p for p in network.parameters() if p.requires_grad]
     weights, noise = [], []
     for p in params:
         (noise if p is network.log_scale else weights).append(p)
-    groups = [{"params": weights}, {"params": noise, "lr": FASTER * o.lr}]
+    groups = [{"params": weights}, {"params": noise, "lr": SCALE_LR * o.lr}]
     optimizer = Adam(groups, lr=o.lr, betas=(o.beta1, o.beta2), fused=True)
+    factor = warmup_cosine(o.warmup, o.decay)
     return System(
-        {"vae": network, **({} if average is None else {"average": average})},
-        [Phase("vae", params, optimizer, task.loss, average=average, rate=rate(o.warmup, o.decay))],
+        {"vae": network, **average},
+        [Phase("vae", params, optimizer, task.loss, average=average.get("average"), lr_factor=factor)],
         kept.decoder,
         plan.dtype,
         examine=task.examine,

@@ -1,4 +1,4 @@
-"""VQGAN: an autoencoder whose latents are a grid of codes, and a critic that makes its reconstructions sharp."""
+"""VQGAN: an autoencoder with a grid of codes as latent, and a critic that sharpens its reconstructions."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ from ..nets.quantize import perplexity, tally
 from ..objectives.codebook import codebook_loss
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Schedule, Stats, System
-from .base import Training, opt, rate
+from .base import Training, examination, held_out_of, opt, place, warmup_cosine
 
 MEASURED, SHOWN = 500, 8  # held-out images, at most
-GRID = 8  # codes of a side of the grid, about, where the levels are left open
-FIRM = 1e-4  # added to the norm that the adaptive weight divides by
-MOST = 1e4  # of the adaptive weight
+GRID = 8  # codes per side of the grid, about, where ch_mult is left open
+DELTA = 1e-4  # added to the norm that the adaptive weight divides by
+MAX_WEIGHT = 1e4  # of the adaptive weight
 
 
 @dataclass(frozen=True)
 class VQGAN(Training):
-    """Options of VQGAN; those of the network are named as the authors' are."""
+    """VQGAN. The options of the network have the authors' names."""
 
     ch: int = opt(16, "channels at the largest resolution", low=1)
     ch_mult: tuple[int, ...] = opt(
         (),
-        "times ch: the levels' channels, halvings between them; none: 1,2,4,4,… till the grid has 8 codes a side",
+        "channels of the levels, in times ch, with halvings between them; none: 1,2,4,4,… down to 8 codes a side",
     )
-    num_res_blocks: int = opt(1, "residual blocks of a level; the decoder's has one more", low=1)
-    attn_resolutions: tuple[int, ...] = opt((), "heights in pixels at which there is attention, beside the middle's")
-    z_channels: int = opt(64, "channels between the networks and the codes' projections", low=1)
-    embed_dim: int = opt(32, "numbers of a code", low=1)
+    num_res_blocks: int = opt(1, "residual blocks per level; one more in the decoder", low=1)
+    attn_resolutions: tuple[int, ...] = opt((), "heights in pixels with attention, in addition to the middle")
+    z_channels: int = opt(64, "channels at the end of the encoder", low=1)
+    embed_dim: int = opt(32, "numbers per code", low=1)
     n_embed: int = opt(512, "codes of the codebook", low=2)
-    groups: int = opt(0, "of group normalisation; 0: a fourth of ch, at most the authors' 32", high=1024)
-    dropout: float = opt(0.0, "in the residual blocks", high=0.99)
-    commitment: float = opt(0.25, "weight β of what holds the encoder's outputs near their codes")
+    groups: int = opt(0, "groups of group normalisation; 0: a fourth of ch, at most the authors' 32", high=1024)
+    dropout: float = opt(0.0, "dropout in the residual blocks", high=0.99)
+    commitment: float = opt(0.25, "weight β of the commitment: the encoder's outputs stay near their codes")
     codebook_weight: float = opt(1.0, "weight of the codebook's loss")
-    revive: float = opt(0.05, "codes used less than this share of an even use are moved to encoder outputs; 0: none")
+    revive: float = opt(0.05, "codes with less than this share of an even use move to encoder outputs; 0: none")
     perceptual: str = opt(
         "auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: lpips, on a CPU lpips-alex, where found"
     )
     perceptual_weight: float = opt(1.0, "weight of the perceptual distance")
-    objective: Literal["hinge", "ns", "lsgan"] = opt("hinge", "the game that the critic plays over patches")
-    adversarial_weight: float = opt(0.2, "of the adversarial loss, beside the adaptive weight; 0: no critic")
-    critic_start: int = opt(-1, "the step from which on there is a critic; -1: half of `steps`", low=-1)
-    critic_ramp: int = opt(200, "steps over which the adversarial loss comes to its weight, since a new critic errs")
+    objective: Literal["hinge", "ns", "lsgan"] = opt("hinge", "loss of the critic, over patches")
+    adversarial_weight: float = opt(0.2, "weight of the adversarial loss, times the adaptive weight; 0: no critic")
+    critic_start: int = opt(-1, "step at which the critic begins; -1: half of `steps`", low=-1)
+    critic_ramp: int = opt(200, "steps over which the adversarial loss rises to its weight")
     critic_width: int = opt(32, "channels of the critic's first layer", low=1)
     critic_layers: int = opt(0, "halvings of the critic; 0: 1 under 32 pixels, 2 under 64, else 3", high=6)
     lr: float = opt(2e-3, "Adam's learning rate")
-    codes_rate: float = opt(5.0, "learning rate of the codes, in times lr: outputs of the encoder outrun slow ones")
+    codes_rate: float = opt(5.0, "learning rate of the codes, in times lr: slow codes fall behind the encoder")
     critic_lr: float = opt(1e-3, "the critic's learning rate")
     beta1: float = opt(0.9, "Adam's β₁", high=0.9999)
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
@@ -69,17 +69,17 @@ class VQGAN(Training):
 
 
 def vqgan() -> VQGAN:
-    """VQGAN (Esser et al. 2021; source 002, chapter 3): encoder, codebook, decoder, and a critic of patches.
+    """VQGAN (Esser et al. 2021; Nesturi 2024, chapter 3): encoder, codebook, decoder, and a critic of patches.
 
-    L1, perceptual distance, commitment, and from half of the steps on a hinge loss whose weight follows the gradients.
+    L1, perceptual distance, commitment, and from half of the steps on a hinge loss with an adaptive weight.
     """
     return VQGAN(data="fashion-mnist", batch=16, monitor_every=0, held_out=0.1, sample_every=500)
 
 
-class Taming:
-    """The two losses of a VQGAN, and what it shows and leaves behind.
+class VQGANTask:
+    """The losses of a VQGAN, its validation and its file.
 
-    Where the critic acts, it judges the reconstructions that the autoencoder has just made, which saves a forward pass.
+    The critic takes the reconstructions that the autoencoder has just made, which saves a forward pass.
     """
 
     def __init__(
@@ -91,18 +91,17 @@ class Taming:
         images: Dataset,
         held_out: Dataset,
     ) -> None:
-        """`options` as `resolve` leaves them."""
+        """`options` as `resolve` returns them."""
         self.options, self.network, self.critic, self.distance = options, network, critic, distance
-        self.game = objectives.objective(options.objective).game
+        self.row = objectives.objective(options.objective)
         self.held_out = held_out
         self.facts = {"data": images.name, "images": len(images)}
-        self.turn = Schedule(
-            options.critic_start if options.adversarial_weight else sys.maxsize, sys.maxsize, sys.maxsize
-        )
-        self.drawn: list[Tensor] = []  # reconstructions of this step that the critic has not seen yet
+        start = options.critic_start if options.adversarial_weight else sys.maxsize
+        self.schedule = Schedule(start, sys.maxsize, sys.maxsize)
+        self.unseen: list[Tensor] = []  # reconstructions of this step that the critic has not seen yet
 
     def ramp(self, step: int) -> float:
-        """The share of its weight that the adversarial loss has at a step."""
+        """The factor of the adversarial loss at a step: it rises linearly to 1."""
         return min(1.0, (step - self.options.critic_start + 1) / max(1, self.options.critic_ramp))
 
     def autoencoder_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
@@ -112,10 +111,10 @@ class Taming:
         revived = codebook.revive(z, o.revive)
         quantized = codebook(z)
         counts = codebook.count(quantized.index)
-        drawn = self.network.draw(quantized.z).float()
+        output = self.network.decode_raw(quantized.z).float()
 
-        l1 = (drawn - x).abs().mean()
-        perceptual = l1.new_zeros(()) if self.distance is None else self.distance(drawn, x).mean()
+        l1 = (output - x).abs().mean()
+        perceptual = l1.new_zeros(()) if self.distance is None else self.distance(output, x).mean()
         reconstruction = l1 + o.perceptual_weight * perceptual
         quantization = codebook_loss(z, quantized.codes, o.commitment).mean()
         loss = reconstruction + o.codebook_weight * quantization
@@ -127,10 +126,10 @@ class Taming:
             "codebook/perplexity": perplexity(counts),
             "codebook/revived": revived.float(),
         }
-        if self.turn.at(step):
-            self.drawn.append(drawn.detach())
-            logits = self.critic(drawn)
-            adversarial = self.game.generator(logits, logits).mean()
+        if self.schedule.active(step):
+            self.unseen.append(output.detach())
+            logits = self.critic(output)
+            adversarial = self.row.losses.generator(logits, logits).mean()
             weight = adaptive_weight(reconstruction, adversarial, self.network.decoder.conv_out.weight)
             loss = loss + self.ramp(step) * o.adversarial_weight * weight * adversarial
             stats |= {"autoencoder/adversarial": adversarial.detach(), "autoencoder/adaptive_weight": weight}
@@ -138,52 +137,49 @@ class Taming:
 
     def critic_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
         """The objective's, over patches of the batch and of its reconstructions."""
-        real, fake = self.critic(batch.x), self.critic(self.drawn.pop(0))
-        row = objectives.objective(self.options.objective)
-        stats = objectives.accuracy(*objectives.margins(real.detach(), fake.detach(), row))
-        return self.game.critic(real, fake).mean(), stats
+        real, fake = self.critic(batch.x), self.critic(self.unseen.pop(0))
+        stats = objectives.accuracy(*objectives.margins(real.detach(), fake.detach(), self.row))
+        return self.row.losses.critic(real, fake).mean(), stats
 
     def freeze(self) -> frozen.Autoencoder:
         """A frozen copy of the autoencoder as it is now."""
         return frozen.take_autoencoder(self.network, "vqgan", self.facts)
 
     def examine(self) -> Examination:
-        """Held-out originals over their reconstructions; errors, and how much of the codebook they need."""
+        """Held-out originals above their reconstructions; their errors, and the share of the codebook in use."""
         rows = torch.linspace(0, len(self.held_out) - 1, min(MEASURED, len(self.held_out))).long()
         x = self.held_out.at(rows).x
         network = self.freeze()
         z = network.encode(x)
-        drawn, x = network.decode(z), x.cpu()
+        output, x = network.decode(z), x.cpu()
         counts = tally(self.network.quantize.nearest(z.to(network.device)), self.options.n_embed)
-        finite = measurable(drawn)  # or the run tells, by a figure that is not, what to do about it
+        finite = measurable(output)  # or the figures are NaN, which the run explains
         figures = {
-            "psnr": psnr(drawn, x).mean().item() if finite else math.nan,
-            "l1": (drawn - x).abs().mean().item(),
+            "psnr": psnr(output, x).mean().item() if finite else math.nan,
+            "l1": (output - x).abs().mean().item(),
             "codes_used": (counts > 0).float().mean().item(),
             "perplexity": perplexity(counts).item(),
         }
-        split = self.held_out.split.replace(" ", "_")
         shown = torch.linspace(0, len(x) - 1, min(4 * SHOWN, len(x))).long()
-        picture = media.reconstructions(x[shown], drawn[shown], SHOWN)
-        return Examination(picture, {f"{split}/{name}": value for name, value in figures.items()})
+        return examination(media.reconstructions(x[shown], output[shown], SHOWN), figures, self.held_out)
 
     def write(self, path: Path) -> None:
-        """Write the file of the autoencoder as it is now. Raises OSError where that fails."""
+        """Write the autoencoder as it is now."""
         self.freeze().write(path)
 
 
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
     """λ = ‖∇_L L_rec‖ / (‖∇_L L_adv‖ + δ), at most 10⁴, L being the decoder's last layer: equation 7.
 
-    It makes either loss pull the decoder as strongly as the other, whatever their scales. Without a graph, a scalar.
+    With it, the gradients of both losses are equally large, whatever their scales. A scalar without a graph.
     """
-    pulls = [torch.autograd.grad(loss, last, retain_graph=True)[0] for loss in (reconstruction, adversarial)]
-    rec, adv = (pull.float().norm() for pull in pulls)
-    return (rec / (adv + FIRM)).clamp(max=MOST)
+    gradients = [torch.autograd.grad(loss, last, retain_graph=True)[0] for loss in (reconstruction, adversarial)]
+    rec, adv = (gradient.float().norm() for gradient in gradients)
+    return (rec / (adv + DELTA)).clamp(max=MAX_WEIGHT)
 
 
 def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
-    """Puts the choice of the shape, of the machine and of the steps where the options leave it open."""
+    """Replaces open options by what suits the shape, the device and the number of steps."""
     size = min(shape[1:], default=1)
     halvings = 1
     while size >> halvings > GRID and (size >> halvings) % 2 == 0:
@@ -200,39 +196,40 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
 
 
 def check(o: VQGAN, images: Dataset) -> Dataset:
-    """The held-out items; a RequestError where VQGAN cannot learn from the data. `o` as `resolve` leaves it."""
+    """The held-out items; a RequestError where VQGAN cannot learn from the data. `o` as `resolve` returns it."""
     if len(images.shape) != 3:
-        raise RequestError(f"{images.name} holds points, and VQGAN encodes images; choose other data")
-    if images.held_out is None:
-        raise RequestError(f"{images.name} has nothing held out to measure on; use --set held_out=0.1")
+        raise RequestError(f"{images.name} holds points, and VQGAN needs images", "choose other data", field="data")
     heights = [images.shape[1] >> i for i in range(len(o.ch_mult))]
     if wrong := [str(height) for height in o.attn_resolutions if height not in heights]:
-        there = ", ".join(map(str, heights))
-        raise RequestError(f"attn_resolutions={','.join(wrong)}: no level is so high; they are of {there} pixels")
+        hint = f"the levels have {', '.join(map(str, heights))} pixels"
+        raise RequestError(f"no level has height {','.join(wrong)}", hint, field="options.attn_resolutions")
     least = SMALLEST << o.critic_layers
     if o.adversarial_weight and min(images.shape[1:]) < least:
-        raise RequestError(
-            f"a critic of {o.critic_layers} halvings judges images of {least} pixels a side or more, not of "
-            f"{images.shape[1]}×{images.shape[2]}; use a smaller --set critic_layers, or adversarial_weight=0"
+        problem = (
+            f"a critic with {o.critic_layers} halvings needs images of {least} pixels a side or more, not "
+            f"{images.shape[1]}×{images.shape[2]}"
         )
-    return images.held_out
+        hint = "use a smaller critic_layers, or adversarial_weight=0"
+        raise RequestError(problem, hint, field="options.critic_layers")
+    return held_out_of(images)
 
 
-def phases(o: VQGAN, network: nets.VQGAN, critic: PatchCritic, task: Taming) -> list[Phase]:
-    """The autoencoder's move, whose codes have a learning rate of their own, and the critic's."""
+def phases(o: VQGAN, network: nets.VQGAN, critic: PatchCritic, task: VQGANTask) -> list[Phase]:
+    """The autoencoder's phase, with its own learning rate for the codes, and the critic's."""
     ours, theirs = list(network.parameters()), list(critic.parameters())
     codes = network.quantize.embedding.weight
     groups = [{"params": [p for p in ours if p is not codes]}, {"params": [codes], "lr": o.codes_rate * o.lr}]
     betas = o.beta1, o.beta2
-    first, then = Adam(groups, lr=o.lr, betas=betas, fused=True), Adam(theirs, lr=o.critic_lr, betas=betas, fused=True)
+    optimizer = Adam(groups, lr=o.lr, betas=betas, fused=True)
+    critics = Adam(theirs, lr=o.critic_lr, betas=betas, fused=True)
     return [
-        Phase("autoencoder", ours, first, task.autoencoder_loss, rate=rate(o.warmup, o.decay)),
-        Phase("critic", theirs, then, task.critic_loss, task.turn, rate=rate(0, o.decay)),
+        Phase("autoencoder", ours, optimizer, task.autoencoder_loss, lr_factor=warmup_cosine(o.warmup, o.decay)),
+        Phase("critic", theirs, critics, task.critic_loss, task.schedule, lr_factor=warmup_cosine(0, o.decay)),
     ]
 
 
 def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
-    """The networks, optimisers and losses of `options` for the images, whose `held_out` it is measured on."""
+    """The networks, optimisers and losses of `options` for the images and their held-out items."""
     o = resolve(options, images.shape, plan.device)
     held_out = check(o, images)
     distance = None if o.perceptual == "none" else perceptual(o.perceptual, images, plan.device)
@@ -249,11 +246,8 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
         o.groups,
     )
     critic = PatchCritic(images.shape[0], o.critic_width, o.critic_layers)
-    layout = torch.channels_last if plan.channels_last else torch.contiguous_format
-    for module in (network, critic):
-        module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
-    task = Taming(o, network, critic, distance, images, held_out.to(plan.device))
-
+    place([network, critic], plan)
+    task = VQGANTask(o, network, critic, distance, images, held_out.to(plan.device))
     return System(
         {"autoencoder": network, "critic": critic},
         phases(o, network, critic, task),

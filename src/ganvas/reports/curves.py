@@ -161,7 +161,7 @@ def undecided(record: Mapping[str, Any], names: Collection[str]) -> tuple[tuple[
     if row is None or row.energy or not {"critic/loss", "generator/loss"} <= set(names):
         return ()
     logit = torch.full((1,), row.boundary or 0.0)
-    critic, generator = (float(loss(logit, logit)) for loss in row.game)
+    critic, generator = (float(loss(logit, logit)) for loss in row.losses)
     if critic == generator:
         return (("both, undecided", critic),)
     return ("critic, undecided", critic), ("generator, undecided", generator)

@@ -45,7 +45,7 @@ def slow(system: System, attempt: int) -> None:
     """Scale every learning rate to what it is in an attempt; of a system that has just been built."""
     factor = SLOWER**attempt
     for phase in system.phases:
-        phase.rate = lambda step, rate=phase.rate: factor * rate(step)
+        phase.lr_factor = lambda step, base=phase.lr_factor: factor * base(step)
 
 
 class Watch:
