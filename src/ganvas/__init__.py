@@ -128,9 +128,9 @@ def resume(
 
 
 def _advance(run: Run, ticks: Generator[Progress, None, None], progress: bool) -> Run:
-    from .run.progress import follow
-
     if progress:
+        from .run.progress import follow
+
         follow(ticks)
     else:
         for _ in ticks:
