@@ -25,6 +25,7 @@ from ganvas import data, plan, recipes
 from ganvas.errors import RequestError
 from ganvas.loop import train
 from ganvas.nets.dcgan import InputProjection
+from ganvas.progress import drain
 
 FOREVER = 10**9  # steps
 
@@ -65,7 +66,7 @@ def our_loop(name: str, images: data.Dataset, batch: int, precision: str) -> tup
 
     chosen = plan.choose("cpu", precision)
     if precision == "auto":
-        chosen = plan.choose_precision(chosen, steps)
+        chosen = drain(plan.choose_precision(chosen, steps))
     return chosen.precision, steps(chosen)
 
 

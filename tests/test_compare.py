@@ -150,7 +150,7 @@ def test_one_that_stops_before_its_first_outcome_keeps_its_protocol(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(comparison_package, "work_through", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+    with pytest.raises(KeyboardInterrupt):
         list(Comparison.begin(tmp_path, losses="ns", seeds=1, steps=50).play())
     with pytest.raises(RequestError, match="holds a comparison with steps 50, not 20"):
         Comparison.begin(tmp_path, losses="ns", seeds=1, steps=20)

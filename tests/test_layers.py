@@ -14,9 +14,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
 
 # A module may import what stands below its own row. Within a row, the first two stay apart from one another.
 LAYERS = (
-    ("types", "errors", "files", "progress", "unpickle"),
+    ("types", "errors", "files", "progress", "unpickle", "openmp"),
     ("objectives", "nets", "data", "augment", "samplers", "latent", "metrics", "tokens"),
-    ("loop", "plan", "monitor", "frozen", "features", "media", "film"),
+    ("loop", "plan", "machine", "monitor", "frozen", "features", "media", "film"),
     ("painting", "evaluation", "inversion", "attributes", "exporters"),
     ("recipes",),
     ("run", "reports"),

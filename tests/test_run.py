@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -18,8 +18,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import ganvas
+from ganvas import plan
 from ganvas.errors import RequestError
-from ganvas.run import Run, journal
+from ganvas.run import Run, folder, journal
 from ganvas.run.budget import Budget, due
 from ganvas.run.folder import claim
 
@@ -148,7 +149,7 @@ def test_minutes_end_training_at_a_step_and_add_up(tmp_path: Path, monkeypatch: 
         now += 25.0
     assert resumed.step == 4 + 3  # the 75 seconds before are counted
     assert resumed.seconds == pytest.approx(75 + 50, abs=1e-2)
-    with pytest.raises(RequestError, match=r"--minutes 1: .* has trained 2\.08 minutes already; give more"):
+    with pytest.raises(RequestError, match=r"minutes: 1 is too few: .* has trained 2\.08 minutes"):
         resumed.advance(minutes=1)
     assert Run(resumed.path).budget == (None, 2)
 
@@ -165,15 +166,16 @@ def test_budgets() -> None:
     ("words", "sentence"),
     [
         ({"steps": 5, "minutes": 1.0}, "give one of them"),
-        ({"steps": 0}, "--steps 0"),
-        ({"minutes": -1.0}, "--minutes -1"),
-        ({"minutes": math.inf}, "--minutes inf is not possible"),  # which JSON has no number for
-        ({"batch": 0}, "batch=0"),
+        ({"steps": 0}, "steps: 0 is not possible"),
+        ({"minutes": -1.0}, "minutes: -1 is not possible"),
+        ({"minutes": math.inf}, "minutes: inf is not possible"),  # which JSON has no number for
+        ({"batch": 0}, "batch[:=] ?0"),
         ({"recipe": "gam"}, "did you mean gan"),
         ({"data": "digitz"}, "did you mean digits"),
         ({"options": {"lrr": 1}}, "did you mean lr"),
         ({"options": {"lr": "fast"}}, "lr=fast"),
-        ({"device": "tpu"}, "tpu"),
+        ({"device": "tpu"}, "device: 'tpu'"),
+        ({"on_collapse": "stopp"}, "on_collapse: .*did you mean stop"),
         ({"options": {"objective": "wgan-gp", "net": "dcgan", "critic_norm": "batch"}}, "batch"),
     ],
 )
@@ -228,7 +230,7 @@ def test_changed_data_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", images=images)
     run = train(tmp_path / "run", data=str(tmp_path / "data.npz"))
     np.savez(tmp_path / "data.npz", images=images[:30])
-    with pytest.raises(RequestError, match=r"data\.npz' is not what .* began with \(40 items then, 30 now\)"):
+    with pytest.raises(RequestError, match=r"data: .*data\.npz' is not what .* began with \(40 items then, 30 now\)"):
         ganvas.resume(run.path, steps=9, progress=False)
 
 
@@ -243,16 +245,29 @@ def test_files_that_cannot_be_read_are_told_and_counted(tmp_path: Path, caplog: 
     assert (run.record["data"]["count"], run.record["data"]["unreadable"]) == (4, 4)
 
 
-def test_other_threads_are_told(run: Run, caplog: pytest.LogCaptureFixture) -> None:
-    record = json.loads((run.path / "recipe.json").read_text())
+def test_a_run_keeps_its_threads(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    run, seen = train(tmp_path / "run", steps=2), []
+    record = run.record | {"threads": 2}
+    folder.write_record(run.path, record)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     opened = Run(run.path)
-    with caplog.at_level(logging.WARNING):
-        opened.advance()
-        assert caplog.text == ""
-        opened = Run(run.path)
-        opened.record["threads"] = record["threads"] + 3
-        opened.advance()
-    assert "began with 4 threads and goes on with 1" in caplog.text
+    system, _ = opened._open()
+    system.phases[0].after = lambda: seen.append(torch.get_num_threads())
+    for _ in opened.advance(steps=4):
+        assert torch.get_num_threads() == 1  # the caller's own
+    assert set(seen) == {2}
+    assert caplog.text == ""
+
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    Run(run.path).advance()
+    assert "began with 2 threads, more than the 1 cores" in caplog.text
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    Run(run.path).advance()
+    assert "began with 2 threads and continues with 1, as OMP_NUM_THREADS says" in caplog.text
+    assert Run(run.path).record["threads"] == 1
 
 
 def test_data_at_a_relative_path_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,15 +287,27 @@ def test_a_run_in_a_thread(tmp_path: Path) -> None:
     assert steps == [6]
 
 
-def test_progress_tells_the_log(tmp_path: Path) -> None:
+def test_progress_shows_the_log(tmp_path: Path) -> None:
     run = Run.create("mlp", "digits", out=tmp_path / "run", steps=4, batch=8, options=SMALL)
-    told = list(run.advance())
-    assert [progress.step for progress in told] == [1, 2, 3, 4]
-    assert [progress.means is not None for progress in told] == [False, True, False, True]
-    assert told[-1].means is not None
-    assert told[-1].means["critic/loss"] == run.log[-1]["critic/loss"]
-    assert told[-1].speed == pytest.approx(run.log[-1]["images_per_second"], abs=0.1)
-    assert all(math.isfinite(value) for value in told[-1].means.values())
+    seen = list(run.advance())
+    assert [progress.step for progress in seen] == [1, 2, 3, 4]
+    assert [(progress.done, progress.total) for progress in seen] == [(0.25, 1), (0.5, 1), (0.75, 1), (1, 1)]
+    assert [progress.means is not None for progress in seen] == [False, True, False, True]
+    assert [progress.text.startswith("critic ") for progress in seen] == [False, True, False, True]
+    assert seen[-1].means is not None
+    assert seen[-1].means["critic/loss"] == run.log[-1]["critic/loss"]
+    assert seen[-1].speed == pytest.approx(run.log[-1]["images_per_second"], abs=0.1)
+    assert all(math.isfinite(value) for value in seen[-1].means.values())
+
+
+def test_making_a_run_reports_and_can_be_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "bf16_gain", lambda device: 1.0)
+    making = Run.creating("mlp", "digits", out=tmp_path / "run", batch=8, options=SMALL)
+    for progress in making:
+        if progress.what == "choosing precision":
+            break
+    making.close()
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_function_is_not_hidden_by_a_module() -> None:

@@ -194,11 +194,11 @@ def test_stop_saves_and_says_so(
 
 
 def test_an_unknown_policy_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"--on-collapse 'rolback'; did you mean rollback"):
+    with pytest.raises(RequestError, match=r"on_collapse: .*'rolback'; did you mean rollback"):
         made(tmp_path / "run", on_collapse="rolback")
     assert not (tmp_path / "run").exists()
     run = made(tmp_path / "run")
-    with pytest.raises(RequestError, match="--on-collapse"):
+    with pytest.raises(RequestError, match="on_collapse"):
         run.advance(on_collapse="never")
 
 

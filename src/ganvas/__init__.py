@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import RequestError, WorkError
-from .openmp import limit_spinning
+from .openmp import shorten_spinning
 
 if TYPE_CHECKING:
     from .api.breed import breed
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-limit_spinning()  # before torch is loaded
+shorten_spinning()  # before torch is loaded
 
 VERBS = (
     *("breed", "classify", "compare", "describe", "directions", "doctor", "edit", "evaluate", "export", "inspect"),

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError
 
 from ..api.verb import Verb
 from ..errors import RequestError, WorkError
-from ..openmp import limit_spinning
+from ..openmp import shorten_spinning
 from .bars import Interrupted, watch
 from .reading import in_flags, parse_settings, refusal, signature
 from .show import SHOWS, stopped
@@ -65,7 +65,7 @@ for row in SHOWS:
 
 def run(arguments: Sequence[str] | None) -> int:
     """See `ganvas.cli.main`."""
-    limit_spinning()
+    shorten_spinning()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     for stream in (sys.stdout, sys.stderr):

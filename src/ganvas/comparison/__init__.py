@@ -110,19 +110,16 @@ class Comparison:
 
         Yields what came of each. `compare.json` is written at once and after each, and after the last the table, the
         plots and the page. Raises RequestError where `jobs` is less than 1; WorkError where a file cannot be written;
-        KeyboardInterrupt after Ctrl-C, when every run has saved itself: the same command goes on.
+        KeyboardInterrupt after Ctrl-C, when every run has saved itself: the same request then resumes.
         """
         if jobs is not None and jobs < 1:
             raise RequestError(f"--jobs {jobs} is not possible; give 1 or more")
         self.save()  # or a comparison that is stopped before its first outcome would take any protocol
         missing = [job for job in self.jobs() if (job.objective, job.seed) not in self.outcomes]
-        try:
-            for outcome in work_through(missing, min(jobs or os.cpu_count() or 1, max(1, len(missing)))):
-                self.outcomes[outcome.objective, outcome.seed] = outcome
-                self.save()
-                yield outcome
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"stopped; the same command goes on from what lies in {self.out}") from None
+        for outcome in work_through(missing, min(jobs or os.cpu_count() or 1, max(1, len(missing)))):
+            self.outcomes[outcome.objective, outcome.seed] = outcome
+            self.save()
+            yield outcome
         self.save()
         with writing(self.out):
             write_results(self.out, self.protocol, self.chosen())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import RequestError
+from ..progress import Progress
 
 
 class Budget(NamedTuple):
-    """The end of training: so many steps, or the first step past so many minutes. One of the two is None."""
+    """The end of training: a number of steps, or the first step after a number of minutes. One of the two is None."""
 
     steps: int | None
     minutes: float | None
@@ -17,10 +19,12 @@ class Budget(NamedTuple):
     def check(self) -> Budget:
         """Itself, or a RequestError."""
         if self.steps is not None and self.minutes is not None:
-            raise RequestError(f"--steps {self.steps} and --minutes {self.minutes:g} are both given; give one of them")
+            raise RequestError(
+                f"`steps` {self.steps} and `minutes` {self.minutes:g} are both given", "give one of them"
+            )
         for name, value in self._asdict().items():
             if value is not None and not 0 < value < math.inf:
-                raise RequestError(f"--{name} {value:g} is not possible; give a number above 0")
+                raise RequestError(f"{value:g} is not possible", "give a number above 0", field=name)
         return self
 
     def share(self, step: int, seconds: float) -> float:
@@ -30,15 +34,20 @@ class Budget(NamedTuple):
         return min(1.0, max(by_steps, by_time))
 
 
-class Progress(NamedTuple):
-    """Where a run stands after a step."""
+@dataclass(frozen=True)
+class TrainingProgress(Progress):
+    """Where a run stands after a step: `done` of a total of 1 is the share of its budget that is spent."""
 
-    step: int  # steps done
-    seconds: float  # of training so far, over every resume
-    share: float  # of the budget that is spent, 0 to 1
+    step: int = 0  # steps done
+    seconds: float = 0.0  # of training so far, over every resume
     means: dict[str, float] | None = None  # at a logging step: each statistic's mean since the last one
     speed: float | None = None  # at a logging step: items a second, while training
-    findings: tuple[str, ...] = ()  # at a logging step: the kinds that the monitor has found so far
+    findings: tuple[str, ...] = ()  # the kinds that the monitor has found so far
+
+    @property
+    def share(self) -> float:
+        """Of the budget that is spent, 0 to 1."""
+        return self.done
 
 
 def due(step: int, every: int) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,11 @@ import torch.distributed as dist
 from .. import recipes
 from ..data import NAMES, Dataset, open_data
 from ..errors import RequestError
+from ..features import open_features
 from ..loop import train
-from ..plan import Plan
+from ..monitor import LEAST
+from ..plan import Plan, computing
+from ..progress import Progress, Steps
 from ..types import System
 
 NAMED = 3  # of the files that cannot be read, in a warning
@@ -31,28 +36,18 @@ def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, ob
     Raises RequestError for a name or a value that is wrong.
     """
     settings = {**options, **{key: value for key, value in given.items() if value is not None}}
-    chosen = recipes.override(recipes.recipe(recipe), settings)
-    for name in ("batch", "accumulate", "steps"):
-        if getattr(chosen, name) < 1:
-            raise RequestError(f"{name}={getattr(chosen, name)} is not possible; give 1 or more")
+    try:
+        chosen = recipes.override(recipes.recipe(recipe), settings)
+    except RequestError as error:
+        name = error.field.removeprefix("options.")
+        field = error.field if given.get(name) is None else name
+        raise RequestError(error.problem, error.hint, field=field) from None
     return replace(chosen, data=lasting(chosen.data))
 
 
-def described(dataset: Dataset) -> dict[str, Any]:
-    """What `recipe.json` tells of the data: enough to show it, and to know it again."""
-    held_out = dataset.held_out
-    return {
-        "fingerprint": dataset.fingerprint,
-        "count": len(dataset),
-        "shape": dataset.shape,
-        "class_names": dataset.class_names,
-        "unreadable": len(dataset.origin.unreadable),
-        "held_out": held_out and {"split": held_out.split, "count": len(held_out), "fingerprint": held_out.fingerprint},
-    }
-
-
-def open_items(options: recipes.Training, seed: int) -> Dataset:
+def opening_items(options: recipes.Training, seed: int) -> Steps[Dataset]:
     """The data set that the options ask for; warns of files in it that cannot be read."""
+    yield Progress("reading files")
     dataset = open_data(
         options.data,
         size=options.size or None,
@@ -69,13 +64,54 @@ def open_items(options: recipes.Training, seed: int) -> Dataset:
 def assemble(options: recipes.Training, dataset: Dataset, plan: Plan, seed: int) -> System:
     """The system of a run before its first step: its weights are a function of the seed."""
     torch.manual_seed(seed)
-    return recipes.build(options, dataset, plan)
+    with computing(plan):
+        return recipes.build(options, dataset, plan)
 
 
 def trial(options: recipes.Training, dataset: Dataset, seed: int, plan: Plan) -> Iterator[object]:
-    """The first steps under a plan, of weights that nothing keeps: for timing."""
+    """The first steps under a plan, of weights that are thrown away: for timing."""
     system = assemble(options, dataset, plan, seed)
     return train(system, dataset, steps=sys.maxsize, batch=options.batch, seed=seed, accumulate=options.accumulate)
+
+
+def first_record(
+    recipe: str, chosen: recipes.Training, resolved: recipes.Training, dataset: Dataset, plan: Plan, seed: int
+) -> dict[str, Any]:
+    """The part of `recipe.json` that stays: the request, where it is computed and with what, and the data."""
+    where = asdict(plan)
+    threads = where.pop("threads")
+    return {
+        "ganvas": version("ganvas"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "recipe": recipe,
+        "options": recipes.to_json(chosen),
+        "resolved": recipes.to_json(resolved),
+        "seed": seed,
+        "plan": where,
+        "threads": threads,
+        "data": described(dataset),
+    }
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """What `recipe.json` says of the data: enough to show it, and to recognise it."""
+    held_out = dataset.held_out
+    return {
+        "fingerprint": dataset.fingerprint,
+        "count": len(dataset),
+        "shape": dataset.shape,
+        "class_names": dataset.class_names,
+        "unreadable": len(dataset.origin.unreadable),
+        "held_out": held_out and {"split": held_out.split, "count": len(held_out), "fingerprint": held_out.fingerprint},
+    }
+
+
+def watched(options: recipes.Training, dataset: Dataset, system: System) -> str | None:
+    """The features in which the monitor looks at a run's samples; None where it does not."""
+    if system.decoder is None or not options.monitor_every or len(dataset) < LEAST:
+        return None
+    return open_features("auto", dataset=dataset).name
 
 
 def lasting(spec: str) -> str:
@@ -83,15 +119,16 @@ def lasting(spec: str) -> str:
     try:
         path = Path(spec).expanduser().resolve()
         return str(path) if spec and spec not in NAMES and path.exists() else spec
-    except (OSError, RuntimeError):  # no such user, links in circles, a name too long: `open_data` says so
+    except (OSError, RuntimeError):  # an unknown user, links in circles, a name too long: opening the data says so
         return spec
 
 
 def refuse_many_processes() -> None:
-    """A RequestError under torchrun: the processes would write one run directory, each its own share of it."""
+    """A RequestError under torchrun: all the processes would write into one run directory."""
     world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE") or 1)
     if world > 1:
         raise RequestError(
-            f"a run is trained by one process, and this is one of {world}; start ganvas without torchrun, or call "
-            "ganvas.loop.train in a script of your own, which averages gradients over the processes"
+            f"one process trains a run, and this is one of {world}",
+            "start ganvas without torchrun, or call ganvas.loop.train in your own script, which averages gradients "
+            "over the processes",
         )

@@ -10,7 +10,6 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL.Image import Image
 
@@ -19,14 +18,14 @@ from ..data import Dataset
 from ..errors import WorkError
 from ..loop import train
 from ..monitor import Finding, diverged
+from ..plan import computing
 from ..types import Stats, System
 from . import checkpoint, folder, journal
-from .budget import Progress, due
+from .budget import TrainingProgress, due
 from .interrupt import deferred
+from .progress import summary
+from .state import RunState
 from .watch import Watch, stream
-
-if TYPE_CHECKING:
-    from . import Run
 
 SHOWN = 64  # images in a sample grid: seeds 0-63
 POINTS = 2000  # points in a sample plot
@@ -37,17 +36,17 @@ class Diverged(WorkError):
 
 
 class Session:
-    """One stretch of training: from where the run stands until its budget is spent, Ctrl-C, or the caller leaves."""
+    """Training from where the run stands until its budget is spent, Ctrl-C, or the caller leaves."""
 
-    def __init__(self, run: Run, system: System, dataset: Dataset, interrupt: threading.Event) -> None:
+    def __init__(self, run: RunState, system: System, dataset: Dataset, interrupt: threading.Event) -> None:
         """`interrupt` is set by Ctrl-C, and ends training after a step."""
         self.run, self.system, self.dataset, self.interrupt = run, system, dataset, interrupt
         self.options = run.options
         self.watch = Watch(run, dataset)
 
-    def play(self) -> Generator[Progress, None, Finding | None]:
-        """Train; yields after every step. Gives the finding for which the run is to be rolled back, if there is one."""
-        run, watch = self.run, self.watch
+    def play(self) -> Generator[TrainingProgress, None, Finding | None]:
+        """Train; yields after every step. Gives the finding for which the run must be rolled back, if there is one."""
+        run, watch, plan = self.run, self.watch, self.run.plan
         if run.budget.share(run.step, run.seconds) >= 1:
             return None
         self.begin, self.last = time.perf_counter() - run.seconds, self.interrupt.is_set()
@@ -57,7 +56,7 @@ class Session:
                 watch.keep_best(log.lines, generator)
             steps = self.steps()
             while not self.last:
-                with deferred(self.interrupt):  # the caller's own code gets its Ctrl-C as ever
+                with deferred(self.interrupt), computing(plan):  # the caller's code has its own Ctrl-C and threads
                     try:
                         progress = self.step(log, steps)
                     except Diverged:
@@ -66,8 +65,6 @@ class Session:
                         return diverged(run.step)
                 try:
                     yield progress
-                except KeyboardInterrupt:  # that the caller hands on
-                    self.interrupt.set()
                 except GeneratorExit:  # the caller has left the loop
                     if not self.last and watch.trouble is None:
                         with deferred(self.interrupt):
@@ -78,7 +75,7 @@ class Session:
                 if watch.trouble:
                     raise WorkError(stopped(run, watch.trouble))
         if run.budget.share(run.step, run.seconds) < 1:
-            raise KeyboardInterrupt(f"stopped and saved at step {run.step}; `{folder.resumption(run.path)}` goes on")
+            raise KeyboardInterrupt
         return None
 
     def steps(self) -> Iterator[tuple[int, Stats]]:
@@ -94,7 +91,7 @@ class Session:
             accumulate=o.accumulate,
         )
 
-    def step(self, log: journal.Journal, steps: Iterator[tuple[int, Stats]]) -> Progress:
+    def step(self, log: journal.Journal, steps: Iterator[tuple[int, Stats]]) -> TrainingProgress:
         """Play one step, and write down what is due after it."""
         run, o = self.run, self.options
         if run.step == 0:
@@ -107,7 +104,7 @@ class Session:
         self.last = share >= 1 or self.interrupt.is_set()
         return self.settle(log, share, self.last)
 
-    def settle(self, log: journal.Journal, share: float, last: bool) -> Progress:
+    def settle(self, log: journal.Journal, share: float, last: bool) -> TrainingProgress:
         """Log, draw and save what is due after a step; the checkpoint comes last, and seals the rest."""
         run, o, watch = self.run, self.options, self.watch
         logs, draws, saves = (due(run.step, n) for n in (o.log_every, o.sample_every, o.checkpoint_every))
@@ -120,19 +117,31 @@ class Session:
         means |= figures
         for name, value in means.items():
             self.check(math.isfinite(value), name)
-        tells = last or logs or looks or bool(figures)
+        reports = last or logs or looks or bool(figures)
         found = watch.judge([*log.lines, {"step": run.step, **means}], share >= 1) if looks else []
-        speed = log.write(run.step, run.seconds, means, found, clear=logs or looks) if tells else None
+        speed = log.write(run.step, run.seconds, means, found, clear=logs or looks) if reports else None
+        if reports:
+            watch.check_speed(log.lines)
         if (last or saves or watch.trouble) and not (watch.trouble and watch.can_roll_back):
             self.save(log)
-        return Progress(run.step, run.seconds, share, means if tells else None, speed, tuple(watch.kinds))
+        return TrainingProgress(
+            "training",
+            share,
+            1.0,
+            summary(means, speed, watch.kinds) if reports else "",
+            step=run.step,
+            seconds=run.seconds,
+            means=means if reports else None,
+            speed=speed,
+            findings=tuple(watch.kinds),
+        )
 
     def check(self, finite: bool, what: str) -> None:
         """Raises Diverged where a number is not finite: such weights are not worth saving."""
         if not finite:
             raise Diverged(
                 f"training diverged: {what} at step {self.run.step} is not finite; {survivor(self.run.path)}; train "
-                "again with a lower learning rate (--set lr=...), a penalty (--set penalty=r1:1) or --precision fp32"
+                "again with a lower learning rate (`lr`), a `penalty` such as r1:1, or fp32 as `precision`"
             )
 
     def frozen(self) -> frozen.TrainedGenerator | None:
@@ -142,7 +151,7 @@ class Session:
         return frozen.take(self.system.decoder, self.run.recipe, self.dataset.class_names, self.dataset.device)
 
     def draw(self, log: journal.Journal) -> dict[str, float]:
-        """Draw what the system shows of itself; gives what it measured for that."""
+        """Draw what the system shows of itself; gives the figures that it measured for that."""
         if self.system.examine is not None:
             image, figures = self.system.examine()
         else:
@@ -153,7 +162,7 @@ class Session:
         return figures
 
     def samples(self) -> Image | None:
-        """The picture of the same latents as ever beside real items; None where there is no generator."""
+        """The picture of the same latents each time, next to real items; None where there is no generator."""
         generator = self.frozen()
         if generator is None:
             return None
@@ -163,7 +172,7 @@ class Session:
         return media.scatter(fake, real) if points else media.side_by_side(fake, real)
 
     def save(self, log: journal.Journal) -> None:
-        """Write the networks alone, then the checkpoint, so that no checkpoint ever has older ones beside it."""
+        """Write the networks alone, then the checkpoint, so that none is older than its checkpoint."""
         run = self.run
         for name, module in self.system.modules.items():
             self.check(all(bool(p.isfinite().all()) for p in module.parameters()), f"a weight of the {name}")
@@ -180,28 +189,28 @@ class Session:
 
 
 @contextmanager
-def writing(run: Run) -> Iterator[None]:
+def writing(run: RunState) -> Iterator[None]:
     """Turns a full disk and the like into a WorkError that says what survives and what to do."""
     try:
         yield
     except OSError as error:
-        mend = "free some space" if error.errno == errno.ENOSPC else "mend that"
+        fix = "free some space" if error.errno == errno.ENOSPC else "fix that"
         raise WorkError(
             f"training stopped at step {run.step}: {(error.strerror or str(error)).lower()} "
-            f"({error.filename or run.path}); {survivor(run.path)}; {mend}, then `{folder.resumption(run.path)}`"
+            f"({error.filename or run.path}); {survivor(run.path)}; {fix}, then `{folder.resumption(run.path)}`"
         ) from error
 
 
 def survivor(path: Path) -> str:
-    """What there is to go back to."""
+    """The checkpoint to return to, in words."""
     saved = checkpoint.steps(path / "checkpoints")
     return f"the last good checkpoint is {saved[0]}" if saved else "there was no checkpoint yet"
 
 
-def stopped(run: Run, finding: Finding) -> str:
-    """What is said of a run that a finding has ended."""
+def stopped(run: RunState, finding: Finding) -> str:
+    """What is said of a run that a finding has stopped."""
     tried = f" after {len(run.rollbacks)} rollbacks" if run.rollbacks else ""
     return (
         f"stopped and saved at step {run.step}{tried}, since the monitor found {finding.kind}: {finding.meaning} "
-        f"{finding.advice} `{folder.resumption(run.path)} --on-collapse warn` goes on all the same"
+        f"{finding.advice} To continue all the same, resume {run.path} with `on_collapse` warn"
     )

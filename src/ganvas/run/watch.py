@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from statistics import median
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,17 +16,17 @@ from ..features import open_features
 from ..frozen import TrainedGenerator
 from ..monitor import SAMPLES, WORDS, Finding, Probe, symptoms
 from ..types import System
-from . import checkpoint
+from . import checkpoint, folder
 from .budget import due
-
-if TYPE_CHECKING:
-    from . import Run
+from .state import RunState
 
 Line = Mapping[str, Any]
 Policy = Literal["warn", "stop", "rollback"]  # what happens when the monitor finds something wrong
 ATTEMPTS = 3  # rollbacks of one run
 SLOWER = 0.5  # the learning rates of an attempt, over those of the one before
 BATCH = 128  # samples in a forward pass
+SLOW = 0.4  # the share of its usual rate under which training is too slow,
+WINDOWS, HISTORY = 2, 3  # over so many lines of the log, after so many others
 
 logger = logging.getLogger(__name__)
 
@@ -33,32 +34,41 @@ logger = logging.getLogger(__name__)
 def check_policy(name: str) -> None:
     """A RequestError with the nearest right names where there is no such policy."""
     if name not in get_args(Policy):
-        raise unknown("--on-collapse", name, get_args(Policy))
+        raise unknown("choice", name, get_args(Policy), field="on_collapse")
 
 
 def stream(seed: int, attempt: int) -> int:
-    """The seed of the training steps: the run's own, and another for every attempt after a rollback."""
+    """The seed of the training steps: the run's own, and another one for each attempt after a rollback."""
     return int(np.random.SeedSequence((seed, attempt)).generate_state(1)[0]) if attempt else seed
 
 
 def slow(system: System, attempt: int) -> None:
-    """Scale every learning rate to what it is in an attempt; of a system that has just been built."""
+    """Scale every learning rate of a freshly built system to what it is in an attempt."""
     factor = SLOWER**attempt
     for phase in system.phases:
         phase.lr_factor = lambda step, base=phase.lr_factor: factor * base(step)
 
 
-class Watch:
-    """What watches one stretch of training."""
+def slowed(rates: Sequence[float]) -> float | None:
+    """The usual rate, where the newest ones have fallen far below it."""
+    if len(rates) < HISTORY + WINDOWS:
+        return None
+    usual = median(rates[:-WINDOWS])
+    return usual if max(rates[-WINDOWS:]) < SLOW * usual else None
 
-    def __init__(self, run: Run, dataset: Dataset) -> None:
+
+class Watch:
+    """Watches one session of training."""
+
+    def __init__(self, run: RunState, dataset: Dataset) -> None:
         self.run, self.dataset = run, dataset
         self.probe: Probe | None = None  # made at the first look, since short runs have none
         self.kinds: list[str] = []  # found so far
-        self.trouble: Finding | None = None  # for which training does not go on as it was
+        self.trouble: Finding | None = None  # the one that ends the session
+        self.warned = False  # whether a slow machine has been reported
 
     def begin(self, lines: Sequence[Line]) -> None:
-        """Remember what the log has told already."""
+        """Remember the findings of the log so far."""
         self.kinds = [found["kind"] for line in lines for found in line.get("findings", ())]
 
     def looks(self, step: int) -> bool:
@@ -79,7 +89,7 @@ class Watch:
         return self.probe.measure(generator.sample(range(SAMPLES), batch=BATCH))
 
     def judge(self, lines: Sequence[Line], spent: bool) -> list[Finding]:
-        """What the last line shows for the first time; warned of, and acted on unless the budget is `spent`."""
+        """What the last line shows for the first time: warn of it, and act on it unless the budget is `spent`."""
         kinds = [kind for kind in symptoms(lines) if kind not in self.kinds]
         found = [Finding(kind, self.run.step, *WORDS[kind]) for kind in kinds]
         for finding in found:
@@ -89,10 +99,23 @@ class Watch:
             self.trouble = found[0]
         return found
 
+    def check_speed(self, lines: Sequence[Line]) -> None:
+        """Warn once where training has become slow, as it does when threads wait for one that lost its core."""
+        plan = self.run.plan
+        usual = slowed([line["images_per_second"] for line in lines])
+        if self.warned or usual is None or plan.device != "cpu" or plan.threads < 2:
+            return
+        self.warned = True
+        logger.warning(
+            "training has slowed down to %.0f images/s from %.0f, as if another process used a core; if that lasts, "
+            "stop and continue with fewer than these %d threads: `OMP_NUM_THREADS=1 %s` (the last bits may change)",
+            *(lines[-1]["images_per_second"], usual, plan.threads, folder.resumption(self.run.path)),
+        )
+
     def keep_best(self, lines: Sequence[Line], generator: TrainedGenerator) -> None:
         """Keep the newest checkpoint as the best, where it is healthy and nearer to the data than any before.
 
-        Only those that are due may be: what Ctrl-C saves out of turn must change nothing that follows.
+        Only one that is due: what Ctrl-C saves out of turn must not change what follows.
         """
         run, folder = self.run, self.run.path / "checkpoints"
         if not due(run.step, run.options.checkpoint_every) and run.budget.share(run.step, run.seconds) < 1:
