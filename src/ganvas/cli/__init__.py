@@ -236,7 +236,7 @@ def doctor() -> None:
 
 def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
     """Train while showing it, then say where the pictures lie and what can be done with them."""
-    from .. import frozen
+    from .. import files
     from ..run.progress import clock
     from ..run.progress import follow as show_progress
 
@@ -251,13 +251,13 @@ def follow(run: Run, steps: Generator[Progress, None, None]) -> None:
     print(f"\n{run.step:,} steps in {clock(run.seconds)}.")
     if run.pictures:
         print(f"  the picture:    {run.pictures[-1]}")
-    print(f"  the report:     {run.path / 'report.html'}")
-    if (run.path / frozen.NAME).exists():
+    print(f"  the report:     {run.path / files.REPORT}")
+    if (run.path / files.GENERATOR).exists():
         print(f"  more samples:   ganvas sample {where} --seeds 0-63 --out grid.png")
-    if (run.path / "clip.safetensors").exists():
+    if (run.path / files.CLIP).exists():
         print(f'  what it shows:  ganvas classify picture.png --labels "a,b,c" --clip {where}')
         print(f'  to find some:   ganvas search "words" FOLDER --clip {where} --out sheet.png')
-    if (run.path / "autoencoder.safetensors").exists():
+    if (run.path / files.AUTOENCODER).exists():
         print(f"  what it keeps:  ganvas reconstruct {where} {shlex.quote(run.options.data)} --out sheet.png")
     if run.best is not None:
         print(f"  the best step:  ganvas sample {shlex.quote(str(run.best))} --seeds 0-63 --out best.png")

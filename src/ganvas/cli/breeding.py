@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import files, latent, media
+from .. import files, latent, media, records
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
 from ..latent.breeding import Child, seed_name
@@ -58,7 +57,7 @@ def write_litter(
             "children": [child.name for child in litter],
             "individuals": found.line | {child.name: child.birth._asdict() for child in litter},
         }
-        (folder / LINEAGE).write_text(json.dumps(lineage, indent=1), encoding="utf-8")
+        files.write_json(folder / LINEAGE, lineage)
     print(f"{len(litter)} children of {', '.join(found.latents)} in {out}")
     print(f"  to look at:     {out / SHEET}")
     print(f"  to breed on:    ganvas breed {run} --parents {out}/0,{out}/1 --out DIR")
@@ -96,10 +95,12 @@ def child(text: str, like: Tensor, found: Parents) -> None:
     folder, which = Path(text).parent, Path(text).name
     if not (folder / LINEAGE).is_file():
         raise RequestError(f"--parents: {text!r} is neither a seed nor a child; write such as 3,17 or litter/5")
-    lineage = json.loads((folder / LINEAGE).read_bytes())
+    lineage = files.read_json(folder / LINEAGE, records.Lineage)
     names, z = lineage["children"], latent.read_latents(folder / LATENTS, like)
+    if len(names) != len(z):
+        raise files.damaged(folder / LATENTS, f"{len(z)} latents of {len(names)} children")
     row = names.index(which) if which in names else int(which) if which.isdecimal() else len(names)
     if row >= len(names):
         raise RequestError(f"--parents: {folder} has no child {which!r}; its children are 0 to {len(names) - 1}")
     found.latents[names[row]] = z[row]
-    found.line |= lineage["individuals"]
+    found.line |= {name: {**birth} for name, birth in lineage["individuals"].items()}

@@ -15,12 +15,13 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from .. import files
 from ..data.decode import SUFFIXES
 from ..errors import RequestError
 from ..frozen import Clip, TrainedGenerator, load_autoencoder, load_clip, openai
 from ..frozen.weights import SHIPPED
 from ..inversion import project
-from ..latent.saved import read_arrays, read_latents
+from ..latent.saved import read_latents
 from ..painting import Brush, Moments, Prompt, Wish, best_of, clip_score, drawn, parse_prompt, sized
 from ..plan import devices
 from .finding import pixels
@@ -147,8 +148,9 @@ def begin(asked: Asked, easel: Easel, wish: Wish, seed: int) -> Tensor:
 
 def recorded(init: Path) -> dict[str, Any] | None:
     """The recipe of the painting that left a latent.npz; None where none did."""
-    arrays = read_arrays(init) if init.suffix.lower() == LATENTS else {}
-    return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None
+    arrays = files.read_arrays(init) if init.suffix.lower() == LATENTS else {}
+    with files.reading(init):
+        return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None
 
 
 def resume(asked: Asked, easel: Easel, init: Path) -> Begun:
@@ -158,9 +160,10 @@ def resume(asked: Asked, easel: Easel, init: Path) -> Begun:
     z = read_latents(init, drawn(easel.generator.decoder, 0, easel.grid))
     if recorded(init) != easel.recipe:
         return Begun([], z[-1:])
-    arrays = read_arrays(init)
-    moments = Moments(*(torch.from_numpy(arrays[name]) for name in ("first", "second")))
-    return Begun(list(z[:-1]), z[-1:], int(arrays["step"]), moments)
+    arrays = files.read_arrays(init)
+    with files.reading(init):
+        moments = Moments(*(torch.from_numpy(arrays[name]) for name in ("first", "second")))
+        return Begun(list(z[:-1]), z[-1:], int(arrays["step"]), moments)
 
 
 def like(asked: Asked, easel: Easel, file: Path) -> Tensor:

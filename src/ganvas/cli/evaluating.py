@@ -10,13 +10,12 @@ from rich.console import Console
 from rich.progress import track as rich_track
 
 from ..errors import WorkError
-from ..evaluation import PICTURE, Evaluation, Figure
+from ..evaluation import Evaluation, Figure
+from ..files import METRICS, NEIGHBOURS, RECORD
 from ..reports import attempt_report
-from ..run.folder import RECORD
 from .tables import show
 
 ARROWS = {"lower": "↓", "higher": "↑", "": ""}
-METRICS = "metrics.json"  # in a run directory
 
 T = TypeVar("T")
 
@@ -56,7 +55,7 @@ def keep(evaluation: Evaluation, source: str, json: Path | None) -> None:
             evaluation.write(file)
         except OSError as error:
             raise WorkError(f"cannot write {file}: {(error.strerror or str(error)).lower()}") from error
-        beside = f", nearest neighbours: {file.with_name(PICTURE)}" if evaluation.neighbours else ""
+        beside = f", nearest neighbours: {file.with_name(NEIGHBOURS)}" if evaluation.neighbours else ""
         print(f"written: {file}{beside}")
     if run:
         attempt_report(source)

@@ -11,7 +11,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from .. import film, latent, media
+from .. import files, film, latent, media
 from ..errors import RequestError
 from ..evaluation.sources import open_real, trained_on, unwatched
 from ..frozen import Autoencoder, TrainedGenerator, load
@@ -21,7 +21,7 @@ from .pictures import read_pictures, spare
 from .tables import show
 from .watching import watched
 
-ENCODER = "autoencoder.safetensors"  # beside a decoder that was trained with an encoder
+ENCODER = files.AUTOENCODER  # beside a decoder that was trained with an encoder
 OWN = 3 * 10**6  # seed of the samples that are found again for comparison
 FPS = 25.0
 

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .. import files
 from ..errors import RequestError, unknown
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an .npz atomically. Raises OSError where that fails."""
-    buffer = BytesIO()
-    np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType] - no array is called allow_pickle
-    files.write(path, buffer.getvalue())
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz; a RequestError where it cannot be read as one."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise RequestError(f"{path} is not a readable .npz ({error}); name one that ganvas wrote") from error
+from ..files import read_arrays, write_arrays
 
 
 def write_latents(path: Path, latents: Tensor, more: Mapping[str, np.ndarray] | None = None) -> None:

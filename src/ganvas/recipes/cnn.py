@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import AdamW
 
-from .. import frozen, media
+from .. import files, frozen, media
 from ..augment import mirror, translate
 from ..data import Dataset
 from ..errors import RequestError
@@ -162,5 +162,5 @@ def build(options: CNN, images: Dataset, plan: Plan) -> System:
         [Phase("classifier", params, optimizer, task.loss, rate=rate(o.warmup, o.decay))],
         precision=plan.dtype,
         examine=task.examine,
-        products={"classifier.safetensors": task.write},
+        products={files.CLASSIFIER: task.write},
     )

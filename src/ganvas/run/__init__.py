@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from .. import files, frozen, recipes
+from .. import files, frozen, recipes, records
 from ..data import Dataset
 from ..errors import RequestError
 from ..features import open_features
@@ -29,7 +29,7 @@ from ..plan import Plan, choose, choose_precision
 from ..reports import attempt_report
 from ..reports.content import step_of
 from ..types import System
-from . import checkpoint, folder, journal
+from . import checkpoint, folder
 from .budget import Budget, Progress
 from .building import assemble, described, open_items, refuse_many_processes, requested, trial
 from .session import Session, writing
@@ -44,7 +44,7 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         """Open the run at `path`. Raises RequestError where there is none."""
         self.path = Path(path)
-        self.record = folder.read_record(self.path)
+        self.record = records.read_record(self.path)
         self.recipe: str = self.record["recipe"]
         self.options = recipes.from_json(self.recipe, self.record["options"])
         self.budget = Budget(**self.record["budget"])
@@ -147,7 +147,7 @@ class Run:
     @property
     def log(self) -> list[dict[str, Any]]:
         """The lines of `log.jsonl`."""
-        return journal.read(self.path / journal.NAME)
+        return records.read_log(self.path)
 
     @property
     def findings(self) -> list[Finding]:
@@ -228,10 +228,10 @@ class Run:
         """Leave the networks of the step `origin` beside the checkpoints, or none, not those of an attempt given up."""
         with writing(self):
             if origin:
-                best = self.path / "checkpoints" / checkpoint.BEST / frozen.NAME
-                files.write(self.path / frozen.NAME, best.read_bytes())
+                best = self.path / "checkpoints" / checkpoint.BEST / files.GENERATOR
+                files.write(self.path / files.GENERATOR, best.read_bytes())
                 return
-            for name in (frozen.NAME, *system.products):
+            for name in (files.GENERATOR, *system.products):
                 (self.path / name).unlink(missing_ok=True)
 
     def _extend(self, budget: Budget, on_collapse: str | None) -> None:
