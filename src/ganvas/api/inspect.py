@@ -71,7 +71,7 @@ def inspect(
     """Look at a data set before training on it, and draw a contact sheet."""
     from ..data import Dataset, describe, inspecting
 
-    counts = describe(data) if isinstance(data, Dataset) else (yield from inspecting(str(data)))
+    counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(str(data))
     found = Inspection(counts)
     if out is not None:
         yield Progress("writing the store")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..frozen import Autoencoder
-    from .types import Data, Device, Out, Pictures, RunLike
+    from .types import Device, Out, RunLike, Sources
 
 COLUMNS = 8  # of the sheet
 
@@ -82,7 +82,7 @@ def places(names: list[str], out: Out) -> list[Path]:
 @Verb
 def reconstruct(
     run: Annotated[RunLike, "Run of an autoencoder (vae, vqgan), its file, or a published VQGAN's."],
-    sources: Annotated[Data | Pictures, "Pictures; or one data set, folder, .zip, .npz or IDX file."],
+    sources: Annotated[Sources, "Pictures; or one data set, folder, .zip, .npz or IDX file."],
     *,
     count: Annotated[int, "How many of a data set, at most, from all over it."] = 64,
     split: Annotated[Literal["train", "test"], "Part of the data set, where it has two."] = "train",
@@ -116,7 +116,7 @@ def reconstruct(
 
 
 def originals(
-    sources: Data | Pictures, autoencoder: Autoencoder, count: int, split: str
+    sources: Sources, autoencoder: Autoencoder, count: int, split: str
 ) -> Steps[tuple[list[str], Tensor]]:
     """The names and the pixels (N, C, H, W) of what is asked for, in the form that the autoencoder takes."""
     import torch

@@ -9,13 +9,13 @@ from .verb import Verb
 
 if TYPE_CHECKING:
     from ..run import Run
-    from .types import Data, Device, OnCollapse, Options, Out, Precision
+    from .types import DataPath, Device, OnCollapse, Options, Out, Precision
 
 
 @Verb
 def train(
     recipe: Annotated[str, "What to train: `ganvas recipes` lists them."] = "gan",
-    data: Annotated[Data | None, "Data set, folder, .zip or .npz; by default the recipe's."] = None,
+    data: Annotated[DataPath | None, "Data set, folder, .zip or .npz; by default the recipe's."] = None,
     *,
     out: Annotated[Out | None, "Run directory; by default a new runs/RECIPE-DATA."] = None,
     steps: Annotated[int | None, "Steps in all; by default the recipe's."] = None,
@@ -40,7 +40,7 @@ def train(
 
     run = yield from Run.creating(
         recipe,
-        data,
+        None if data is None else str(data),
         out=out,
         steps=steps,
         minutes=minutes,

@@ -72,7 +72,7 @@ def learn(data: Dataset, steps: int = STEPS, seed: int = 0) -> Steps[Labeller]:
         return (1 + math.cos(math.pi * step / steps)) / 2
 
     params = list(network.parameters())
-    phase = Phase("labeller", params, AdamW(params, lr=RATE, weight_decay=1e-2), loss, rate=rate)
+    phase = Phase("labeller", params, AdamW(params, lr=RATE, weight_decay=1e-2), loss, lr_factor=rate)
     for step, _ in train(System({"labeller": network}, [phase]), data, steps=steps, batch=BATCH, seed=seed):
         yield Progress("learning to label", step + 1, steps)
     names = [f"{name}={value}" for name, values in heads.items() for value in values]

@@ -28,7 +28,7 @@ class Prior(NamedTuple):
     deviation: Tensor  # (1, C) or (1, C, 1, 1) of each channel's numbers
 
 
-def measured(decoder: Decoder) -> Prior:
+def measure_prior(decoder: Decoder) -> Prior:
     """The prior of a decoder. Of a codebook's entries, drawn by the prior of a VQGAN, these are the bounds."""
     z = decoder.prior(SAMPLES, torch.Generator().manual_seed(0))
     over = [0, *range(2, z.ndim)]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
-from .. import frozen
+from .. import records
+from ..files import GENERATOR
 
 
 def next_steps(run: Path) -> list[tuple[str, str]]:
     """(what, path or command) of everything in a run directory that is worth a look or a command."""
-    where, record = shlex.quote(str(run)), json.loads((run / "recipe.json").read_bytes())
+    where, record = shlex.quote(str(run)), records.read_record(run)
     pictures = sorted((run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.removeprefix("step-")))
     found = [("the picture", str(pictures[-1]))] if pictures else []
     found.append(("the report", str(run / "report.html")))
-    if (run / frozen.NAME).exists():
+    if (run / GENERATOR).exists():
         found.append(("more samples", f"ganvas sample {where} --seeds 0-63 --out grid.png"))
     if (run / "clip.safetensors").exists():
         found.append(("what it shows", f'ganvas classify picture.png --labels "a,b,c" --clip {where}'))

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock
 from torch import Tensor
 
-from .. import files, frozen, recipes
+from .. import files, frozen, recipes, records
 from ..data import Dataset
 from ..errors import RequestError
 from ..monitor import Finding, judge
@@ -22,7 +22,7 @@ from ..progress import Steps, drain
 from ..reports import attempt_report
 from ..reports.content import step_of
 from ..types import System
-from . import checkpoint, folder, journal
+from . import checkpoint, folder
 from .budget import Budget, TrainingProgress
 from .building import assemble, first_record, opening_items, refuse_many_processes, requested, trial, watched
 from .session import Session, writing
@@ -179,7 +179,7 @@ class Run(RunState):
     @property
     def log(self) -> list[dict[str, Any]]:
         """The lines of `log.jsonl`."""
-        return journal.read(self.path / journal.NAME)
+        return records.read_log(self.path)
 
     @property
     def findings(self) -> list[Finding]:
@@ -264,10 +264,10 @@ class Run(RunState):
         """Leave the networks of the step `origin` next to the checkpoints, or none: those of a failed attempt go."""
         with writing(self):
             if origin:
-                best = self.path / "checkpoints" / checkpoint.BEST / frozen.NAME
-                files.write(self.path / frozen.NAME, best.read_bytes())
+                best = self.path / "checkpoints" / checkpoint.BEST / files.GENERATOR
+                files.write(self.path / files.GENERATOR, best.read_bytes())
                 return
-            for name in (frozen.NAME, *system.products):
+            for name in (files.GENERATOR, *system.products):
                 (self.path / name).unlink(missing_ok=True)
 
     def _extend(self, budget: Budget, on_collapse: str | None) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import recipes
+from .. import recipes, records
 from ..plan import Plan
-from . import folder
 from .budget import Budget
 
 
@@ -18,7 +17,7 @@ class RunState:
     def __init__(self, path: str | Path) -> None:
         """Read the record of the run at `path`. Raises RequestError where there is none."""
         self.path = Path(path)
-        self.record = folder.read_record(self.path)
+        self.record = records.read_record(self.path)
         self.recipe: str = self.record["recipe"]
         self.options = recipes.from_json(self.recipe, self.record["options"])
         self.budget = Budget(**self.record["budget"])
