@@ -146,9 +146,9 @@ def test_a_part_keeps_what_belongs_to_its_rows() -> None:
 
 def test_nothing_or_everything_cannot_be_held_out() -> None:
     few = open_data("digits").rows(torch.arange(4))
-    with pytest.raises(RequestError, match=r"0\.1 of the 4 items of digits is 0; hold out some"):
+    with pytest.raises(RequestError, match=r"0\.1 of the 4 items of digits is 0; hold out at least one"):
         few.hold_out(0.1)
-    with pytest.raises(RequestError, match="is 4; hold out some, and not all"):
+    with pytest.raises(RequestError, match="is 4; hold out at least one, and not all"):
         few.hold_out(0.9)
 
 

@@ -65,7 +65,9 @@ def test_points_are_a_function_of_seed_and_split() -> None:
 
 @pytest.mark.parametrize("wish", [{"size": 32}, {"channels": 1}])
 def test_points_have_no_size(wish: dict[str, int]) -> None:
-    with pytest.raises(RequestError, match="points"):
+    with pytest.raises(
+        RequestError, match=f"data: sine contains points, which have no {next(iter(wish))}; give images"
+    ):
         open_data("sine", **wish)  # pyright: ignore[reportArgumentType]
 
 

@@ -447,7 +447,7 @@ def test_the_path_length_is_measured_on_request(
         (noise(50, 1, 8, 8), "digits", ["accuracy"], "needs samples with labels"),
         (noise(50, 2), "sine", ["high_quality"], "needs points with known modes"),
         (7, "digits", None, "a int cannot be judged"),
-        ("ring", "digits", None, "ring holds points, which have no size or channels"),
+        ("ring", "digits", None, "ring contains points, which have no size"),
     ],
 )
 def test_requests_that_are_wrong(source: Tensor, data: str | None, metrics: list[str] | None, message: str) -> None:
@@ -456,7 +456,7 @@ def test_requests_that_are_wrong(source: Tensor, data: str | None, metrics: list
 
 
 def test_a_generator_is_not_judged_by_points(run: Path) -> None:
-    with pytest.raises(RequestError, match="ring holds points, which have no size or channels"):
+    with pytest.raises(RequestError, match="ring contains points, which have no size"):
         evaluate(run, "ring", device="cpu")
 
 

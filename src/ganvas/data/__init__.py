@@ -21,7 +21,7 @@ from .known import KNOWN, read_known
 from .options import DataError, NoSplit, Options
 from .report import Report, describe
 
-__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "inspect", "inspecting", "open_data", "opening"]
+__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "describe", "inspect", "inspecting", "open_data", "opening"]
 
 NAMES = {
     "digits": "1,797 handwritten digits, grey 8x8, ten classes (UCI)",

@@ -25,7 +25,7 @@ def fit(dataset: Dataset, options: Options) -> Steps[Dataset]:
     if len(dataset.shape) != 3:
         field = "size" if options.size else "channels"
         if options.size or options.channels:
-            raise DataError(f"{dataset.name} contains points, which have no {field}", "leave it out", field=field)
+            raise DataError(f"{dataset.name} contains points, which have no {field}", f"give images, or no {field}")
         return dataset
     channels, height, width = dataset.shape
     size, depth = options.size or min(height, width), options.channels or channels
