@@ -18,7 +18,7 @@ LAYERS = (
     ("types", "files", "progress", "unpickle", "openmp"),
     ("records",),
     ("objectives", "nets", "data", "augment", "samplers", "latent", "metrics", "tokens"),
-    ("loop", "plan", "machine", "monitor", "frozen", "features", "media", "film"),
+    ("loop", "plan", "machine", "monitor", "frozen", "features", "media", "film", "shown"),
     ("painting", "evaluation", "inversion", "attributes", "exporters"),
     ("recipes",),
     ("run", "reports"),

@@ -60,3 +60,10 @@ def counted(items: Sequence[T] | Iterable[T], what: str, total: int | None = Non
 @dataclass(frozen=True)
 class Note(Progress):
     """A line that stays on the screen: what was chosen, rounded, guessed or left out on the way."""
+
+
+def clock(seconds: float) -> str:
+    """75 -> '1:15'; hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -56,7 +56,7 @@ def compare(
 
 def line(outcome: Outcome) -> str:
     """What came of a run, in one line."""
-    from ..run.progress import clock
+    from ..progress import clock
 
     name = f"{outcome.objective}, seed {outcome.seed}"
     if outcome.failure:

@@ -115,9 +115,7 @@ def reconstruct(
     return found
 
 
-def originals(
-    sources: Sources, autoencoder: Autoencoder, count: int, split: str
-) -> Steps[tuple[list[str], Tensor]]:
+def originals(sources: Sources, autoencoder: Autoencoder, count: int, split: str) -> Steps[tuple[list[str], Tensor]]:
     """The names and the pixels (N, C, H, W) of what is asked for, in the form that the autoencoder takes."""
     import torch
 

@@ -64,8 +64,8 @@ def stopped(last: Progress) -> str:
 
 def show_run(run: Run, asked: Asked) -> None:
     """Where the pictures are, and what can be done with the run."""
+    from ..progress import clock
     from ..reports.next_steps import next_steps
-    from ..run.progress import clock
 
     print(f"\n{run.step:,} steps in {clock(run.seconds)}.")
     for what, value in next_steps(run.path):

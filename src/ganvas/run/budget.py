@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import RequestError
-from ..progress import Progress
+from ..progress import Progress, clock
 
 
 class Budget(NamedTuple):
@@ -45,11 +46,23 @@ class TrainingProgress(Progress):
     findings: tuple[str, ...] = ()  # the kinds that the monitor has found so far
 
     @property
-    def share(self) -> float:
-        """Of the budget that is spent, 0 to 1."""
-        return self.done
+    def label(self) -> str:
+        """The step, the share of the budget that is spent, and the time."""
+        return f"step {self.step:,} ({self.share:.0%}, {clock(self.seconds)})"
 
 
 def due(step: int, every: int) -> bool:
     """Whether something happens after this many steps; 0: only at the end."""
     return every > 0 and step % every == 0
+
+
+def summary(means: Mapping[str, float], speed: float | None, findings: Iterable[str]) -> str:
+    """Losses, accuracies and speed: what one line has room for of a logging step."""
+    parts = [f"{name.removesuffix('/loss')} {value:.3f}" for name, value in means.items() if name.endswith("/loss")]
+    real, fake = means.get("critic/accuracy_real"), means.get("critic/accuracy_fake")
+    if real is not None and fake is not None:
+        parts.append(f"accuracy {real:.0%} real {fake:.0%} fake")
+    parts += [f"{name.replace('/', ' ')} {value:.1%}" for name, value in means.items() if name.endswith("/accuracy")]
+    if speed is not None:
+        parts.append(f"{speed:,.0f} images/s")
+    return "  ".join([*parts, *(f"{kind}!" for kind in findings)])

@@ -21,9 +21,8 @@ from ..monitor import Finding, diverged
 from ..plan import computing
 from ..types import Stats, System
 from . import checkpoint, folder, journal
-from .budget import TrainingProgress, due
+from .budget import TrainingProgress, due, summary
 from .interrupt import deferred
-from .progress import summary
 from .state import RunState
 from .watch import Watch, stream
 
@@ -129,6 +128,7 @@ class Session:
             share,
             1.0,
             summary(means, speed, watch.kinds) if reports else "",
+            saved=run.path,
             step=run.step,
             seconds=run.seconds,
             means=means if reports else None,
