@@ -26,7 +26,7 @@ FPS = 25.0
 class Projection(Shown):
     """The nearest pictures of a model to given ones, with their latents."""
 
-    names: list[str]  # of the pictures
+    names: list[str]  # of the pictures, with their paths
     targets: Tensor  # (N, C, H, W) in [-1, 1]
     images: Tensor  # (N, C, H, W), the nearest that were found
     latents: Tensor  # (N, ...)
@@ -110,7 +110,7 @@ def project(
     others, own = comparisons(generator, training_of(run), compare)
     search, asked = Search(starts, keep, steps, polish), asked_label(label, prompt)
     found = yield from searching(run, generator, torch.cat([targets, others]), search, look, asked, video, len(given))
-    names = [name_of(picture, i) for i, picture in enumerate(given)]
+    names = [str(one) if isinstance(one, str | Path) else name_of(one, i) for i, one in enumerate(given)]
     projection = projected(names, targets, found, own)
     if out is not None:
         projection.save(out)
