@@ -1,11 +1,11 @@
 """Do scenes of several shapes show what they are asked for? `python -m benchmarks.scenes RUN... --out DIR`.
 
-Each run of `prompt-gan` on `shapes` draws every pair of a colour and a shape. A scene is taken apart: a connected patch
-of ink, alone on paper, is a scene of one shape, and the judges of `benchmarks.prompts`, which were trained on real ones
-alone, name it. A sample is right where one of its patches has the colour and the shape. Beside it stand real scenes of
-the test split: asked for the shape that their caption names first, the most that any generator could get, and asked for
-that of the next scene, which is chance. The spread is the mean distance of two places where a pair was drawn, over the
-real scenes': 1 is as varied as the data, 0 always the same place.
+Each run of `prompt-gan` on `shapes` draws every pair of a colour and a shape. A scene is split into parts: a connected
+patch of ink, alone on paper, is a scene of one shape, and the judges of `benchmarks.prompts`, trained on real scenes
+alone, name it. A sample is right if one of its patches has the colour and the shape. Real scenes of the test split are
+measured too: against the shape that their caption names first, the most that any generator could get, and against that
+of the next scene, which is chance. The spread is the mean distance of two places where a pair was drawn, divided by
+that of real scenes: 1 is as varied as the data, 0 always the same place.
 """
 
 from __future__ import annotations
