@@ -71,9 +71,9 @@ def stamps(assets: Path) -> Iterator[Pair]:
 def emoji(assets: Path) -> Iterator[Pair]:
     """Each emoji in its first colour, with its name."""
     folder = assets / "emoji-datasource-google/package"
-    for told in json.loads((folder / "emoji.json").read_text(encoding="utf-8")):
-        name = re.sub(r"[^\w ]+", " ", told["name"].lower())
-        file = folder / "img/google/64" / told["image"]
+    for entry in json.loads((folder / "emoji.json").read_text(encoding="utf-8")):
+        name = re.sub(r"[^\w ]+", " ", entry["name"].lower())
+        file = folder / "img/google/64" / entry["image"]
         yield Pair(name, name, lambda file=file: Image.open(file))
 
 

@@ -103,15 +103,15 @@ class Judge:
         return self.order(picture)[0, :NEAREST].tolist()
 
     def found(self, pixels: Tensor, word: str, *, itself: bool = False) -> Tensor:
-        """(N, 3): whether the nearest real emoji has the word, the share of the NEAREST that do, and `told`.
+        """(N, 3): whether the nearest real emoji has the word, the share of the NEAREST that do, and `prefers_word`.
 
         itself: the pictures are real and have the word; none is compared with itself.
         """
         order = self.order(pixels)[:, int(itself) :][:, :NEAREST]
         right = torch.tensor([[word in self.words[i] for i in row] for row in order.tolist()]).float()
-        return torch.stack([right[:, 0], right.mean(1), self.told(pixels, word, itself=itself)], 1)
+        return torch.stack([right[:, 0], right.mean(1), self.prefers_word(pixels, word, itself=itself)], 1)
 
-    def told(self, pixels: Tensor, word: str, *, itself: bool = False) -> Tensor:
+    def prefers_word(self, pixels: Tensor, word: str, *, itself: bool = False) -> Tensor:
         """(N,): whether a picture is more like the real emoji of the word, in the mean, than like those of any other.
 
         The others are those of WORDS. Comparisons of a picture with itself are left out.
@@ -158,10 +158,11 @@ def paintings(found: TrainedGenerator, judge: Judge, o: argparse.Namespace) -> t
         }
         nearest = judge.nearest(painted)
         pictures[text] = torch.cat([samples[best][None], painted, judge.pixels[nearest]]).float() / 127.5 - 1
-        told = {way: [round(v, 3) for v in value.tolist()] for way, value in rows[text].items()}
-        told |= {"like": [judge.captions[i].split(",")[0] for i in nearest]}
+        figures = {way: [round(v, 3) for v in value.tolist()] for way, value in rows[text].items()}
+        figures |= {"like": [judge.captions[i].split(",")[0] for i in nearest]}
         print(
-            json.dumps({"asked": text, "seconds": round(seconds, 1), "score": round(last.score, 3)} | told), flush=True
+            json.dumps({"asked": text, "seconds": round(seconds, 1), "score": round(last.score, 3)} | figures),
+            flush=True,
         )
         media.save_png(media.single(last.image), o.out / f"{text.replace(' ', '-')}.png")
     return pictures, rows

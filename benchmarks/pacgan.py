@@ -262,9 +262,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tasks = [Task(m, tuple(o.data.split(",")), o.trials, o.steps, o.every, o.device, threads, o.out) for m in packs]
     with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
         rows = [row for part in pool.map(play, tasks) for row in part]
-    told = table(rows)
-    print(told)
-    files.write(o.out / "pacgan.md", (told + "\n").encode())
+    text = table(rows)
+    print(text)
+    files.write(o.out / "pacgan.md", (text + "\n").encode())
     media.save_png(picture(rows), o.out / "pacgan.png")
 
 

@@ -103,8 +103,8 @@ def short(bench: Bench, pictures: dict[str, Tensor]) -> Iterator[tuple[str, dict
     for name, make in makers.items():
         wishes = [Prompts.of([placed.caption(look)]) for look in asked]
         pictures[name] = torch.stack([make(wish, seed) for seed, wish in enumerate(wishes)])
-        told = success(asked, bench.look(pictures[name]))
-        yield f"short: {name}", {key: told[key] for key in ("color", "kind", "color and kind")}
+        figures = success(asked, bench.look(pictures[name]))
+        yield f"short: {name}", {key: figures[key] for key in ("color", "kind", "color and kind")}
 
 
 def share(seen: Sequence[Look], name: str, wanted: Sequence[str]) -> float:
@@ -123,8 +123,11 @@ def exclusion(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     ]
     without = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
     for name, seen in (("freely", free), ("its colour excluded", without)):
-        told = {"that colour": share(seen, "color", colors), "the shape": share(seen, "kind", [a.kind for a in asked])}
-        yield f"exclude: {name}", told
+        figures = {
+            "that colour": share(seen, "color", colors),
+            "the shape": share(seen, "kind", [a.kind for a in asked]),
+        }
+        yield f"exclude: {name}", figures
 
 
 def extras(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
@@ -134,12 +137,12 @@ def extras(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
         more = [placed.caption(Look(extra, "", "", ""))] if extra else []
         wishes = [Prompts.of([placed.caption(a)], extras=more) for a in asked]
         seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
-        told = {
+        figures = {
             **{"large": share(seen, "size", ["large"] * len(seen))},
             **{"colour": share(seen, "color", [a.color for a in asked])},
             **{"shape": share(seen, "kind", [a.kind for a in asked])},
         }
-        yield f"extras: {extra or 'none'}", told
+        yield f"extras: {extra or 'none'}", figures
 
 
 def weights(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
@@ -149,11 +152,11 @@ def weights(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     for first in (0.25, 0.5, 0.75):
         wishes = [Prompts.of([f"something {a}::{first}", f"something {b}::{1 - first}"]) for a, b in pairs]
         seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
-        told = {
+        figures = {
             "the first colour": share(seen, "color", [a for a, _ in pairs]),
             "the second": share(seen, "color", [b for _, b in pairs]),
         }
-        yield f"weights: {first:g} and {1 - first:g}", told
+        yield f"weights: {first:g} and {1 - first:g}", figures
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

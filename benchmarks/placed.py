@@ -144,13 +144,13 @@ def noisy(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
 
 def said(rng: np.random.Generator, look: Look, clear: bool) -> str:
     """A caption that names some of the look; without `clear` the colour and the shape at most."""
-    told = Look(
+    described = Look(
         *(
             word if rng.random() < SAID[name] and (clear or name in ("color", "kind")) else ""
             for name, word in look._asdict().items()
         )
     )
-    return caption(told) if any(told) else caption(Look("", look.color, look.kind, ""))
+    return caption(described) if any(described) else caption(Look("", look.color, look.kind, ""))
 
 
 def pictures(count: int, seed: int, everything: bool = False) -> Dataset:
@@ -181,13 +181,13 @@ def pairs(count: int, seed: int) -> Dataset:
     looks = [look for look in (draw_look(rng) for _ in range(2 * count)) if look[1:] not in kept][:count]
     items, captions = [], []
     for look in looks:
-        clear, outline, told = bool(rng.random() < 0.6), None, look
+        clear, outline, described = bool(rng.random() < 0.6), None, look
         if rng.random() < ODD:
             outline = between(look.kind, str(rng.choice([k for k in KINDS if k != look.kind])), rng.uniform(0.4, 0.6))
-            told = look._replace(kind="")
+            described = look._replace(kind="")
         picture = plain(rng, look, outline) if clear else cropped(rng, look, outline)
         items.append(noisy(rng, picture) if rng.random() < NOISY else picture)
-        captions.append(said(rng, told, clear))
+        captions.append(said(rng, described, clear))
     return Dataset(name="placed-pairs", items=torch.from_numpy(np.stack(items)), captions=tuple(captions))
 
 

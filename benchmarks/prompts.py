@@ -42,7 +42,7 @@ def judges(folder: Path, data: str) -> dict[str, Classifier]:
     for name, words in WORDS.items():
         run, store = folder / f"{data}-judge-{name}", folder / f"{data}-{name}"
         if not store.exists():
-            told(scenes, name, words).save(store)
+            with_classes(scenes, name, words).save(store)
         if not (run / "classifier.safetensors").exists():
             options = {"held_out": 0.05}
             ganvas.train("cnn", str(store), out=run, steps=STEPS, options=options, overwrite=True)
@@ -50,7 +50,7 @@ def judges(folder: Path, data: str) -> dict[str, Classifier]:
     return found
 
 
-def told(scenes: Dataset, attribute: str, words: tuple[str, ...]) -> Dataset:
+def with_classes(scenes: Dataset, attribute: str, words: tuple[str, ...]) -> Dataset:
     """The scenes, with an attribute of their only shape as the class."""
     assert scenes.attributes is not None
     labels = scenes.attributes[attribute][:, 0]

@@ -53,7 +53,7 @@ def patches(image: Tensor) -> list[Tensor]:
     return found
 
 
-def taken_apart(judged: Mapping[str, Classifier], images: Tensor) -> list[list[Patch]]:
+def split_scenes(judged: Mapping[str, Classifier], images: Tensor) -> list[list[Patch]]:
     """The shapes of each of the images (N, 3, H, W)."""
     parts = [patches(image) for image in images]
     every = [patch for patch_list in parts for patch in patch_list]
@@ -62,8 +62,8 @@ def taken_apart(judged: Mapping[str, Classifier], images: Tensor) -> list[list[P
     stack = torch.stack(every)
     named = look(judged, stack).named
     rows = zip(named["color"].tolist(), named["shape"].tolist(), place_seen(stack), strict=True)
-    told = iter([Patch(color, shape, x, y) for color, shape, (x, y, _) in rows])
-    return [[next(told) for _ in patch_list] for patch_list in parts]
+    found = iter([Patch(color, shape, x, y) for color, shape, (x, y, _) in rows])
+    return [[next(found) for _ in patch_list] for patch_list in parts]
 
 
 def measure(scenes: Sequence[Sequence[Patch]], asked: Sequence[tuple[int, int]]) -> dict[str, float]:
@@ -95,12 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = torch.arange(min(TESTED, len(test)))
     known = {name: values[rows].tolist() for name, values in truth(test).items()}
     first = list(zip(known["color"], known["shape"], strict=True))
-    real = taken_apart(judged, test.at(rows).x)
+    real = split_scenes(judged, test.at(rows).x)
     report = {"real": measure(real, first), "chance": measure(real, first[1:] + first[:1])}
     for run in o.runs:
         items, asked = prompted(frozen.load_generator(run), o.samples)
         pairs = list(zip(asked["color"].tolist(), asked["shape"].tolist(), strict=True))
-        report[run.name] = measure(taken_apart(judged, items), pairs)
+        report[run.name] = measure(split_scenes(judged, items), pairs)
         media.save_png(media.grid(sheet(items, o.samples), columns=SHOWN * len(KINDS)), o.out / f"{run.name}.png")
     varied = report["real"]["apart"]
     for figures in report.values():

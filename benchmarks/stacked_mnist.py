@@ -83,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs = [job(pack, trial, o.steps, o.samples, o.device, o.out) for trial in range(o.trials)]
         for outcome in work_through(jobs, o.jobs):
             outcomes[pack].append(outcome)
-            told = outcome.failure or {name: round(f["value"], 3) for name, f in outcome.figures.items()}
-            print(f"pack {pack}, trial {outcome.seed}: {told}", flush=True)
+            text = outcome.failure or {name: round(f["value"], 3) for name, f in outcome.figures.items()}
+            print(f"pack {pack}, trial {outcome.seed}: {text}", flush=True)
     print(table(outcomes, o.steps))
     rows = {str(pack): [outcome.to_json() for outcome in found] for pack, found in outcomes.items()}
     files.write(o.out / "stacked-mnist.json", (json.dumps(rows, indent=1) + "\n").encode())
