@@ -1,1 +1,1 @@
-"""What a user can run to check the project's claims: `python -m benchmarks.speed`, `python -m benchmarks.quality`."""
+"""Benchmarks that check the project's claims: `python -m benchmarks.speed`, `python -m benchmarks.quality`."""

@@ -1,4 +1,4 @@
-"""The runs by which the monitor is calibrated: healthy ones, and ones made sick on purpose."""
+"""The runs that calibrate the monitor: healthy ones, and ones broken on purpose."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from ganvas.data import Dataset, open_data
 from ganvas.nets import Generator
 from ganvas.types import Batch, Stats, System
 
-FEW = 20  # items that a generator can learn by heart
+FEW = 20  # items that a generator can memorise
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way to train. `sickness` says what is wrong with it; "" where nothing is."""
+    """One way to train. `fault` says what is wrong with it; "" where it is healthy."""
 
     name: str
     recipe: str
     data: str
     options: Mapping[str, object]
-    sickness: str = ""
+    fault: str = ""
     sabotage: Callable[[System, Dataset], None] | None = None
-    prepare: Callable[[Path], str] | None = None  # makes the data in a folder, and gives its path
+    prepare: Callable[[Path], str] | None = None  # makes the data in a folder, and returns its path
 
 
-# -- what no option can do ---------------------------------------------------------------------------------------------
+# -- faults beyond options ---------------------------------------------------------------------------------------------
 
 
 def deafen(system: System, dataset: Dataset) -> None:
-    """The generator does not hear its latent: the weights that take it in are zero."""
+    """The generator ignores its latent: the weights of its input are zero."""
     generator = next(phase for phase in system.phases if phase.name == "generator")
     first = next(p for p in generator.params if p.dim() > 1)
 
@@ -46,7 +46,7 @@ def deafen(system: System, dataset: Dataset) -> None:
 
 
 def narrow(system: System, dataset: Dataset) -> None:
-    """Training sees the tenth of the data that is nearest to the first item, whatever the data hold."""
+    """Training sees only the tenth of the data that is nearest to the first item."""
     rows = torch.arange(min(len(dataset), 5000))
     items = dataset.at(rows).x.flatten(1)
     near = rows[(items - items[0]).norm(dim=1).argsort()[: len(rows) // 10]]
@@ -66,7 +66,7 @@ def blinkered(
 
 
 def recite(system: System, dataset: Dataset) -> None:
-    """The generator learns the items by heart: each sample is pulled to its nearest item, and each item to a sample."""
+    """The generator memorises the items: each sample is pulled to its nearest item, and each item to a sample."""
     generator = system.modules["generator"]
     assert isinstance(generator, Generator)
 
@@ -97,36 +97,36 @@ PICTURES = {"width": 16, "batch": 32, "steps": 2000, "sample_every": 0, "monitor
 MLP = {"hidden": "128,128", "critic_hidden": "128,128", "steps": 4000, "sample_every": 0, "monitor_every": 200}
 
 
-def points(data: str, objective: str, sickness: str = "", /, name: str = "", **options: object) -> Case:
-    """Small perceptrons with a gradient penalty; sick ones without what would heal them in time."""
+def points(data: str, objective: str, fault: str = "", /, name: str = "", **options: object) -> Case:
+    """Small perceptrons with a gradient penalty; broken ones without what would fix them in time."""
     row: dict[str, object] = {"objective": objective, "penalty": "r1:0.2", "penalty_every": 1}
-    if sickness:
+    if fault:
         row |= {"decay": 0, "ema": 0.0}
-    return Case(title(data, objective, sickness, name), "points", data, {**POINTS, **row, **options}, sickness)
+    return Case(title(data, objective, fault, name), "points", data, {**POINTS, **row, **options}, fault)
 
 
-def images(data: str, objective: str, sickness: str = "", /, name: str = "", **options: object) -> Case:
-    """The default recipe, made smaller; sick ones are plain DCGANs, with none of what keeps that one healthy."""
+def images(data: str, objective: str, fault: str = "", /, name: str = "", **options: object) -> Case:
+    """A smaller default recipe; broken ones are plain DCGANs, without what keeps it healthy."""
     row: dict[str, object] = {"objective": objective, **(DIGITS if data == "digits" else PICTURES)}
     if data == "shapes":
         row["size"] = 16
-    if not sickness:
+    if not fault:
         row |= {"decay": -1, "ema": 0.99}
-    recipe = "dcgan" if sickness else "gan"
-    return Case(title(data, objective, sickness, name), recipe, data, {**row, **options}, sickness)
+    recipe = "dcgan" if fault else "gan"
+    return Case(title(data, objective, fault, name), recipe, data, {**row, **options}, fault)
 
 
-def perceptrons(data: str, objective: str, sickness: str = "", /, **options: object) -> Case:
-    """Perceptrons on images, with batch norm and a penalty; sick ones with neither."""
+def perceptrons(data: str, objective: str, fault: str = "", /, **options: object) -> Case:
+    """Perceptrons on images, with batch norm and a penalty; broken ones with neither."""
     row: dict[str, object] = {**MLP, "objective": objective, "lr": 3e-4}
-    if not sickness:
+    if not fault:
         row |= {"norm": True, "penalty": "r1:1", "dropout": 0.0, "decay": -1, "ema": 0.99, "lr": 1e-3, "beta1": 0.5}
-    return Case(title(data, objective, sickness, "mlp"), "mlp", data, {**row, **options}, sickness)
+    return Case(title(data, objective, fault, "mlp"), "mlp", data, {**row, **options}, fault)
 
 
-def title(data: str, objective: str, sickness: str, name: str) -> str:
+def title(data: str, objective: str, fault: str, name: str) -> str:
     """The name of a case and its runs."""
-    return "-".join(filter(None, (sickness.replace(" ", "-") or "healthy", data, objective, name)))
+    return "-".join(filter(None, (fault.replace(" ", "-") or "healthy", data, objective, name)))
 
 
 HEALTHY = [
@@ -208,9 +208,9 @@ SABOTAGE = {"deaf generator": deafen, "narrow data": narrow, "learnt by heart": 
 
 
 def complete(case: Case) -> Case:
-    """The case with the sabotage that its sickness asks for."""
-    prepare = partial(few, case.data) if case.sickness == "learnt by heart" else None
-    return replace(case, sabotage=SABOTAGE.get(case.sickness), prepare=prepare)
+    """The case with the sabotage of its fault."""
+    prepare = partial(few, case.data) if case.fault == "learnt by heart" else None
+    return replace(case, sabotage=SABOTAGE.get(case.fault), prepare=prepare)
 
 
 CASES = [*HEALTHY, *map(complete, SICK)]

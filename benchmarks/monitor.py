@@ -1,14 +1,14 @@
-"""How well the monitor tells sick runs from healthy ones: `python -m benchmarks.monitor --out runs/monitor --jobs 16`.
+"""Does the monitor find the broken runs, and only those? `python -m benchmarks.monitor --out runs/monitor --jobs 16`.
 
-Every case of `benchmarks.cases` is trained as a normal run in OUT/<case>-<seed>/, one thread each. What a run has come
-to is decided by figures that the monitor does not use: for mixtures the modes that 2,000 samples reach and the share of
-them near any, else the improved precision and recall of items as they are, and for copying the distance of samples to
-their nearest item. A run that is neither clearly healthy nor clearly sick counts for nothing, and is listed. A finding
-at any time is an alarm. Cases are split by name into a half by which thresholds may be chosen and one held out.
+Every case of `benchmarks.cases` is trained as a normal run in OUT/<case>-<seed>/, one thread each. The state of a run
+is decided by figures that the monitor does not use: for mixtures the modes that 2,000 samples reach and the share of
+them near any, else the improved precision and recall of raw items, and for copying the distance of samples to their
+nearest item. A run that is neither clearly healthy nor clearly broken is listed, but does not count. A finding at any
+time is an alarm. Cases are split by name into a half to choose thresholds with and one held out.
 
-A run that is complete is not trained again; --judge-only judges the logs that there are, after a change of thresholds.
-Choose thresholds with --half calibration, which leaves the logs of the other half unread, and judge that half with
-seeds that nobody has looked at. Those of seed 0 were, while the monitor was written; of calibration, 1 and 2 too.
+Complete runs are not trained again; --judge-only judges the existing logs, after a change of thresholds. Choose
+thresholds with --half calibration, which does not read the logs of the other half, and judge that half with unseen
+seeds. Seed 0 was seen while the monitor was written; of calibration, 1 and 2 too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ganvas.run import Run
 
 SAMPLES = range(100_000, 102_000)  # seeds that the monitor never draws
 COPY = 0.4  # the closeness of samples that are copies
-BOUNDS = {  # below the first a run is sick, from the second on it may be healthy
+BOUNDS = {  # below the first a run is broken, from the second on it may be healthy
     "modes": (0.6, 0.85),
     "high_quality": (0.1, 0.3),
     "precision": (0.06, 0.1),
@@ -47,7 +47,7 @@ OUTCOME = "outcome.json"
 
 
 def train(case: Case, seed: int, out: Path) -> None:
-    """Train one case to its end, from wherever an earlier call got, and write what came of it."""
+    """Train one case to its end, from where an earlier call stopped, and write the result."""
     path = out / f"{case.name}-{seed}"
     if (path / OUTCOME).exists():
         return
@@ -71,7 +71,7 @@ def train(case: Case, seed: int, out: Path) -> None:
 
 
 def measure(run: Run, dataset: Dataset) -> dict[str, Any]:
-    """Figures of the finished run's samples that owe nothing to the monitor's."""
+    """Figures of the finished run's samples, independent of the monitor's."""
     fake = run.sample(SAMPLES)
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(1))[: len(SAMPLES)]
     real = dataset.at(order).x
@@ -85,18 +85,18 @@ def measure(run: Run, dataset: Dataset) -> dict[str, Any]:
 
 
 def closeness(real: Tensor, fake: Tensor) -> float:
-    """The median distance of samples to their nearest item, over that of items to their nearest other item."""
+    """The median distance of samples to their nearest item, divided by that of items to their nearest other item."""
     among = nearest(real, real, 2)[0][:, 1].median()
     return (nearest(fake, real)[0][:, 0].median() / among).item()
 
 
 def state(figures: dict[str, Any]) -> str:
-    """`healthy`, `sick` or `unclear`, by the figures of `measure`."""
+    """`healthy`, `broken` or `unclear`, by the figures of `measure`."""
     if "error" in figures or figures.get("nearest", 1.0) < COPY:
-        return "sick"
+        return "broken"
     if all(figures[name] >= least for name, (_, least) in BOUNDS.items() if name in figures):
         return "healthy"
-    return "sick" if any(figures[name] < most for name, (most, _) in BOUNDS.items() if name in figures) else "unclear"
+    return "broken" if any(figures[name] < most for name, (most, _) in BOUNDS.items() if name in figures) else "unclear"
 
 
 def half(case: str) -> str:
@@ -105,7 +105,7 @@ def half(case: str) -> str:
 
 
 def rows(out: Path, halves: Sequence[str] = HALVES) -> list[dict[str, Any]]:
-    """What each finished run of these halves is, and what the monitor says of it; logs of others are not read."""
+    """The state of each finished run of these halves, and the monitor's findings; logs of others are not read."""
     found: list[dict[str, Any]] = []
     for case in (case for case in CASES if half(case.name) in halves):
         for path in sorted(out.glob(f"{case.name}-[0-9]*")):
@@ -113,27 +113,27 @@ def rows(out: Path, halves: Sequence[str] = HALVES) -> list[dict[str, Any]]:
                 figures = json.loads((path / OUTCOME).read_text(encoding="utf-8"))
                 findings = judge(records.read_log(path))
                 alarms = {finding.kind: finding.step for finding in findings}
-                if "error" in figures:  # training has ended itself, and said so
+                if "error" in figures:  # training has ended by itself and recorded it
                     alarms.setdefault("divergence", 0)
-                row = {"run": path.name, "sickness": case.sickness, "half": half(case.name), "state": state(figures)}
+                row = {"run": path.name, "fault": case.fault, "half": half(case.name), "state": state(figures)}
                 found.append(row | {"alarms": alarms, "figures": figures})
     return found
 
 
 def rates(chosen: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How many sick runs were found and how many healthy ones were accused."""
-    sick = [row for row in chosen if row["state"] == "sick" and row["sickness"]]
-    healthy = [row for row in chosen if row["state"] == "healthy" and not row["sickness"]]
+    """How many broken runs were found and how many healthy ones were accused."""
+    broken = [row for row in chosen if row["state"] == "broken" and row["fault"]]
+    healthy = [row for row in chosen if row["state"] == "healthy" and not row["fault"]]
     confusion: dict[str, Counter[str]] = {}
-    for row in sick + healthy:
-        confusion.setdefault(row["sickness"] or "healthy", Counter()).update(list(row["alarms"]) or ["nothing"])
+    for row in broken + healthy:
+        confusion.setdefault(row["fault"] or "healthy", Counter()).update(list(row["alarms"]) or ["nothing"])
     return {
-        "sick": len(sick),
-        "detected": sum(bool(row["alarms"]) for row in sick),
+        "broken": len(broken),
+        "detected": sum(bool(row["alarms"]) for row in broken),
         "healthy": len(healthy),
         "accused": sum(bool(row["alarms"]) for row in healthy),
-        "unclear": sorted(row["run"] for row in chosen if row not in sick and row not in healthy),
-        "missed": sorted(row["run"] for row in sick if not row["alarms"]),
+        "unclear": sorted(row["run"] for row in chosen if row not in broken and row not in healthy),
+        "missed": sorted(row["run"] for row in broken if not row["alarms"]),
         "false alarms": sorted(row["run"] for row in healthy if row["alarms"]),
         "confusion": {kind: dict(counts) for kind, counts in sorted(confusion.items())},
     }
@@ -144,7 +144,7 @@ def report(out: Path, halves: Sequence[str] = HALVES) -> None:
     found = rows(out, halves)
     summary = {name: rates([row for row in found if row["half"] == name]) for name in halves}
     for name, figures in summary.items():
-        print(f"{name}: {figures['detected']} of {figures['sick']} sick runs detected, ", end="")
+        print(f"{name}: {figures['detected']} of {figures['broken']} broken runs detected, ", end="")
         print(f"{figures['accused']} of {figures['healthy']} healthy runs accused, {len(figures['unclear'])} unclear")
         for kind, counts in figures["confusion"].items():
             print(f"  {kind:20} {', '.join(f'{alarm} {count}' for alarm, count in counts.items())}")
@@ -160,8 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each (1)")
     parser.add_argument("--seeds", default="1,2", help="of each case, separated by commas (1,2)")
     parser.add_argument("--only", default="", help="cases whose name contains this")
-    parser.add_argument("--half", choices=HALVES, help="train and judge this half alone")
-    parser.add_argument("--judge-only", action="store_true", help="judge the logs that there are")
+    parser.add_argument("--half", choices=HALVES, help="train and judge only this half")
+    parser.add_argument("--judge-only", action="store_true", help="judge the existing logs")
     options = parser.parse_args(arguments)
     halves = (options.half,) if options.half else HALVES
     if not options.judge_only:

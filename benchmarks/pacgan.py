@@ -1,14 +1,14 @@
 """PacGAN's Table 1 (Lin et al. 2018, arXiv 1712.04086) by its own protocol: `python -m benchmarks.pacgan --jobs 4`.
 
-GAN and PacGAN2 to 4 on 2D-ring and 2D-grid, ten trials each, as the authors' code has them: the generator takes
-N(0, I₂) through four hidden layers of 400, each with batch norm and ReLU; the critic judges packs of m points through
-three maxout layers of 200, of five pieces each; weights begin as N(0, 0.02); non-saturating loss, Adam with rate 1e-4
-and β₁ 0.8, 100 packs a step, 400 epochs of 1,000 steps. Two things differ: here the players take turns within a step,
-where theirs move at once, and points are drawn anew, where theirs come from 100,000 packs drawn before.
+GAN and PacGAN2 to 4 on 2D-ring and 2D-grid, ten trials each, as in the authors' code: the generator takes N(0, I₂)
+through four hidden layers of 400, each with batch norm and ReLU; the critic judges packs of m points through three
+maxout layers of 200, of five pieces each; weights begin as N(0, 0.02); non-saturating loss, Adam with rate 1e-4 and β₁
+0.8, 100 packs a step, 400 epochs of 1,000 steps. Two things differ: here the players take turns within a step, where
+theirs move together, and points are always new, where theirs come from 100,000 packs drawn before.
 
-All trials of a packing train at once, their layers side by side as batches of matrices. The losses are summed, and Adam
-treats every weight by itself, so that each trial goes as it would alone; what is saved is the time to launch kernels.
-A packing that was interrupted goes on from its last checkpoint, and `--steps` may be raised later.
+All trials of a packing train at once, their layers side by side as batches of matrices. The losses are summed, and
+Adam treats every weight by itself, so each trial goes as it would alone; this saves the time to launch kernels.
+Interrupted packings resume from their last checkpoint, and `--steps` may be raised later.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from ganvas.run import checkpoint
 from ganvas.types import Batch, Phase, Stats, System
 
 PACKS = 100  # a step
-PROTOCOL = 2500  # samples that the paper's figures are of
-PART = 10_000  # samples that are drawn at a time
+PROTOCOL = 2500  # samples, as in the paper
+PART = 10_000  # samples drawn at a time
 
 # -- T networks side by side -------------------------------------------------------------------------------------------
 
@@ -70,7 +70,7 @@ class Norms(nn.Module):
 class Largest(torch.autograd.Function):
     """The largest of `pieces`: (T, N, pieces·b) -> (T, N, b), in a quarter of the time of `amax` and its gradient.
 
-    Where pieces tie, as they do on no point of a trained network, each gets the whole gradient instead of its share.
+    Where pieces tie, which a trained network never does, each gets the whole gradient instead of its share.
     """
 
     @staticmethod
@@ -83,7 +83,7 @@ class Largest(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         x, y = ctx.saved_tensors
-        mine = torch.eq(x, y[:, :, None], out=torch.empty_like(x))  # as numbers, sparing the conversion of truth values
+        mine = torch.eq(x, y[:, :, None], out=torch.empty_like(x))  # as numbers, to avoid converting booleans
         return mine.mul_(grad[:, :, None]).flatten(2), None
 
 
@@ -112,7 +112,7 @@ def critics(trials: int, pack: int, hidden: int = 200) -> nn.Module:
     return nn.Sequential(*layers, Linears(trials, hidden, 1))
 
 
-# -- their games -------------------------------------------------------------------------------------------------------
+# -- their losses ------------------------------------------------------------------------------------------------------
 
 
 class Mixtures:
@@ -127,7 +127,7 @@ class Mixtures:
         self.sigma = torch.tensor([m.sigma for m in modes], device=device)[:, None, None]
 
     def __len__(self) -> int:
-        return PACKS  # of points that are always new; nothing counts epochs
+        return PACKS  # points are always new; nothing counts epochs
 
     def batch(self, step: int, size: int) -> Batch:
         """`size` points of each mixture, from torch's generator, which the loop seeds at every step."""
@@ -138,7 +138,7 @@ class Mixtures:
 
 
 class Games:
-    """The losses of T games, summed; one batch of fakes serves both players."""
+    """The losses of T GANs, summed; one batch of fakes serves both players."""
 
     def __init__(self, generator: nn.Module, critic: nn.Module, trials: int, pack: int) -> None:
         self.generator, self.critic, self.trials, self.pack = generator, critic, trials, pack
@@ -176,7 +176,7 @@ def build(trials: int, pack: int, device: str, seed: int) -> System:
 
 @torch.inference_mode()
 def draw(generator: nn.Module, trials: int, count: int, device: str) -> Tensor:
-    """Samples of every trial, (T, count, 2) on the CPU; the same latents whenever it is called."""
+    """Samples of every trial, (T, count, 2) on the CPU; the same latents at each call."""
     source = torch.Generator().manual_seed(0)
     generator.eval()
     parts = [
@@ -208,7 +208,7 @@ class Task:
 
 
 def play(task: Task) -> list[dict[str, Any]]:
-    """Train a packing to its end from where it stands; gives a row for each trial and measurement."""
+    """Train a packing to its end from its last checkpoint; returns a row for each trial and measurement."""
     torch.set_num_threads(task.threads)
     owners = [name for name in task.sets for _ in range(task.trials)]
     modes = {name: known_modes(name) for name in task.sets}
@@ -245,7 +245,7 @@ def known_modes(name: str) -> Modes:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the options, play the packings, print and write the table."""
+    """Read the options, train the packings, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="ring,grid", help="separated by commas (ring,grid)")
     parser.add_argument("--packs", default="1,2,3,4", help="separated by commas (1,2,3,4)")
@@ -262,9 +262,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tasks = [Task(m, tuple(o.data.split(",")), o.trials, o.steps, o.every, o.device, threads, o.out) for m in packs]
     with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
         rows = [row for part in pool.map(play, tasks) for row in part]
-    told = table(rows)
-    print(told)
-    files.write(o.out / "pacgan.md", (told + "\n").encode())
+    text = table(rows)
+    print(text)
+    files.write(o.out / "pacgan.md", (text + "\n").encode())
     media.save_png(picture(rows), o.out / "pacgan.png")
 
 

@@ -1,4 +1,4 @@
-"""What `benchmarks.pacgan` has measured, beside PacGAN's Table 1: as a table, and as curves over the steps."""
+"""What `benchmarks.pacgan` has measured, next to PacGAN's Table 1: as a table, and as curves over the steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from ganvas import media
 
-MANY = 100_000  # samples of the last measurement, beside the paper's 2,500
+MANY = 100_000  # samples of the last measurement, in addition to the paper's 2,500
 # Table 1: modes, high-quality samples in percent, reverse KL; each with its standard error over ten trials.
 PUBLISHED = {
     ("ring", 1): ("6.3 ± 0.5", "98.2 ± 0.2", "0.45 ± 0.09"),
@@ -27,13 +27,13 @@ PUBLISHED = {
 
 
 def mean_error(values: Sequence[float], digits: int) -> str:
-    """'6.3 ± 0.5': the mean and its standard error; the value alone where there is one."""
+    """'6.3 ± 0.5': the mean and its standard error; only the value where there is one."""
     mean = f"{fmean(values):.{digits}f}"
     return f"{mean} ± {stdev(values) / math.sqrt(len(values)):.{digits}f}" if len(values) > 1 else mean
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Ours beside the published figures, at the last measurement that there is."""
+    """Ours next to the published figures, at the last measurement."""
     lines = [
         "| data | | steps | trials | modes | published | high quality, % | published | reverse KL | published "
         f"| reverse KL of {MANY:,} |",
@@ -54,7 +54,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def picture(rows: Sequence[dict[str, Any]]) -> Image.Image:
-    """Modes and reverse KL over the steps, a line a packing, its trials faint; dotted what is published of the end."""
+    """Modes and reverse KL over the steps, one line per packing, its trials faint; dotted: published, at the end."""
     sets = sorted({row["data"] for row in rows}, reverse=True)
     figure = Figure(figsize=(4.6 * len(sets), 5.2), dpi=100, layout="constrained")
     panels = figure.subplots(2, len(sets), sharex="col", squeeze=False)

@@ -1,9 +1,9 @@
 """How often a painting shows what was asked for: `python -m benchmarks.paint --judge runs/paint/judge`.
 
-Prompts are combinations of a colour, a shape and a place that neither the generator nor the CLIP has met
+Prompts are combinations of a colour, a shape and a place that neither the generator nor the CLIP has seen
 (`benchmarks.placed`). A classifier that was trained on real drawings alone judges colour and shape, and the ink of the
-picture its place and size; neither takes part in the painting. Beside them stand the samples of the generator that
-nothing steers. The judge is a run of `benchmarks.paint_weights`.
+picture its place and size; neither takes part in the painting. Unguided samples of the generator are measured too. The
+judge is a run of `benchmarks.paint_weights`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Bench:
     seconds: list[float] = field(default_factory=list)  # of each painting
 
     def begin(self, wish: Prompts, seed: int, best: int = 64, generations: int = 4) -> Tensor:
-        """The latent that a painting begins with, (1, ...)."""
+        """The first latent of a painting, (1, ...)."""
         judge = clip_score(self.clip, wish)
         return find_start(self.generator.decoder, lambda x: judge(x).score, best, seed, generations=generations)
 
@@ -56,7 +56,7 @@ class Bench:
         return last.image
 
     def chosen(self, wish: Prompts, seed: int, best: int = 64, generations: int = 4) -> Tensor:
-        """What a painting begins with, without a stroke."""
+        """The picture that a painting begins with, before any stroke."""
         return self.generator.decoder(self.begin(wish, seed, best, generations))[0]
 
     def look(self, images: Tensor) -> list[Look]:
@@ -79,7 +79,7 @@ def success(asked: Sequence[Look], seen: Sequence[Look]) -> dict[str, float]:
 
 
 def words(count: int, bench: Bench, pictures: dict[str, Tensor], only: str) -> Iterator[tuple[str, dict[str, float]]]:
-    """Include alone: the prompts painted, in the ways whose name holds `only`, and what there is without painting."""
+    """Prompts alone: painted in the ways whose name holds `only`, and the same without painting."""
     looks = placed.prompts(count)
     wishes = [Prompts.of([placed.caption(look)]) for look in looks]
     yield "the judge, on real drawings of the prompts", success(looks, bench.look(placed.plain_pictures(looks, 3)))
@@ -97,23 +97,23 @@ def words(count: int, bench: Bench, pictures: dict[str, Tensor], only: str) -> I
 
 
 def short(bench: Bench, pictures: dict[str, Tensor]) -> Iterator[tuple[str, dict[str, float]]]:
-    """Each colour and shape, of which nothing else is said."""
+    """Each colour and shape, without a place or size."""
     asked = [Look("", color, kind, "") for color, kind in product(COLORS, KINDS)]
     makers = {"begun": bench.chosen, "painted": bench.paint}
     for name, make in makers.items():
         wishes = [Prompts.of([placed.caption(look)]) for look in asked]
         pictures[name] = torch.stack([make(wish, seed) for seed, wish in enumerate(wishes)])
-        told = success(asked, bench.look(pictures[name]))
-        yield f"short: {name}", {key: told[key] for key in ("color", "kind", "color and kind")}
+        figures = success(asked, bench.look(pictures[name]))
+        yield f"short: {name}", {key: figures[key] for key in ("color", "kind", "color and kind")}
 
 
 def share(seen: Sequence[Look], name: str, wanted: Sequence[str]) -> float:
-    """How many of the pictures show the attribute that is wanted of each."""
+    """How many of the pictures show the attribute that was asked for."""
     return sum(getattr(look, name) == word for look, word in zip(seen, wanted, strict=True)) / len(seen)
 
 
 def exclusion(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
-    """A shape at a place, painted twice from each seed: freely, and with the colour that came out excluded."""
+    """A shape at a place, painted twice from each seed: freely, and with the resulting colour excluded."""
     asked = [Look("", "", kind, place) for kind, place in product(KINDS, placed.PLACES)]
     free = bench.look(torch.stack([bench.paint(Prompts.of([placed.caption(a)]), i) for i, a in enumerate(asked)]))
     colors = [look.color for look in free]
@@ -123,8 +123,11 @@ def exclusion(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     ]
     without = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
     for name, seen in (("freely", free), ("its colour excluded", without)):
-        told = {"that colour": share(seen, "color", colors), "the shape": share(seen, "kind", [a.kind for a in asked])}
-        yield f"exclude: {name}", told
+        figures = {
+            "that colour": share(seen, "color", colors),
+            "the shape": share(seen, "kind", [a.kind for a in asked]),
+        }
+        yield f"exclude: {name}", figures
 
 
 def extras(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
@@ -134,34 +137,36 @@ def extras(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
         more = [placed.caption(Look(extra, "", "", ""))] if extra else []
         wishes = [Prompts.of([placed.caption(a)], extras=more) for a in asked]
         seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
-        told = {
+        figures = {
             **{"large": share(seen, "size", ["large"] * len(seen))},
             **{"colour": share(seen, "color", [a.color for a in asked])},
             **{"shape": share(seen, "kind", [a.kind for a in asked])},
         }
-        yield f"extras: {extra or 'none'}", told
+        yield f"extras: {extra or 'none'}", figures
 
 
 def weights(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
-    """Two colours in one wish, with all weights between them."""
+    """Two colours in one prompt, with all weights between them."""
     colors = list(COLORS)
     pairs = [(a, b) for i, a in enumerate(colors) for b in colors[i + 1 :]]
     for first in (0.25, 0.5, 0.75):
         wishes = [Prompts.of([f"something {a}::{first}", f"something {b}::{1 - first}"]) for a, b in pairs]
         seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
-        told = {
+        figures = {
             "the first colour": share(seen, "color", [a for a, _ in pairs]),
             "the second": share(seen, "color", [b for _, b in pairs]),
         }
-        yield f"weights: {first:g} and {1 - first:g}", told
+        yield f"weights: {first:g} and {1 - first:g}", figures
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the options, paint, judge, and print a line of JSON a row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judge", type=Path, default=Path("runs/paint/judge"), help="run of the classifier")
-    parser.add_argument("--generator", type=Path, default=GENERATOR, help="run or file (the one that is shipped)")
-    parser.add_argument("--clip", type=Path, default=CLIP, help="run or file (the one that is shipped)")
+    parser.add_argument(
+        "--generator", type=Path, default=GENERATOR, help="run or file (the one that comes with ganvas)"
+    )
+    parser.add_argument("--clip", type=Path, default=CLIP, help="run or file (the one that comes with ganvas)")
     parser.add_argument("--prompts", type=int, default=100)
     parser.add_argument("--steps", type=int, default=100, help="strokes")
     parser.add_argument("--crops", type=int, default=30)

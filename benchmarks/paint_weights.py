@@ -1,11 +1,10 @@
 """Makes the generator and the CLIP that `ganvas paint` uses by default: `python -m benchmarks.paint_weights`.
 
-The generator is a `prompt-gan` on drawings of one shape (`benchmarks.placed`), whose words are a part of its latent;
-the CLIP one of the recipe `clip` on such drawings with captions that tell some of them, its weights rounded to half
-precision. Neither meets any of the combinations of colour, shape and place that `benchmarks.paint` asks for. Beside
-them a `cnn` learns to tell colours and shapes from real drawings alone; it judges paintings and comes with nothing.
-A training that was interrupted goes on, and one that is
-complete is not repeated.
+The generator is a `prompt-gan` on drawings of one shape (`benchmarks.placed`), with its words in its latent; the CLIP
+is a run of the recipe `clip` on such drawings with captions that name some of their attributes, its weights rounded to
+half precision. Neither sees any of the combinations of colour, shape and place that `benchmarks.paint` asks for. In
+addition a `cnn` learns colours and shapes from real drawings alone; it judges paintings and is not shipped.
+Interrupted trainings resume, and complete ones are not repeated.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ class Training(NamedTuple):
 
 TRAININGS = {
     "clip": Training("clip", "pairs", 4000, {}),
-    "generator": Training("prompt-gan", "pictures", 12_000, {"augment": "none"}),  # captions tell places
+    "generator": Training("prompt-gan", "pictures", 12_000, {"augment": "none"}),  # captions name places
     "judge": Training("cnn", "judged", 1200, {}),
 }
 
 
 def data(runs: Path, name: str) -> str:
-    """The store of the drawings so called, drawn where there are none."""
+    """The store of drawings of that name, drawn if absent."""
     make = {
         "pairs": lambda: placed.pairs(PAIRS, 0),
         "pictures": lambda: placed.pictures(PICTURES, 7),
@@ -55,7 +54,7 @@ def data(runs: Path, name: str) -> str:
 
 
 def trained(runs: Path, name: str, steps: int | None = None) -> Path:
-    """The run of that name, trained to its end: from the start, from where it stopped, or not at all."""
+    """The run of that name, trained to its end: from the start, from its checkpoint, or already complete."""
     it, path = TRAININGS[name], runs / name
     if (path / "recipe.json").exists():
         return ganvas.resume(path, steps=steps).path
@@ -66,7 +65,7 @@ def trained(runs: Path, name: str, steps: int | None = None) -> Path:
 
 
 def accuracy(clip: Clip, count: int) -> dict[str, float]:
-    """How often a CLIP tells colour, shape and place of plain drawings that no training has met."""
+    """How often a CLIP recognises colour, shape and place of unseen plain drawings."""
     looks = placed.prompts(count)
     seen = clip.images(placed.plain_pictures(looks, seed=11))
     words = {"color": tuple(COLORS), "kind": KINDS, "place": placed.PLACES}
@@ -83,11 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/paint"), help="where they train (runs/paint)")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="where the files go (the package's own folder)")
-    parser.add_argument("--steps", type=int, help="of each training, in place of those that are tuned")
+    parser.add_argument("--steps", type=int, help="of each training, instead of the tuned ones")
     o = parser.parse_args(arguments)
     paths = {name: trained(o.runs, name, o.steps) for name in TRAININGS}
     clip = load_clip(paths["clip"])
-    clip.network.half().float()  # what the file will hold
+    clip.network.half().float()  # as the file will hold it
     facts = {**clip.facts, "combinations_held_out": placed.HELD_OUT, "accuracy": accuracy(clip, SHOWN)}
     take_clip(clip, facts).write(o.out / "paint-clip.safetensors", torch.float16)
     load_generator(paths["generator"]).place_words("latent").write(o.out / "paint-generator.safetensors")

@@ -1,7 +1,7 @@
-"""One drawn shape a picture, in words: what the networks that paint from words learn from, and are judged by.
+"""Pictures of one drawn shape, with captions: the training and test data of the networks that paint from words.
 
-A combination of a colour, a shape and a place is either shown to a CLIP or painted, never both: `HELD_OUT` of the 210
-are in no picture that it meets. What judges has met all of them.
+A combination of a colour, a shape and a place is either shown to a CLIP or painted, never both: no training picture
+shows `HELD_OUT` of the 210. The judge has seen all of them.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ganvas.data.shapes import BACKGROUND, COLORS, KINDS, MARGIN, OUTLINES, REAC
 SIZE = 32  # pixels
 RADII = {"small": (0.14, 0.16), "large": (0.23, 0.25)}  # shares of the side
 PLACES = ("in the middle", "at the left", "at the right", "at the top", "at the bottom")
-NEAR, FAR = 0.06, 0.1  # shares of the side: in the middle is within the first, elsewhere is beyond the second
+NEAR, FAR = 0.06, 0.1  # shares of the side: the middle is within the first, elsewhere is beyond the second
 HELD_OUT = 50  # combinations of colour, shape and place
 ODD = 0.25  # of the pictures that a CLIP learns from: shapes between two kinds
 NOISY, NOISE = 0.5, 0.2  # of those pictures, with noise of a deviation up to this, where white is 1 and black -1
 ANGLES = 64  # of an outline between two kinds
-SAID = {"size": 0.35, "color": 0.8, "kind": 0.8, "place": 0.5}  # how often a caption tells each
+SAID = {"size": 0.35, "color": 0.8, "kind": 0.8, "place": 0.5}  # how often a caption names each
 
 
 class Look(NamedTuple):
-    """What there is to say of a picture; a caption may leave any of it out, as ""."""
+    """The attributes of a picture; a caption may leave any of them out, as ""."""
 
     size: str
     color: str
@@ -41,7 +41,7 @@ class Look(NamedTuple):
 
 
 def held_out() -> frozenset[tuple[str, str, str]]:
-    """The combinations of colour, shape and place that are painted, and that no CLIP has met."""
+    """The combinations of colour, shape and place that are painted, and that no CLIP has seen."""
     every = list(product(COLORS, KINDS, PLACES))
     chosen = np.random.default_rng(0).permutation(len(every))[:HELD_OUT]
     return frozenset(every[i] for i in chosen)
@@ -56,7 +56,7 @@ def prompts(count: int) -> list[Look]:
 
 
 def caption(look: Look) -> str:
-    """In words: `a large red star at the left`, or `something blue` where no shape is said."""
+    """In words: `a large red star at the left`, or `something blue` without a shape."""
     words = " ".join(word for word in (look.size, look.color, look.kind) if word)
     article = "something" if not look.kind else "an" if words[0] in "aeiou" else "a"
     return " ".join(filter(None, (article, words, look.place)))
@@ -70,7 +70,7 @@ def draw_look(rng: np.random.Generator) -> Look:
 
 
 def place_of(x: float, y: float) -> str:
-    """The word for a centre, shares of the side from the top left corner: the nearest, so that all have one."""
+    """The word for a centre, shares of the side from the top left corner: the nearest, so every centre has one."""
     dx, dy = x - 0.5, y - 0.5
     if max(abs(dx), abs(dy)) < (NEAR + FAR) / 2:
         return PLACES[0]
@@ -80,7 +80,7 @@ def place_of(x: float, y: float) -> str:
 
 
 def centre(rng: np.random.Generator, radius: float, place: str) -> tuple[float, float]:
-    """A centre where the shape is within the picture, and where its place is clear."""
+    """A centre at which the shape is within the picture and its place is clear."""
     low = REACH * radius + MARGIN
     while True:
         x, y = rng.uniform(low, 1 - low, size=2).tolist()
@@ -104,12 +104,12 @@ def drawn(
 
 
 def between(a: str, b: str, share: float) -> np.ndarray:
-    """An outline (K, 2) between those of two kinds: no shape that has a name."""
+    """An outline (K, 2) between those of two kinds: a shape without a name."""
     return share * _even(OUTLINES[a]) + (1 - share) * _even(OUTLINES[b])
 
 
 def _even(outline: np.ndarray) -> np.ndarray:
-    """The points (ANGLES, 2) of a closed outline at equal angles from its middle, which sees all of it."""
+    """The points (ANGLES, 2) of a closed outline at equal angles from its middle, from which all of it is visible."""
     ends = np.linspace(0, 1, 16, endpoint=False)[:, None]
     points = np.concatenate([a + ends * (b - a) for a, b in zip(outline, np.roll(outline, -1, 0), strict=True)])
     angles = np.linspace(-math.pi, math.pi, ANGLES, endpoint=False)
@@ -118,7 +118,7 @@ def _even(outline: np.ndarray) -> np.ndarray:
 
 
 def plain(rng: np.random.Generator, look: Look, outline: np.ndarray | None = None) -> np.ndarray:
-    """A picture as the look says."""
+    """The picture of a look."""
     radius = float(rng.uniform(*RADII[look.size]))
     return drawn(look, *centre(rng, radius, look.place), radius, outline=outline)
 
@@ -130,7 +130,7 @@ def plain_pictures(looks: list[Look], seed: int) -> Tensor:
 
 
 def cropped(rng: np.random.Generator, look: Look, outline: np.ndarray | None = None) -> np.ndarray:
-    """What a crop may show of it: another size, another place, turned."""
+    """What a crop may show of it: another size, another place, rotated."""
     radius = float(rng.uniform(0.1, 0.45))
     x, y, turn = rng.uniform((0.15, 0.15, -math.pi / 6), (0.85, 0.85, math.pi / 6)).tolist()
     return drawn(look, x, y, radius, turn, outline)
@@ -143,14 +143,14 @@ def noisy(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
 
 
 def said(rng: np.random.Generator, look: Look, clear: bool) -> str:
-    """A caption that tells some of the look; of what is not `clear` the colour and the shape at most."""
-    told = Look(
+    """A caption that names some of the look; without `clear` the colour and the shape at most."""
+    described = Look(
         *(
             word if rng.random() < SAID[name] and (clear or name in ("color", "kind")) else ""
             for name, word in look._asdict().items()
         )
     )
-    return caption(told) if any(told) else caption(Look("", look.color, look.kind, ""))
+    return caption(described) if any(described) else caption(Look("", look.color, look.kind, ""))
 
 
 def pictures(count: int, seed: int, everything: bool = False) -> Dataset:
@@ -171,28 +171,28 @@ def pictures(count: int, seed: int, everything: bool = False) -> Dataset:
 
 
 def pairs(count: int, seed: int) -> Dataset:
-    """Pictures with captions that tell some of them; two fifths are such as a crop may show.
+    """Pictures with captions that name some of their attributes; two fifths look like crops.
 
-    Of a share of ODD the shape is none that has a name, and none is said: who has met shapes alone takes for one what
-    only resembles it, and such pictures are what a search finds first. A share of NOISY has noise, as crops have when
-    it paints.
+    A share of ODD has a shape without a name, and the caption names none: a network that has only seen named shapes
+    takes similar forms for them, and a search finds such pictures first. A share of NOISY has noise, as crops have
+    while painting.
     """
     rng, kept = np.random.default_rng((seed, 1)), held_out()
     looks = [look for look in (draw_look(rng) for _ in range(2 * count)) if look[1:] not in kept][:count]
     items, captions = [], []
     for look in looks:
-        clear, outline, told = bool(rng.random() < 0.6), None, look
+        clear, outline, described = bool(rng.random() < 0.6), None, look
         if rng.random() < ODD:
             outline = between(look.kind, str(rng.choice([k for k in KINDS if k != look.kind])), rng.uniform(0.4, 0.6))
-            told = look._replace(kind="")
+            described = look._replace(kind="")
         picture = plain(rng, look, outline) if clear else cropped(rng, look, outline)
         items.append(noisy(rng, picture) if rng.random() < NOISY else picture)
-        captions.append(said(rng, told, clear))
+        captions.append(said(rng, described, clear))
     return Dataset(name="placed-pairs", items=torch.from_numpy(np.stack(items)), captions=tuple(captions))
 
 
 def stored(folder: Path, make: Callable[[], Dataset]) -> Path:
-    """The store in `folder`, written where there is none."""
+    """The store in `folder`, written if absent."""
     return folder if (folder / "meta.json").is_file() else make().save(folder)
 
 
@@ -203,7 +203,7 @@ def ink(images: Tensor) -> Tensor:
 
 
 def place_seen(images: Tensor) -> list[tuple[float, float, float]]:
-    """Where the ink of each image (N, 3, H, W) in [-1, 1] lies: its centre (x, y), and its area, as shares."""
+    """Where the ink of each image (N, 3, H, W) in [-1, 1] is: its centre (x, y), and its area, as shares."""
     covered = ink(images).float()
     mass = covered.sum((1, 2)).clamp(min=1e-6)
     across = (torch.arange(images.shape[3]) + 0.5) / images.shape[3]

@@ -1,11 +1,11 @@
-"""Do prompted generators draw what they are told? `python -m benchmarks.prompts RUN... --data one-shape --out DIR`.
+"""Do prompted generators draw what was asked for? `python -m benchmarks.prompts RUN... --data one-shape --out DIR`.
 
-Each run of `prompt-gan` draws every pair of a colour and a shape. Two classifiers judge, which were trained on drawn
-scenes of a single shape and never saw a generated image; what they say of the scenes' test split is told beside, the
-most that any generator could get. For each keyword: its precision, the share of the samples prompted with it that show
-it; and its coverage, the share of real scenes of it that have such a sample among their nearest neighbours (Naeem et
-al. 2020). The diversity within a pair is the mean distance of two of its samples that are right, over that of two real
-scenes of the pair: 1 is as varied as the data, 0 one picture. Distances are those of the judges' features.
+Each run of `prompt-gan` draws every pair of a colour and a shape. Two classifiers judge, trained on drawn scenes of a
+single shape, without any generated image. Their figures on the scenes' test split are printed too, the most that any
+generator could get. For each keyword: its precision, the share of the samples prompted with it that show it; and its
+coverage, the share of real scenes of it that have such a sample among their nearest neighbours (Naeem et al. 2020).
+The diversity within a pair is the mean distance of two of its correct samples, divided by that of two real scenes of
+the pair: 1 is as varied as the data, 0 one picture. Distances are those of the judges' features.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ WORDS: dict[str, tuple[str, ...]] = {"color": tuple(COLORS), "shape": KINDS}
 
 
 def judges(folder: Path, data: str) -> dict[str, Classifier]:
-    """The classifier of each attribute, trained where it has not been."""
+    """The classifier of each attribute, trained if absent."""
     scenes = open_data(data)
     found: dict[str, Classifier] = {}
     for name, words in WORDS.items():
         run, store = folder / f"{data}-judge-{name}", folder / f"{data}-{name}"
         if not store.exists():
-            told(scenes, name, words).save(store)
+            with_classes(scenes, name, words).save(store)
         if not (run / "classifier.safetensors").exists():
             options = {"held_out": 0.05}
             ganvas.train("cnn", str(store), out=run, steps=STEPS, options=options, overwrite=True)
@@ -50,22 +50,22 @@ def judges(folder: Path, data: str) -> dict[str, Classifier]:
     return found
 
 
-def told(scenes: Dataset, attribute: str, words: tuple[str, ...]) -> Dataset:
-    """The scenes with an attribute of their only shape as the class."""
+def with_classes(scenes: Dataset, attribute: str, words: tuple[str, ...]) -> Dataset:
+    """The scenes, with an attribute of their only shape as the class."""
     assert scenes.attributes is not None
     labels = scenes.attributes[attribute][:, 0]
     return replace(scenes, labels=labels, class_names=words, held_out=None, fingerprint="")
 
 
 class Seen(NamedTuple):
-    """What the judges see in images."""
+    """The judges' answers for images."""
 
     named: dict[str, Tensor]  # attribute -> (N,) number of the word
     features: Tensor  # (N, D)
 
 
 def look(judged: Mapping[str, Classifier], x: Tensor) -> Seen:
-    """What the judges say of images (N, 3, H, W)."""
+    """The judges' answers for images (N, 3, H, W)."""
     named = {name: judge.logits(x).argmax(1) for name, judge in judged.items()}
     return Seen(named, torch.cat([judge.features(x) for judge in judged.values()], 1))
 
@@ -82,7 +82,7 @@ def spread(features: Tensor) -> float:
 
 
 def measure(seen: Seen, asked: Mapping[str, Tensor], real: Seen, is_: Mapping[str, Tensor]) -> dict[str, object]:
-    """The figures of samples that were `asked` for, beside real scenes of which it is known what each `is_`."""
+    """The figures of samples that were `asked` for, next to real scenes with known attributes `is_`."""
     right = {name: seen.named[name] == asked[name] for name in WORDS}
     both = torch.stack(list(right.values())).all(0)
     figures: dict[str, object] = {f"{name}_right": right[name].double().mean().item() for name in WORDS}

@@ -1,10 +1,10 @@
 """What recipes reach in equal minutes: `python -m benchmarks.quality --minutes 10 --recipes gan,mlp-bn,dcgan`.
 
 Images are judged by the Fréchet distance of samples to the test split in up to three spaces of `ganvas.features`: the
-features of the data set's classifier where there is one, pixels, and Inception's where its weights are on this machine.
-The floor is the distance of as many images of the train split. Distances depend on the number of samples, so compare
-those of equal numbers alone. Points are judged by the modes or the curve that they should follow. A run that was
-interrupted goes on, and one that is complete is not trained again.
+features of the data set's classifier where there is one, pixels, and Inception's where its weights are on this
+machine. The floor is the distance of as many images of the train split. Distances depend on the number of samples, so
+compare only those of equal numbers. Points are judged by the modes or the curve that they should follow. Interrupted
+runs resume, and complete ones are not trained again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ganvas.frozen import weights
 from ganvas.metrics import curve_report, frechet_distance, mode_report
 
 SHOWN = 64  # samples in a picture
-POINTS = 2500  # samples of a point set, as VEEGAN's protocol has it
+POINTS = 2500  # samples of a point set, as in VEEGAN's protocol
 Measure = Callable[[Tensor], dict[str, float]]  # samples -> figures by name
 
 
@@ -35,17 +35,17 @@ class Space(NamedTuple):
     """One feature space, and the test split in it."""
 
     features: Extractor
-    count: int  # samples that are compared
+    count: int  # samples compared
     reference: Tensor  # (count, D)
 
 
 def some_images(images: data.Dataset, count: int) -> Tensor:
-    """Up to `count` items, always the same, from all over the data set."""
+    """Up to `count` items, always the same, spread over the data set."""
     return images.at(torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:count]).x
 
 
 def image_measure(train: data.Dataset, test: data.Dataset, count: int, inception_count: int) -> Measure:
-    """The Fréchet distances of images to the test split, in every space that there is."""
+    """The Fréchet distances of images to the test split, in every available space."""
     real = some_images(test, count)
     counts = {"auto": count, "pixels": count}
     if inception_count and weights.locate("inception.safetensors"):
@@ -85,7 +85,7 @@ def point_measure(points: data.Dataset) -> Measure:
 
 
 def trained(recipe: str, name: str, folder: Path, minutes: float, seed: int) -> ganvas.Run:
-    """The run in `folder`, trained for `minutes` in all: from the start, from where it stopped, or not at all."""
+    """The run in `folder`, trained for `minutes` in all: from the start, from its checkpoint, or already complete."""
     if (folder / "recipe.json").exists():
         return ganvas.resume(folder, minutes=minutes)
     return ganvas.train(recipe, name, out=folder, minutes=minutes, seed=seed)
@@ -101,7 +101,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def sheet(pictures: dict[str, Image.Image]) -> Image.Image:
-    """Pictures side by side, each under its name."""
+    """Pictures side by side, each with its name above."""
     caption, gap = 28, 16
     width = sum(picture.width + gap for picture in pictures.values()) - gap
     whole = Image.new("RGB", (width, caption + max(p.height for p in pictures.values())), "white")
@@ -115,7 +115,7 @@ def sheet(pictures: dict[str, Image.Image]) -> Image.Image:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Train what is not trained yet, measure everything, write it down."""
+    """Train what is missing, measure everything, write the results."""
     out = options.out or Path("runs") / f"quality-{options.data}-{options.minutes:g}min"
     train = data.open_data(options.data)
     points = len(train.shape) == 1
@@ -144,7 +144,7 @@ def compare(options: argparse.Namespace) -> None:
 def write(
     out: Path, options: argparse.Namespace, count: int, rows: list[dict[str, Any]], pictures: dict[str, Image.Image]
 ) -> None:
-    """`quality.json`, `quality.md` and `quality.png` of what is known so far."""
+    """`quality.json`, `quality.md` and `quality.png` of the results so far."""
     out.mkdir(parents=True, exist_ok=True)
     facts = {
         "data": options.data,

@@ -1,7 +1,7 @@
-"""What a sampler's steps are worth: `python -m benchmarks.samplers RUN --samples 2000 --out samplers.json`.
+"""How good samplers are, by steps: `python -m benchmarks.samplers RUN --samples 2000 --out samplers.json`.
 
-The generator of a diffusion run draws the same seeds with every sampler and number of steps, and each is measured as
-`ganvas evaluate` would. One sampler's many steps on the way are drawn as a picture with --picture.
+The generator of a diffusion run draws the same seeds with every sampler and number of steps, and each is measured like
+`ganvas evaluate`. --picture draws the steps of one sampler on the way from noise.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def looks(sampler: str, steps: int) -> int:
 
 
 def cases(text: str) -> list[dict[str, Any]]:
-    """'heun:8 dpm++:12:1.5' -> the settings of each: sampler, steps, and guidance where it is given."""
+    """'heun:8 dpm++:12:1.5' -> the settings of each: sampler, steps, and guidance if given."""
     found = []
     for case in text.split():
         sampler, steps, *guidance = case.split(":")
@@ -69,7 +69,7 @@ def row(record: dict[str, Any]) -> str:
 
 @torch.inference_mode()
 def way(run: Path, settings: dict[str, Any], seeds: range, levels: tuple[float, ...] = LEVELS) -> Image.Image:
-    """A row a seed, each of another class: x at the steps nearest to the noise levels, as dark as an image."""
+    """One row per seed, each of another class: x at the steps nearest to the noise levels, scaled like an image."""
     generator = frozen.load_generator(run).adjusted(settings)
     made = generator.decoder
     assert isinstance(made, Diffusion)

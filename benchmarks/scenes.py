@@ -1,11 +1,11 @@
 """Do scenes of several shapes show what they are asked for? `python -m benchmarks.scenes RUN... --out DIR`.
 
-Each run of `prompt-gan` on `shapes` draws every pair of a colour and a shape. A scene is taken apart: a connected patch
-of ink, alone on paper, is a scene of one shape, and the judges of `benchmarks.prompts`, which were trained on real ones
-alone, name it. A sample is right where one of its patches has the colour and the shape. Beside it stand real scenes of
-the test split: asked for the shape that their caption names first, the most that any generator could get, and asked for
-that of the next scene, which is chance. The spread is the mean distance of two places where a pair was drawn, over the
-real scenes': 1 is as varied as the data, 0 always the same place.
+Each run of `prompt-gan` on `shapes` draws every pair of a colour and a shape. A scene is split into parts: a connected
+patch of ink, alone on paper, is a scene of one shape, and the judges of `benchmarks.prompts`, trained on real scenes
+alone, name it. A sample is right if one of its patches has the colour and the shape. Real scenes of the test split are
+measured too: against the shape that their caption names first, the most that any generator could get, and against that
+of the next scene, which is chance. The spread is the mean distance of two places where a pair was drawn, divided by
+that of real scenes: 1 is as varied as the data, 0 always the same place.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def patches(image: Tensor) -> list[Tensor]:
     return found
 
 
-def taken_apart(judged: Mapping[str, Classifier], images: Tensor) -> list[list[Patch]]:
+def split_scenes(judged: Mapping[str, Classifier], images: Tensor) -> list[list[Patch]]:
     """The shapes of each of the images (N, 3, H, W)."""
     parts = [patches(image) for image in images]
     every = [patch for patch_list in parts for patch in patch_list]
@@ -62,8 +62,8 @@ def taken_apart(judged: Mapping[str, Classifier], images: Tensor) -> list[list[P
     stack = torch.stack(every)
     named = look(judged, stack).named
     rows = zip(named["color"].tolist(), named["shape"].tolist(), place_seen(stack), strict=True)
-    told = iter([Patch(color, shape, x, y) for color, shape, (x, y, _) in rows])
-    return [[next(told) for _ in patch_list] for patch_list in parts]
+    found = iter([Patch(color, shape, x, y) for color, shape, (x, y, _) in rows])
+    return [[next(found) for _ in patch_list] for patch_list in parts]
 
 
 def measure(scenes: Sequence[Sequence[Patch]], asked: Sequence[tuple[int, int]]) -> dict[str, float]:
@@ -95,12 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = torch.arange(min(TESTED, len(test)))
     known = {name: values[rows].tolist() for name, values in truth(test).items()}
     first = list(zip(known["color"], known["shape"], strict=True))
-    real = taken_apart(judged, test.at(rows).x)
+    real = split_scenes(judged, test.at(rows).x)
     report = {"real": measure(real, first), "chance": measure(real, first[1:] + first[:1])}
     for run in o.runs:
         items, asked = prompted(frozen.load_generator(run), o.samples)
         pairs = list(zip(asked["color"].tolist(), asked["shape"].tolist(), strict=True))
-        report[run.name] = measure(taken_apart(judged, items), pairs)
+        report[run.name] = measure(split_scenes(judged, items), pairs)
         media.save_png(media.grid(sheet(items, o.samples), columns=SHOWN * len(KINDS)), o.out / f"{run.name}.png")
     varied = report["real"]["apart"]
     for figures in report.values():

@@ -1,8 +1,8 @@
-"""How many steps a second ganvas takes for one of the tutorial's: `python -m benchmarks.speed`.
+"""How many steps ganvas takes in the time of one of the tutorial's: `python -m benchmarks.speed`.
 
-Both train the same networks with the same batch, in one process with the same threads, and take turns, so that
-whatever else the machine does falls on both. The steps' floating-point operations, counted by torch, are also set
-against the machine's rate for a large matrix product, measured in the same minutes.
+Both train the same networks with the same batch, in one process with the same threads, and take turns, so other work
+on the machine affects both. The steps' floating-point operations, counted by torch, are also compared with the
+machine's rate for a large matrix product, measured in the same minutes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FOREVER = 10**9  # steps
 
 @dataclass
 class Contest:
-    """The two loops over one recipe's networks, and what was measured of them."""
+    """The two loops over one recipe's networks, and their measurements."""
 
     name: str
     precision: str  # of ours; theirs is fp32
@@ -44,12 +44,12 @@ class Contest:
     their_rates: list[float] = field(default_factory=list)
 
     def ratios(self) -> list[float]:
-        """Our steps for one of theirs, one a round."""
+        """Our steps per step of theirs, one value per round."""
         return [a / b for a, b in zip(self.our_rates, self.their_rates, strict=True)]
 
 
 def pictures(name: str) -> data.Dataset:
-    """The data set, or where it is absent the embedded digits at the same 28 pixels."""
+    """The data set, or if it is absent the embedded digits at the same 28 pixels."""
     try:
         return data.open_data(name)
     except RequestError as error:
@@ -71,7 +71,7 @@ def our_loop(name: str, images: data.Dataset, batch: int, precision: str) -> tup
 
 
 def their_loop(name: str, images: data.Dataset, batch: int) -> Iterator[Any]:
-    """Steps of the tutorial on the same networks, laid out and computed as torch does by itself."""
+    """Steps of the tutorial on the same networks, with torch's default memory layout and precision."""
     options = recipes.override(recipes.recipe(name), {"batch": batch})
     modules = recipes.build(options, images, plan.Plan(channels_last=False)).modules
     for module in modules["generator"].modules():
@@ -103,7 +103,7 @@ def rate(steps: Iterator[Any], seconds: float) -> float:
 
 
 def measure(contests: Sequence[Contest], rounds: int, seconds: float) -> float:
-    """Play the rounds, each loop for `seconds` at a time, the first to go alternating; gives the peak in FLOP/s."""
+    """Run the rounds, each loop for `seconds` at a time, in alternating order; returns the peak in FLOP/s."""
     peaks = []
     for contest in contests:
         contest.our_flops, contest.their_flops = flops(contest.ours), flops(contest.theirs)

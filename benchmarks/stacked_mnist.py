@@ -2,12 +2,12 @@
 
 After Table 2 of PacGAN (Lin et al. 2018, arXiv 1712.04086), which takes VEEGAN's experiment: batches of 64 packs of m
 pictures, Adam with rate 2e-4 and β₁ 0.5, two generator steps after one of the critic, 50 epochs of 2,000 critic steps;
-26,000 samples, whose channels a classifier of MNIST reads. Not as there: our `dcgan` has two convolutions that double
+26,000 samples, whose channels a classifier of MNIST reads. Differences: our `dcgan` has two convolutions that double
 the picture where theirs has four, z is normal where theirs is uniform, and the classifier is ours. The published
-figures are therefore a landmark, and PacDCGAN is to be compared with our own DCGAN.
+figures are therefore only a landmark: compare PacDCGAN with our own DCGAN.
 
-Needs MNIST and its classifier (`ganvas train cnn mnist`, or the one that is shipped). A run that was interrupted goes
-on, and one that is complete is measured again, not trained.
+Needs MNIST and its classifier (`ganvas train cnn mnist`, or the one that comes with ganvas). Interrupted runs resume;
+complete ones are measured again, not trained.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ganvas import data, features, files
 from ganvas.comparison.work import Job, Outcome, work_through
 
 PACKS = 64  # a step
-FIGURES = (("modes", 1), ("reverse_kl", 3))  # and the digits that they are told with
+FIGURES = (("modes", 1), ("reverse_kl", 3))  # and the decimals printed of each
 # Table 2: modes of 1,000 and reverse KL, each with its standard error over ten trials.
 PUBLISHED = {
     1: ("78.9 ± 6.46", "4.50 ± 0.127"),
@@ -36,7 +36,7 @@ PUBLISHED = {
 
 
 def job(pack: int, trial: int, steps: int, samples: int, device: str, out: Path) -> Job:
-    """One run. A critic step and two of the generator take two of the loop's steps, the first of which both share."""
+    """One run. A critic step and two of the generator take two of the loop's steps; both share the first."""
     options: dict[str, object] = {
         "pack": pack,
         "batch": PACKS * pack,
@@ -49,7 +49,7 @@ def job(pack: int, trial: int, steps: int, samples: int, device: str, out: Path)
 
 
 def table(outcomes: dict[int, list[Outcome]], steps: int) -> str:
-    """Ours beside the published figures; failures are counted."""
+    """Ours next to the published figures; failures are counted."""
     lines = [
         "| | critic steps | trials | failed | modes of 1,000 | published | reverse KL | published |",
         "|" + "---|" * 8,
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time, one thread each (the cores)")
     parser.add_argument("--out", type=Path, default=Path("runs/stacked-mnist"), help="directory of runs and results")
     o = parser.parse_args(arguments)
-    features.open_features("cnn-mnist")  # what is missing is told now, not after hours of training
+    features.open_features("cnn-mnist")  # report what is missing now, not after hours of training
     data.open_data("stacked-mnist")
     outcomes: dict[int, list[Outcome]] = {}
     for pack in map(int, o.packs.split(",")):
@@ -83,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jobs = [job(pack, trial, o.steps, o.samples, o.device, o.out) for trial in range(o.trials)]
         for outcome in work_through(jobs, o.jobs):
             outcomes[pack].append(outcome)
-            told = outcome.failure or {name: round(f["value"], 3) for name, f in outcome.figures.items()}
-            print(f"pack {pack}, trial {outcome.seed}: {told}", flush=True)
+            text = outcome.failure or {name: round(f["value"], 3) for name, f in outcome.figures.items()}
+            print(f"pack {pack}, trial {outcome.seed}: {text}", flush=True)
     print(table(outcomes, o.steps))
     rows = {str(pack): [outcome.to_json() for outcome in found] for pack, found in outcomes.items()}
     files.write(o.out / "stacked-mnist.json", (json.dumps(rows, indent=1) + "\n").encode())

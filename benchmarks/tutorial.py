@@ -1,7 +1,7 @@
-"""The training loops that courses teach, on plain torch: what ganvas is timed against.
+"""The training loops that courses teach, on plain torch: ganvas is timed against them.
 
 They follow the text of two widely used introductions step for step (zeroed gradients, fresh targets, `.item()` of
-every statistic at every step, the default Adam) and train the networks that they are given.
+every statistic at every step, the default Adam) and train the given networks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Makes a PIL image of each item and a normalised tensor of that, as image data sets commonly do."""
+    """Makes a PIL image of each item and a normalised tensor from it, as image data sets commonly do."""
 
     def __init__(self, pixels: np.ndarray, labels: np.ndarray) -> None:
         """`pixels` are uint8, (N, H, W) or (N, H, W, 3); `labels` are integers, (N,)."""

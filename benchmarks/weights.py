@@ -1,8 +1,8 @@
 """Makes the classifiers that come with ganvas: `python -m benchmarks.weights --data digits,mnist,fashion-mnist`.
 
-Each is a run of the recipe `cnn`, rounded to half precision. The header of its file, `cnn-DATA.safetensors`, tells what
-it was trained on, for how long, and its accuracy on images that it was not trained on, measured after rounding. A
-training that was interrupted goes on, and one that is complete is not repeated.
+Each is a run of the recipe `cnn`, rounded to half precision. The header of its file, `cnn-DATA.safetensors`, records
+what it was trained on, for how long, and its accuracy on unseen images, measured after rounding. Interrupted trainings
+resume, and complete ones are not repeated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ganvas.frozen import Classifier, load_classifier, take_classifier
 from ganvas.frozen.weights import SHIPPED, digest
 from ganvas.recipes.cnn import confusion
 
-# What each data set is trained with beside the recipe's defaults; a mirrored garment is one too, a mirrored digit none.
+# Options in addition to the recipe's defaults. A mirrored garment is still one, a mirrored digit is not.
 OPTIONS: dict[str, dict[str, Any]] = {
     "digits": {"widths": (32, 64), "steps": 1000},
     "mnist": {"widths": (32, 64, 128), "steps": 3000},
@@ -34,7 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def trained(data: str, folder: Path, steps: int | None, device: str, seed: int) -> ganvas.Run:
-    """The run in `folder`, trained to its end: from the start, from where it stopped, or not at all."""
+    """The run in `folder`, trained to its end: from the start, from its checkpoint, or already complete."""
     if (folder / "recipe.json").exists():
         return ganvas.resume(folder, steps=steps)
     options = {**OPTIONS[data], **({} if steps is None else {"steps": steps})}
@@ -42,13 +42,13 @@ def trained(data: str, folder: Path, steps: int | None, device: str, seed: int) 
 
 
 def make(runs: Path, out: Path, steps: int | None, device: str, seed: int, data: str) -> dict[str, Any]:
-    """Train the classifier of a data set, write its file; gives the facts of its header, and of the file."""
+    """Train the classifier of a data set, write its file; returns the facts of its header, and of the file."""
     run = trained(data, runs / f"cnn-{data}", steps, device, seed)
     images = open_data(data, hold_out=run.options.held_out)
     assert images.held_out is not None
     exact = load_classifier(run.path)
     accuracy = correct(exact, images.held_out)
-    exact.network.half().float()  # what the file will hold
+    exact.network.half().float()  # as the file will hold it
     rounded = correct(exact, images.held_out)
     facts = {
         **exact.facts,
@@ -64,12 +64,12 @@ def make(runs: Path, out: Path, steps: int | None, device: str, seed: int, data:
 
 
 def correct(classifier: Classifier, images: Dataset) -> float:
-    """The share of images that are taken for what they are."""
+    """The share of images classified correctly."""
     return confusion(classifier, images)[0].trace().item() / len(images)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the options, train, and tell what came of it."""
+    """Read the options, train, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=",".join(OPTIONS), help=f"separated by commas ({','.join(OPTIONS)})")
     parser.add_argument("--runs", type=Path, default=Path("runs/weights"), help="where they train (runs/weights)")

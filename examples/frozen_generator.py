@@ -1,4 +1,4 @@
-"""Sample a trained generator from its one file; nothing that trains is loaded.
+"""Sample a trained generator from its file, without the training code.
 
 python examples/frozen_generator.py runs/gan-digits/generator.safetensors [PNG]
 """
@@ -15,7 +15,7 @@ from ganvas import latent, media
 
 
 def main(file: Path, out: Path) -> None:
-    """Draw seeds 0 to 7 above, and below them the way from seed 0 to seed 7 in equal steps."""
+    """Draw seeds 0 to 7 above, and below them the path from seed 0 to seed 7 in equal steps."""
     generator = ganvas.load(file)
     assert isinstance(generator, ganvas.TrainedGenerator), f"{file} holds no generator"
     samples = generator.sample(seeds=range(8))  # (8, C, H, W) in [-1, 1]

@@ -1,4 +1,4 @@
-"""The loss table as a picture: what a generator pays for a sample, and how hard it is pulled, by the critic's logit.
+"""The loss table as a picture: a generator's loss for a sample, and how hard its gradient pulls, by the critic's logit.
 
 python examples/loss_table.py [PNG]
 """
@@ -19,7 +19,7 @@ from ganvas.objectives import ADVERSARIAL, Objective
 def pull(row: Objective, logits: Tensor) -> tuple[Tensor, Tensor]:
     """The generator's loss at each logit of a generated sample, and the size of its gradient, (N,) each.
 
-    Where the loss needs a real sample too, the critic is undecided of that.
+    Where the loss needs a real sample too, the critic cannot tell that one from a fake.
     """
     fake = logits.clone().requires_grad_()
     loss = row.losses.generator(torch.full_like(logits, row.boundary or 0.0), fake)
@@ -28,11 +28,11 @@ def pull(row: Objective, logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def main(out: Path) -> None:
-    """Draw the objectives of the table; those whose generators pay the same share a curve."""
+    """Draw the objectives of the table; those with the same generator loss share a curve."""
     logits = torch.linspace(-5, 5, 201)
-    names: dict[tuple[float, ...], list[str]] = {}  # by what is paid
+    names: dict[tuple[float, ...], list[str]] = {}  # by the generator's loss
     for name, row in ADVERSARIAL.items():
-        if not row.energy:  # whose number is an error, not a logit
+        if not row.energy:  # its critic gives an error, not a logit
             names.setdefault(tuple(pull(row, logits)[0].round(decimals=4).tolist()), []).append(name)
     figure = Figure(figsize=(9, 3.6), dpi=110, layout="constrained")
     left, right = figure.subplots(1, 2)

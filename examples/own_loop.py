@@ -1,4 +1,4 @@
-"""A training loop of your own: ganvas brings the networks, the losses and the steps, you decide what happens between.
+"""Your own training loop: ganvas has the networks, the losses and the steps; you decide what happens between them.
 
 python examples/own_loop.py [PNG]
 """
@@ -29,7 +29,7 @@ def main(out: Path, steps: int = 1000) -> None:
             print(f"the critic has won at step {step}")
             break
     decoder = system.decoder  # the moving average of the generator
-    assert decoder is not None  # as it is of families that draw nothing
+    assert decoder is not None  # as in families that draw nothing
     with torch.no_grad():
         media.save_png(media.grid(decoder(decoder.prior(64))), out)
 
