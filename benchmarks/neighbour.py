@@ -8,53 +8,63 @@ OpenMP reads the environment once; quiet and shared turns alternate, so that oth
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from statistics import median
 
+from ganvas.openmp import SPINS, shorten_spinning
+
+shorten_spinning()  # before torch is loaded
+
+from ganvas import recipes  # noqa: E402
+from ganvas.data import open_data  # noqa: E402
+from ganvas.loop import train  # noqa: E402
+from ganvas.plan import Plan  # noqa: E402
+
 SETTINGS = {
-    "OpenMP's own": {},
+    "OpenMP's own, GOMP_SPINCOUNT=300000": {"GOMP_SPINCOUNT": "300000"},
     "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
-    "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
+    f"ganvas's own, GOMP_SPINCOUNT={SPINS}": {},
     "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
+NEIGHBOUR = "import time; end = time.time() + 600\nwhile time.time() < end: pass"
 VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS")
 
-TRAIN = """
-import sys, time
-name, data, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-from ganvas import recipes
-from ganvas.data import open_data
-from ganvas.loop import train
-from ganvas.plan import Plan
-images = open_data(data)
-options = recipes.resolve(recipes.override(recipes.recipe(name), {}), images, Plan())
-steps = train(recipes.build(options, images, Plan()), images, steps=10**9, batch=options.batch)
-next(steps), next(steps)
-count, begin = 0, time.perf_counter()
-while time.perf_counter() - begin < seconds:
-    next(steps)
-    count += 1
-print(count / (time.perf_counter() - begin))
-"""
-NEIGHBOUR = "import time; end = time.time() + 600\nwhile time.time() < end: pass"
+
+def steps_of(recipe: str, spec: str) -> Iterator[object]:
+    """Training steps without end, in fp32."""
+    images = open_data(spec)
+    options = recipes.resolve(recipes.recipe(recipe), images, Plan())
+    return train(recipes.build(options, images, Plan()), images, steps=10**9, batch=options.batch)
 
 
-def rate(setting: dict[str, str], shared: bool, request: Sequence[str]) -> float:
-    """Steps a second of training in a new process; `shared`: while another process holds one core."""
-    variables = {key: value for key, value in os.environ.items() if key not in VARIABLES} | setting
-    # in a session of its own, or the scheduler groups the neighbour with the training and gives both one share
-    other = subprocess.Popen([sys.executable, "-c", NEIGHBOUR], start_new_session=True) if shared else None
+def rate(steps: Iterator[object], seconds: float) -> float:
+    """Steps a second."""
+    count, begin = 0, time.perf_counter()
+    while time.perf_counter() - begin < seconds or count < 2:
+        next(steps)
+        count += 1
+    return count / (time.perf_counter() - begin)
+
+
+def measure(recipe: str, spec: str, seconds: float) -> None:
+    """Print the steps a second of this process, quiet and next to another process that holds one core."""
+    steps = steps_of(recipe, spec)
+    next(steps), next(steps)
+    quiet = rate(steps, seconds)
+    # in a session of its own, or the scheduler gives both processes the share of one
+    neighbour = subprocess.Popen([sys.executable, "-c", NEIGHBOUR], start_new_session=True)
     try:
-        words = [sys.executable, "-c", TRAIN, *request]
-        return float(subprocess.run(words, env=variables, check=True, capture_output=True, text=True).stdout)
+        time.sleep(0.5)
+        print(json.dumps([quiet, rate(steps, seconds)]))
     finally:
-        if other is not None:
-            other.kill()
-            other.wait()
+        neighbour.kill()
+        neighbour.wait()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,18 +74,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=5, help="length of a turn (5)")
     parser.add_argument("--recipe", default="gan", help="what is trained (gan)")
     parser.add_argument("--data", default="fashion-mnist", help="data set of images (fashion-mnist)")
-    options = parser.parse_args(arguments)
-    request = [options.recipe, options.data, str(options.seconds)]
+    parser.add_argument("--once", action="store_true", help="measure only this process, as its environment is")
+    o = parser.parse_args(arguments)
+    if o.once:
+        return measure(o.recipe, o.data, o.seconds)
+    words = [*(sys.executable, "-m", "benchmarks.neighbour", "--once", "--recipe", o.recipe, "--data", o.data)]
+    words += ["--seconds", str(o.seconds)]
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in SETTINGS}
-    for _ in range(options.rounds):
+    plain = {key: value for key, value in os.environ.items() if key not in VARIABLES}
+    for _ in range(o.rounds):
         for name, setting in SETTINGS.items():
-            rates[name].append((rate(setting, False, request), rate(setting, True, request)))
-    print(f"{options.recipe} on {options.data}, {os.cpu_count()} cores; steps a second, medians of {options.rounds}")
+            found = subprocess.run(words, env=plain | setting, check=True, stdout=subprocess.PIPE, text=True).stdout
+            rates[name].append(json.loads(found))
+    print(f"{o.recipe} on {o.data}, {os.cpu_count()} cores; steps a second, medians of {o.rounds}")
     print("\n| setting | quiet | shared | kept |\n|---|---|---|---|")
     for name, pairs in rates.items():
         quiet, shared = (median(column) for column in zip(*pairs, strict=True))
         kept = median(after / before for before, after in pairs)
         print(f"| {name} | {quiet:.1f} | {shared:.1f} | {kept:.2f} |")
+    return None
 
 
 if __name__ == "__main__":

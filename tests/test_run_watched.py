@@ -24,7 +24,7 @@ from ganvas.frozen import load_generator
 from ganvas.monitor import rules
 from ganvas.run import Run, checkpoint
 from ganvas.run.progress import follow
-from ganvas.run.watch import stream
+from ganvas.run.watch import Watch, stream
 
 SMALL = {
     **{"hidden": "8", "critic_hidden": "8", "latent": 4, "batch": 8, "ema": 0.9},
@@ -308,3 +308,18 @@ def test_nothing_is_done_about_the_last_step(tmp_path: Path, ill: Callable[[Rule
     run = finish(made(tmp_path / "run", steps=8, on_collapse="rollback"))
     assert (run.step, run.rollbacks) == (8, [])
     assert [finding.step for finding in run.findings] == [8]
+
+
+def test_a_machine_that_becomes_slow_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = made(tmp_path / "run")
+    watch, lines = Watch(run, ganvas.open_data("digits")), []
+    for rate in (1000, 1100, 1050, 390, 430, 390, 380, 370):
+        lines.append({"images_per_second": rate})
+        run.record["threads"] = 2
+        watch.check_speed(lines)
+    (warning,) = (record.getMessage() for record in caplog.records)
+    assert warning.startswith("training has slowed down to 380 images/s from")
+    assert f"`OMP_NUM_THREADS=1 ganvas resume {run.path}`" in warning
+    run.record["threads"] = 1
+    Watch(run, watch.dataset).check_speed(lines)
+    assert len(caplog.records) == 1
