@@ -126,7 +126,7 @@ def test_labels_are_dropped_at_their_rate() -> None:
     task = DenoisingLoss(options, Denoiser(network))
     torch.manual_seed(0)
     labels = torch.arange(20_000) % 3
-    dropped = task.dropped(labels)
+    dropped = task.drop_labels(labels)
     assert dropped is not None
     kept = dropped != 3
     assert torch.equal(dropped[kept], labels[kept])

@@ -110,8 +110,8 @@ def test_the_published_towers_have_their_published_numbers_of_weights() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"size": 9}, "9 pixels do not divide into patches of 4"),
-        ({"heads": 5}, "width 12 cannot have 5 heads"),
+        ({"size": 9}, "patch: 4 does not divide images of 9 pixels"),
+        ({"heads": 5}, "heads: 5 does not divide the width 12"),
         ({"activation": "gleu"}, "unknown activation 'gleu'; did you mean gelu"),
     ],
 )

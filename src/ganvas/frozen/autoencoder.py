@@ -62,7 +62,7 @@ class Autoencoder:
 
     def alone(self) -> TrainedGenerator:
         """Its decoder as a generator."""
-        return TrainedGenerator(self.network.alone(), self.recipe)
+        return TrainedGenerator(self.network.as_generator(), self.recipe)
 
     def write(self, path: str | Path) -> None:
         """Write the file atomically. Raises OSError where that fails; an older file then survives."""

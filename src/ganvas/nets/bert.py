@@ -12,7 +12,7 @@ from .vit import Attention
 
 
 class PostNormBlock(nn.Module):
-    """norm(x + attention x), then norm(x + mlp x), as in the first transformer. (N, T, width) -> the same"""
+    """norm(x + attention x), then norm(x + mlp x), as in the original transformer. (N, T, width) -> the same"""
 
     def __init__(self, width: int, heads: int, mlp: int, epsilon: float) -> None:
         super().__init__()
@@ -26,10 +26,10 @@ class PostNormBlock(nn.Module):
 
 
 class Bert(nn.Module):
-    """Tokens (N, T) int64, 0 where there is none -> sentences as unit vectors (N, width).
+    """Tokens (N, T) int64, 0 for padding -> unit vectors of sentences (N, width).
 
     vocabulary: the word pieces, in the order of their numbers.
-    context: tokens of the longest sentence, at most.
+    context: most tokens of a sentence.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Bert(nn.Module):
         self.blocks = nn.ModuleList(PostNormBlock(width, heads, mlp, epsilon) for _ in range(layers))
 
     def words(self, tokens: Tensor) -> Tensor:
-        """What the last block makes of each token, (N, T, width)."""
+        """The last block's output for each token, (N, T, width)."""
         x = self.norm(self.embed(tokens) + self.position[: tokens.shape[1]])
         there = (tokens > 0)[:, None, None]  # (N, 1, 1, T)
         for block in self.blocks:

@@ -24,9 +24,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def activation(name: str) -> nn.Module:
-    """A new module of ACTIVATIONS; a RequestError with the nearest names where there is none."""
+    """A new module of ACTIVATIONS; a RequestError for an unknown name."""
     if name not in ACTIVATIONS:
-        raise unknown("activation", name, ACTIVATIONS)
+        raise unknown("activation", name, ACTIVATIONS, field="options.activation")
     return ACTIVATIONS[name]()
 
 
@@ -45,16 +45,16 @@ OUTPUTS: dict[str, Callable[[], nn.Module]] = {
 
 
 def output(name: str) -> nn.Module:
-    """A new module of OUTPUTS, a generator's last function; a RequestError where there is none of that name."""
+    """A new module of OUTPUTS, a generator's last function; a RequestError for an unknown name."""
     if name not in OUTPUTS:
-        raise unknown("output", name, OUTPUTS)
+        raise unknown("output", name, OUTPUTS, field="options.out")
     return OUTPUTS[name]()
 
 
 class Generator(nn.Module):
-    """A `Decoder` with a standard normal prior. `options` rebuild it: they go into the frozen file's header.
+    """A `Decoder` with a standard normal prior. `options` rebuild it; its file holds them.
 
-    `adjustable` are those that the weights do not depend on, such as a sampler's steps.
+    `adjustable` are the options that the weights do not depend on, such as a sampler's steps.
     """
 
     adjustable: ClassVar[tuple[str, ...]] = ()
@@ -71,7 +71,7 @@ class Generator(nn.Module):
 
 
 class Autoencoder(nn.Module, ABC):
-    """An encoder and the `Generator` that undoes it. `options` rebuild both: they go into the frozen file's header."""
+    """An encoder and its decoder. `options` rebuild both; their file holds them."""
 
     def __init__(self, shape: tuple[int, ...], options: dict[str, Any]) -> None:
         super().__init__()
@@ -80,15 +80,15 @@ class Autoencoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
-        """Images (N, *shape) in [-1, 1] -> latents as the decoder's prior gives them; of a distribution its mean."""
+        """Images (N, *shape) in [-1, 1] -> latents like the decoder's prior; the mean, of a distribution."""
 
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """Latents -> images (N, *shape) in [-1, 1]."""
 
     @abstractmethod
-    def alone(self) -> Generator:
-        """The decoder as a generator of its own, which shares the weights."""
+    def as_generator(self) -> Generator:
+        """The decoder as a generator, which shares the weights."""
 
 
 def log2_steps(size: int) -> tuple[int, int]:
@@ -97,15 +97,15 @@ def log2_steps(size: int) -> tuple[int, int]:
         steps = (size // base).bit_length() - 1
         if 1 <= steps <= 6 and base << steps == size:
             return base, steps
-    raise RequestError(
-        f"this network does not draw {size}×{size}; use --set size=N, N one of 8, 16, 28, 32, 64, 128, 256"
-    )
+    hint = "use size=N, N one of 8, 16, 28, 32, 64, 128, 256"
+    raise RequestError(f"this network does not draw {size}×{size}", hint, field="options.size")
 
 
 def square(shape: tuple[int, ...]) -> tuple[int, int]:
     """(channels, size) of a square image; a RequestError for points and oblong images."""
     if len(shape) != 3 or shape[1] != shape[2]:
-        raise RequestError(f"this network draws square images, not items of shape {tuple(shape)}; use --set net=mlp")
+        problem = f"this network draws square images, not items of shape {tuple(shape)}"
+        raise RequestError(problem, "use net=mlp", field="options.net")
     return shape[0], shape[1]
 
 
@@ -130,7 +130,7 @@ def apply_spectral_norm(module: nn.Module) -> None:
 
 
 class Pack(nn.Module):
-    """PacGAN (Lin et al. 2018): m samples are judged together, stacked along the channels. (N, C, …) -> (N/m, mC, …)"""
+    """PacGAN (Lin et al. 2018): the critic sees m samples at once, as channels. (N, C, …) -> (N/m, mC, …)"""
 
     def __init__(self, m: int) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class Pack(nn.Module):
 class MinibatchStddev(nn.Module):
     """Appends the batch's mean standard deviation as one more feature (Karras et al. 2018). (N, C, …) -> (N, C+1, …)
 
-    The deviation is taken within groups of `group` neighbours, so that one group does not hide another's collapse.
+    Each group of `group` neighbours has its own, so that one group does not hide another's collapse.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -188,7 +188,7 @@ def is_batch_independent(critic: nn.Module, n: int) -> bool:
 
 
 class Logits(nn.Linear):
-    """A critic's last layer, not rounded under autocast, since it is differences of logits that count."""
+    """A critic's last layer, in float32 under autocast, too: losses depend on differences of logits."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -196,7 +196,7 @@ class Logits(nn.Linear):
 
 
 class Head(nn.Module):
-    """The critic's last layer, behind the batch statistics that see collapse. (N, C, …) -> (N,) or (N, outputs)"""
+    """Batch statistics, which show collapse, and the critic's last layer. (N, C, …) -> (N,) or (N, outputs)"""
 
     def __init__(self, shape: tuple[int, ...], outputs: int = 1, stddev: bool = False, discrimination: int = 0) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ class Head(nn.Module):
 
 
 class AutoencoderCritic(nn.Module):
-    """BEGAN's critic: any encoder and any generator as its decoder; gives the energy ‖x - AE(x)‖₁ per element, (N,)."""
+    """BEGAN's critic: any encoder, and any generator as decoder; returns the energy ‖x - AE(x)‖₁ per element, (N,)."""
 
     def __init__(self, encoder: nn.Module, decoder: Generator) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""CLIP (Radford et al. 2021): an image tower and a text tower whose embeddings of what belongs together agree."""
+"""CLIP (Radford et al. 2021): an image tower and a text tower with a common embedding space."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .tower import Colour, ImageTower
 from .vit import VisionTransformer
 
 Spec = dict[str, Any]  # {"net": a name of the tables below, "options": its arguments}
-SIGNED = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)  # the colours that leave images in [-1, 1] as they are
+SIGNED = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)  # mean and deviation that keep images in [-1, 1] as they are
 MAX_SCALE = 100.0  # of the inverse temperature, as in the paper
 
 
 class ConvTower(nn.Module):
-    """The classifier's stages of convolutions, with an embedding for logits. (N, 3, size, size) -> (N, outputs)"""
+    """The classifier's convolutions, with an embedding in place of logits. (N, 3, size, size) -> (N, outputs)"""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class ConvTower(nn.Module):
 
 
 class Projection(nn.Module):
-    """From the features of a fixed tower to the shared space: linear, or with a layer of `hidden` units added to it.
+    """From the features of a fixed tower to the shared space: linear, plus an MLP with `hidden` units, if any.
 
-    (N, inputs) of any length -> (N, outputs). Features are taken at unit length, from `mean`, which `centre` measures:
-    those of a tower point into a narrow cone, in which everything is like everything. Where there are as many outputs
-    as inputs the linear part begins as the identity, since what the tower knows of likeness is worth more than noise.
+    (N, inputs) of any length -> (N, outputs). Features are normalised and centred at `mean`, which `centre` measures:
+    a tower's features point into a narrow cone, where all are similar. With as many outputs as inputs the linear part
+    begins as the identity, which keeps the tower's similarities.
     """
 
     mean: Tensor
@@ -65,12 +65,12 @@ class Projection(nn.Module):
         if hidden:
             last = nn.Linear(hidden, outputs)
             nn.init.zeros_(last.bias)
-            nn.init.zeros_(last.weight)  # begins as the linear one, which few pairs suffice for
+            nn.init.zeros_(last.weight)  # begins as a linear projection, for which few pairs suffice
             self.mlp = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 
     @torch.no_grad()
     def centre(self, features: Tensor) -> None:
-        """Measure the mean of the features that are to be told apart, (N, inputs)."""
+        """Set `mean` to that of some features, (N, inputs)."""
         self.mean.copy_(F.normalize(features.float(), dim=1).mean(0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,29 +87,31 @@ LOCKED: dict[str, type[nn.Module]] = {"projection": Projection}  # behind a fixe
 class Clip(nn.Module):
     """Two towers and the temperature at which their embeddings are compared.
 
-    `image` and `text` are the specs of the towers; the image tower takes images in [-1, 1] of any size, and prepares
-    them itself, the text tower takes tokens. Where either is a projection it takes the features of a fixed tower
-    instead, which is not part of this network: locked-image tuning (Zhai et al. 2022). `colours` are the mean and
-    deviation that images are normalised with. `options` rebuild the network.
+    `image` and `text` are the specs of the towers. The image tower takes images in [-1, 1] of any size and prepares
+    them itself; the text tower takes tokens. A projection takes the features of a fixed tower instead, which is not
+    part of this network: locked-image tuning (Zhai et al. 2022). `colours` are the mean and deviation that normalise
+    images. `options` rebuild the network.
 
-    Raises RequestError for towers that are not known, or whose embeddings differ in size.
+    Raises RequestError for unknown towers, or embeddings of different sizes.
     """
 
     def __init__(self, image: Spec, text: Spec, colours: Sequence[Sequence[float]] = SIGNED) -> None:
         super().__init__()
         self.options: dict[str, Any] = {"image": image, "text": text, "colours": [list(c) for c in colours]}
-        seeing, reading = tower(image, IMAGE | LOCKED), tower(text, TEXT | LOCKED)
-        self.dim: int = seeing.dim  # pyright: ignore[reportAttributeAccessIssue] - every tower of the tables has it
-        if reading.dim != self.dim:
-            raise RequestError(f"the towers embed in {self.dim} and {reading.dim} dimensions; give both as many")
+        image_tower, text_tower = tower(image, IMAGE | LOCKED), tower(text, TEXT | LOCKED)
+        self.dim: int = image_tower.dim  # pyright: ignore[reportAttributeAccessIssue] - every tower of the tables has it
+        if text_tower.dim != self.dim:
+            raise RequestError(
+                f"the towers embed in {self.dim} and {text_tower.dim} dimensions", "use the same for both"
+            )
         mean, deviation = (_colour(c) for c in colours)
-        self.image_tower = seeing if image["net"] in LOCKED else ImageTower(seeing, mean, deviation)
-        self.text_tower = reading
+        self.image_tower = image_tower if image["net"] in LOCKED else ImageTower(image_tower, mean, deviation)
+        self.text_tower = text_tower
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     @property
     def scale(self) -> Tensor:
-        """The inverse temperature, what cosines are multiplied by, ()."""
+        """The inverse temperature, the factor of cosines, ()."""
         return self.logit_scale.exp()
 
     def image(self, x: Tensor) -> Tensor:
@@ -121,19 +123,19 @@ class Clip(nn.Module):
         return F.normalize(self.text_tower(x).float(), dim=1)
 
     def logits(self, image: Tensor, text: Tensor) -> Tensor:
-        """How well each image (N, dim) suits each text (M, dim), both of unit length: (N, M)."""
+        """How well each image (N, dim) matches each text (M, dim), both of unit length: (N, M)."""
         return self.scale * image @ text.T
 
     @torch.no_grad()
     def clamp(self) -> None:
-        """Keep the scale at most at MAX_SCALE, above which training becomes unstable."""
+        """Keep the scale at or below MAX_SCALE; above it training becomes unstable."""
         self.logit_scale.clamp_(max=math.log(MAX_SCALE))
 
 
 def tower(spec: Spec, known: dict[str, type[nn.Module]]) -> nn.Module:
-    """The tower of a spec. Raises RequestError for one that this version does not know."""
+    """The tower of a spec. Raises RequestError for an unknown kind."""
     if spec.get("net") not in known:
-        raise RequestError(f"a tower of kind {spec.get('net')!r} is not known to this version; update ganvas")
+        raise RequestError(f"a tower of kind {spec.get('net')!r} is not known to this version", "update ganvas")
     return known[spec["net"]](**spec["options"])
 
 

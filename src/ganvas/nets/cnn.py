@@ -1,6 +1,6 @@
-"""The convolutional classifier: convolutions and pooling in stages, then flatten, a hidden layer, and softmax's logits.
+"""The convolutional classifier: stages of convolutions and pooling, then flatten, a hidden layer, and logits.
 
-An image of n pixels leaves a convolution with ⌊(n + 2·padding − kernel) / stride⌋ + 1, a pooling layer with ⌊n / 2⌋.
+n pixels become ⌊(n + 2·padding − kernel) / stride⌋ + 1 in a convolution, ⌊n / 2⌋ in a pooling layer.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ POOLING: dict[str, Callable[[], nn.Module]] = {
 class CNN(nn.Module):
     """Images (N, C, H, W) in [-1, 1] -> logits (N, classes); `features` gives the hidden layer, (N, hidden).
 
-    Each of `widths` is a stage: `depth` convolutions of so many channels, each with batch norm if `norm` and its
-    activation, then a halving by `pooling`: "max", "average", or "stride", where the stage's last convolution strides
-    by 2. `stride` is that of each stage's first convolution; `padding` -1 keeps the size of an image. `hidden` features
-    follow, and the logits. `options` rebuild the network: they go into the frozen file's header.
+    Each of `widths` is a stage: `depth` convolutions with that many channels, each with batch norm if `norm` and its
+    activation, then `pooling`: "max", "average", or "stride", where the stage's last convolution has stride 2. `stride`
+    is that of each stage's first convolution; `padding` -1 keeps the size. `hidden` features follow, and the logits.
+    `options` rebuild the network; its file holds them.
 
-    Raises RequestError where the image is too small for so many stages, or is no image.
+    Raises RequestError for images that are too small for the stages, and for points.
     """
 
     def __init__(
@@ -54,9 +54,10 @@ class CNN(nn.Module):
             **{"dropout": dropout, "norm": norm, "activate": activate},
         }
         if len(shape) != 3:
-            raise RequestError(f"a cnn classifies images, not items of shape {tuple(shape)}; choose another data set")
+            problem = f"a cnn classifies images, not items of shape {tuple(shape)}"
+            raise RequestError(problem, "choose another data set", field="data")
         if pooling not in POOLING:
-            raise unknown("pooling", pooling, POOLING)
+            raise unknown("pooling", pooling, POOLING, field="options.pooling")
         padding = kernel // 2 if padding < 0 else padding
         channels, height, width = shape
         layers: list[nn.Module] = []
@@ -71,17 +72,17 @@ class CNN(nn.Module):
                 layers.append(POOLING[pooling]())
                 height, width = height // 2, width // 2
             if min(height, width) < 1:
-                raise RequestError(
-                    f"{shape[1]}×{shape[2]} images are too small for the stages {','.join(map(str, widths))}; use "
-                    "fewer widths, a smaller kernel or stride, or more padding"
-                )
+                text = ",".join(map(str, widths))
+                problem = f"{shape[1]}×{shape[2]} images are too small for the stages {text}"
+                hint = "use fewer widths, a smaller kernel or stride, or more padding"
+                raise RequestError(problem, hint, field="options.widths")
         self.stages = nn.Sequential(*layers, nn.Flatten())
         self.embed = nn.Linear(channels * height * width, hidden, bias=not norm)
         self.norm = nn.BatchNorm1d(hidden) if norm else nn.Identity()
         self.head = nn.Sequential(activation(activate), nn.Dropout(dropout), Logits(hidden, classes))
 
     def features(self, x: Tensor) -> Tensor:
-        """The hidden layer before its activation, (N, hidden): normalised, and nearer to a Gaussian than after it."""
+        """The hidden layer before its activation, (N, hidden): normalised, and closer to a Gaussian than after it."""
         return self.norm(self.embed(self.stages(x)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ def stage_widths(width: int, stages: int, most: int) -> list[int]:
 
 
 class InputProjection(nn.ConvTranspose2d):
-    """The transposed convolution of a 1×1 image, (N, C, 1, 1) -> (N, C', k, k): the matrix product that it is."""
+    """The transposed convolution of a 1×1 image, (N, C, 1, 1) -> (N, C', k, k), as a matrix product."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         y = (x.flatten(1) @ self.weight.flatten(1)).reshape(len(x), *self.weight.shape[1:])
@@ -25,7 +25,7 @@ class InputProjection(nn.ConvTranspose2d):
 class DCGANGenerator(Generator):
     """z (N, latent) or (N, latent, 1, 1) -> images (N, C, H, W).
 
-    The first block takes z to base×base, each further one doubles H and W; `width` is the channels of the last but one.
+    The first block maps z to base×base, each further one doubles H and W; the last but one has `width` channels.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class DCGANGenerator(Generator):
         normal_init(self)
 
     def raw(self, z: Tensor) -> Tensor:
-        """The images before the last function, which has no weights."""
+        """The images before the last function."""
         return self.layers(z.reshape(len(z), -1, 1, 1))
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:

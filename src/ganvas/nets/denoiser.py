@@ -1,4 +1,4 @@
-"""A network made a denoiser: the scalings around it that EDM and flow matching differ in."""
+"""A denoiser: a network with the scalings of EDM or of flow matching around it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scalings(NamedTuple):
 
 
 def edm(sigma: Tensor, sigma_data: float) -> Scalings:
-    """What F takes and gives has variance 1 at every σ, and its errors grow least (Karras et al. 2022, table 1)."""
+    """F's input and output have variance 1 at every σ, its errors grow least (Karras et al. 2022, table 1)."""
     total = (sigma**2 + sigma_data**2).sqrt()
     return Scalings(sigma_data**2 / total**2, sigma * sigma_data / total, 1 / total, sigma.log() / 4)
 
@@ -37,10 +37,10 @@ PRECONDITIONINGS: dict[str, Callable[[Tensor, float], Scalings]] = {"edm": edm, 
 
 
 class Denoiser(nn.Module):
-    """D(x; σ, label): the mean of the images that x, an image + σ · noise, may have been."""
+    """D(x; σ, label): the mean of the clean images, given x = image + σ · noise."""
 
     def __init__(self, network: UNet, preconditioning: str = "edm", sigma_data: float = 0.5) -> None:
-        """`sigma_data` is the standard deviation of the data; a RequestError where there is no such preconditioning."""
+        """`sigma_data` is the standard deviation of the data. Raises RequestError for an unknown preconditioning."""
         super().__init__()
         if preconditioning not in PRECONDITIONINGS:
             raise unknown("preconditioning", preconditioning, PRECONDITIONINGS)
@@ -48,7 +48,7 @@ class Denoiser(nn.Module):
         self.scalings = PRECONDITIONINGS[preconditioning]
 
     def forward(self, x: Tensor, sigma: Tensor, label: Tensor | None = None) -> Tensor:
-        """x (N, C, H, W), σ (N,) or one for all (), label (N,) int64, None for any -> (N, C, H, W) float32."""
+        """x (N, C, H, W), σ (N,) or one for all (), label (N,) int64, or None -> (N, C, H, W) float32."""
         with torch.autocast(x.device.type, enabled=False):
             skip, out, into, level = (c.expand(len(x)) for c in self.scalings(sigma.float(), self.sigma_data))
         f = self.network(into[:, None, None, None] * x, level, label)

@@ -1,7 +1,7 @@
-"""Inception-v3 (Szegedy et al. 2016) as TensorFlow published it in December 2015, which FID is defined with.
+"""Inception-v3 (Szegedy et al. 2016) as TensorFlow published it in December 2015; FID is defined with it.
 
-It differs from the later one of torchvision: poolings of the branches do not count the padding, the pooling of the last
-block takes the maximum, and there are 1,008 classes. Batch norms are folded into the convolutions.
+Unlike torchvision's, poolings of the branches do not count the padding, the last block pools by the maximum, and there
+are 1,008 classes. Batch norms are folded into the convolutions.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def block_e(a: int, pool: nn.Module) -> Branches:
 class Inception(nn.Module):
     """Images (N, 3, 299, 299) of values (x − 128) / 128 -> features (N, 2048).
 
-    `head` gives the logits of `classes`, from the features. It has no bias, since the published Inception Score leaves
-    it out; and it is None for no classes.
+    `head` maps features to the logits of `classes`, without a bias, as in the published Inception Score; None without
+    classes.
     """
 
     def __init__(self, classes: int = CLASSES) -> None:

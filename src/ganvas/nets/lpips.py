@@ -20,7 +20,7 @@ class Layer(NamedTuple):
     padding: int = 1
 
 
-# Stages of a trunk: the outputs of each are compared, and a maximum over `pool` pixels, stride 2, stands between them.
+# Stages of a trunk: LPIPS compares the outputs of each. Max pooling over `pool` pixels, stride 2, separates some.
 Stages = tuple[tuple[Layer, ...], ...]
 TRUNKS: dict[str, tuple[int, Stages]] = {
     "alex": (  # Krizhevsky 2014, one tower
@@ -32,7 +32,7 @@ TRUNKS: dict[str, tuple[int, Stages]] = {
         tuple((Layer(channels),) * depth for channels, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))),
     ),
 }
-POOLED = {"alex": (1, 2), "vgg": (1, 2, 3, 4)}  # the stages that begin with a pooling
+POOLED = {"alex": (1, 2), "vgg": (1, 2, 3, 4)}  # stages that begin with pooling
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's mean and deviation, in [-1, 1]
 
 
@@ -41,8 +41,8 @@ class Lpips(nn.Module):
 
     d(x, y) = Σ_l 1/(H_l W_l) Σ_hw ‖w_l ⊙ (ŷ^l_hw − x̂^l_hw)‖²; `heads` hold the squares of w_l.
 
-    Images are (N, C, H, W) in [-1, 1], C 1 or 3; with sides under 32 pixels they are enlarged by a whole factor, since
-    the trunks would leave nothing of them. Differentiable in both images.
+    Images are (N, C, H, W) in [-1, 1], C 1 or 3. Sides under 32 pixels are too small for the trunks and are
+    enlarged by a whole factor. Differentiable in both images.
 
     net: "alex", the paper's for measuring, or "vgg", for losses and path lengths.
     """
@@ -74,7 +74,7 @@ class Lpips(nn.Module):
         x = (enlarged(x).expand(-1, 3, -1, -1) - self.shift) / self.scale
         for stage, head in zip(self.stages, self.heads, strict=True):
             x = stage(x)
-            # vector_norm has a gradient where all activations are 0; the root of a sum of squares has not
+            # unlike a root of squares, vector_norm has a gradient where all activations are 0
             norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
             found.append(x / (norm + 1e-10) * head.sqrt()[:, None, None])
         return found
@@ -85,13 +85,13 @@ class Lpips(nn.Module):
         return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in pairs]).sum(0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The activations' means over the pixels, (N, dim); their squared distance is at most LPIPS."""
+        """The means of the activations over the pixels, (N, dim); their squared distance is at most LPIPS."""
         return torch.cat([a.mean((2, 3)) for a in self.activations(x)], 1)
 
 
 def enlarged(x: Tensor, least: int = 32) -> Tensor:
-    """Images of which both sides have `least` pixels: each pixel repeated as often as that takes."""
+    """Images with `least` or more pixels a side: each pixel is repeated as often as needed."""
     if x.ndim != 4 or x.shape[1] not in (1, 3):
-        raise RequestError(f"LPIPS compares images (N, C, H, W) of 1 or 3 channels, not items of {tuple(x.shape)}")
+        raise RequestError(f"LPIPS compares images (N, C, H, W) of 1 or 3 channels, not {tuple(x.shape)}")
     times = -(-least // min(x.shape[2:]))
     return x.repeat_interleave(times, 2).repeat_interleave(times, 3) if times > 1 else x

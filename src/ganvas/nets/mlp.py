@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: the course's first generators, and the networks of the 2-D games."""
+"""Multilayer perceptrons: for small images, as the course begins with, and for points."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class MLPGenerator(Generator):
         self.out = output(out)
 
     def raw(self, z: Tensor) -> Tensor:
-        """The items before the last function, which has no weights."""
+        """The items before the last function."""
         return self.layers(z.reshape(len(z), -1)).reshape(-1, *self.shape)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
@@ -40,7 +40,7 @@ class MLPGenerator(Generator):
 class MLPCritic(nn.Module):
     """Items (N, *shape) -> logits (N,), or (N/pack,) with packing.
 
-    `unit`: the items are taken to [0, 1] first, as sources that end their generator in a sigmoid train it.
+    `unit`: maps items to [0, 1] first, as is usual for generators that end in a sigmoid.
     """
 
     def __init__(

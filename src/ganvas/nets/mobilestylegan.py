@@ -1,7 +1,7 @@
-"""MobileStyleGAN's generator (Belousov 2021, arXiv:2104.04767): StyleGAN2's styles, wavelets in place of pixels.
+"""MobileStyleGAN's generator (Belousov 2021, arXiv:2104.04767): StyleGAN2's styles, with wavelets.
 
-Every resolution is predicted as the four bands of a Haar wavelet at half of it, and convolutions are separable:
-depthwise, then pointwise. Its demodulation is constant, and part of the weights.
+Each resolution is predicted as the four bands of a Haar wavelet at half the resolution. Convolutions are separable:
+depthwise, then pointwise. The demodulation is constant and part of the weights.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ GAIN = 2**0.5  # of the mapping's activations, which keeps their variance
 
 
 def inverse_haar(x: Tensor) -> Tensor:
-    """The image of which x (N, 4C, H, W) are the bands, (N, C, 2H, 2W).
+    """The image with the bands x (N, 4C, H, W), as (N, C, 2H, 2W).
 
-    First the C means; then for each of the C its differences down, across and both ways.
+    The bands are the C means, then for each of the C channels the differences down, across and both ways.
     """
     low, rest = x.split((x.shape[1] // 4, x.shape[1] - x.shape[1] // 4), 1)
     down, across, both = rest.unflatten(1, (-1, 3)).unbind(2)
@@ -32,8 +32,8 @@ def inverse_haar(x: Tensor) -> Tensor:
     return F.pixel_shuffle(torch.stack(corners, 2).flatten(1, 2) / 2, 2)
 
 
-class Styled(nn.Module):
-    """Convolutions of x·style, noise that is the same for every image, leaky ReLU; (N, C, H, W) -> (N, C', H, W)."""
+class StyledConvolutions(nn.Module):
+    """Convolutions of x·style, constant noise, leaky ReLU; (N, C, H, W) -> (N, C', H, W)."""
 
     noise: Tensor
 
@@ -46,17 +46,17 @@ class Styled(nn.Module):
         return F.leaky_relu(self.convolutions(x * style[:, :, None, None]) + self.noise, LEAK)
 
 
-def separable(a: int, b: int, side: int) -> Styled:
+def separable(a: int, b: int, side: int) -> StyledConvolutions:
     """A depthwise 3×3 and a pointwise convolution."""
-    return Styled([nn.Conv2d(a, a, 3, padding=1, groups=a, bias=False), nn.Conv2d(a, b, 1)], side)
+    return StyledConvolutions([nn.Conv2d(a, a, 3, padding=1, groups=a, bias=False), nn.Conv2d(a, b, 1)], side)
 
 
 class MobileStyleGANGenerator(Generator):
     """w - w̄ (N, latent) -> images (N, C, H, W) in [-1, 1].
 
-    A latent is a point of W, the space behind the mapping network, as seen from its mean: `prior` draws it there. So
-    truncation is StyleGAN's, W is what is walked, edited and projected into, and SeFa finds the directions of all
-    styles at once, since one affine layer gives them all.
+    A latent is a point of W, the output space of the mapping network, minus its mean; `prior` draws such points. So
+    truncation is StyleGAN's, walks, edits and projections are in W, and SeFa finds the directions of all styles at
+    once, since one affine layer produces them all.
     """
 
     mean: Tensor
@@ -66,11 +66,11 @@ class MobileStyleGANGenerator(Generator):
     ) -> None:
         """widths: channels at 4, 8, 16, … pixels, the last at half of the image's side; mapping: layers.
 
-        Raises RequestError where they do not lead to the size.
+        Raises RequestError where they do not fit the size.
         """
         channels, height, width = shape
         if height != width or 4 << len(widths) != height:
-            raise RequestError(f"{len(widths)} widths draw {4 << len(widths)} pixels a side, not {height}×{width}")
+            raise RequestError(f"{len(widths)} widths give {4 << len(widths)} pixels a side, not {height}×{width}")
         super().__init__(latent, shape, {"widths": list(widths), "mapping": mapping})
         self.sizes = [widths[0]]  # of the styles, in the order of their use
         for a, b in pairwise(widths):
@@ -78,7 +78,7 @@ class MobileStyleGANGenerator(Generator):
         self.sizes.append(widths[-1])
         self.styles = nn.Linear(latent, sum(self.sizes))
         self.input = nn.Parameter(torch.randn(widths[0], 4, 4))
-        self.first = Styled([nn.Conv2d(widths[0], widths[0], 3, padding=1)], 4)
+        self.first = StyledConvolutions([nn.Conv2d(widths[0], widths[0], 3, padding=1)], 4)
         sides = [8 << i for i in range(len(widths) - 1)]
         self.narrow = nn.ModuleList(
             separable(a // 4, b, side) for (a, b), side in zip(pairwise(widths), sides, strict=True)

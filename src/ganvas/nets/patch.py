@@ -1,4 +1,4 @@
-"""The critic of pix2pix, which judges patches (Isola et al. 2017, arXiv:1611.07004)."""
+"""The patch critic of pix2pix (Isola et al. 2017, arXiv:1611.07004)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from torch import Tensor, nn
 from .blocks import activation, normal_init
 
 WIDEST = 8  # times the first layer's channels
-SMALLEST = 3  # pixels of a side behind the halvings, of which one logit is made
+SMALLEST = 3  # pixels a side after the halvings, which make one logit
 
 
 class PatchCritic(nn.Module):
-    """Images (N, C, H, W) -> a logit a patch, (N, h, w); pix2pix's "NLayerDiscriminator".
+    """Images (N, C, H, W) -> one logit per patch, (N, h, w); pix2pix's "NLayerDiscriminator".
 
-    `layers` convolutions of 4×4 that halve the image, each but the first with batch norm, a further one that does not
-    halve it, and the logits; channels double from `width` on, to eight times that. A logit of 3 layers sees 70×70
-    pixels, of 2 layers 34×34, of 1 layer 16×16: texture is judged, and what it belongs to is not. Sides are of
-    SMALLEST · 2^layers pixels or more.
+    `layers` 4×4 convolutions halve the image, all but the first with batch norm; one more does not; then the logits.
+    Channels double from `width` to eight times that. With 3 layers a logit sees 70×70 pixels, with 2 layers 34×34, with
+    1 layer 16×16: it judges texture, not objects. Sides must have SMALLEST · 2^layers pixels or more.
     """
 
     def __init__(self, channels: int, width: int = 64, layers: int = 3) -> None:
@@ -33,5 +32,5 @@ class PatchCritic(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.layers[:-1](x)
-        with torch.autocast(x.device.type, enabled=False):  # a loss is of differences of logits, which are not rounded
+        with torch.autocast(x.device.type, enabled=False):  # losses depend on differences of logits
             return self.layers[-1](h.float()).squeeze(1)

@@ -1,4 +1,4 @@
-"""The generator of progressively grown GANs (Karras et al. 2018), as it is once it has grown."""
+"""The generator of progressively grown GANs (Karras et al. 2018), fully grown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
 
 
 class ProGANGenerator(Generator):
-    """z -> pixel norm -> 4×4, and a pair of convolutions a doubling; each is followed by leaky ReLU and pixel norm.
+    """z -> pixel norm -> 4×4, and two convolutions per doubling, each with leaky ReLU and pixel norm.
 
     The constants of the equalised learning rate are part of the weights, as published files have them.
     """
@@ -24,14 +24,12 @@ class ProGANGenerator(Generator):
     def __init__(self, shape: tuple[int, ...], latent: int = 512, widths: tuple[int, ...] = ()) -> None:
         """`shape` is (C, H, W), square; `widths` are the channels at 4, 8, 16, … pixels, none: 512 at each.
 
-        Raises RequestError where the widths do not lead to the size.
+        Raises RequestError where the widths do not fit the size.
         """
         channels, height, width = shape
         widths = tuple(widths) or (512,) * max(1, (height // 4).bit_length())
         if height != width or 4 << (len(widths) - 1) != height:
-            raise RequestError(
-                f"{len(widths)} widths draw {4 << (len(widths) - 1)} pixels a side, not {height}×{width}"
-            )
+            raise RequestError(f"{len(widths)} widths give {2 << len(widths)} pixels a side, not {height}×{width}")
         super().__init__(latent, shape, {"widths": list(widths)})
         inputs = (latent, *widths)
         self.first = nn.ModuleList(

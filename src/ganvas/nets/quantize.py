@@ -7,21 +7,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-MEMORY = 0.99  # of the running usage: a code that is no longer looked up has lost nine tenths of it after 230 steps
+DECAY = 0.99  # of the running usage: a code that is not used any more loses nine tenths of it in 230 steps
 
 
 class Quantized(NamedTuple):
-    """What a codebook makes of a grid of vectors."""
+    """A grid of vectors, quantised."""
 
-    z: Tensor  # (N, D, h, w) the codes' vectors, whose gradient goes straight through to what was quantised
-    codes: Tensor  # (N, D, h, w) the same vectors, whose gradient goes to the codebook
-    index: Tensor  # (N, h, w) int64: which codes they are
+    z: Tensor  # (N, D, h, w) the codes' vectors; the gradient goes straight through to the input
+    codes: Tensor  # (N, D, h, w) the same vectors; the gradient goes to the codebook
+    index: Tensor  # (N, h, w) int64, the codes' numbers
 
 
 class VectorQuantizer(nn.Module):
     """Replaces each vector of a grid by the nearest of `n` codes. (N, D, h, w) -> `Quantized`
 
-    `usage` is the running share that each code has of what is looked up while training; 0 throughout at the beginning.
+    `usage` is the running share of each code in training; at the beginning 0.
     """
 
     usage: Tensor
@@ -34,51 +34,51 @@ class VectorQuantizer(nn.Module):
 
     def forward(self, z: Tensor) -> Quantized:
         index = self.nearest(z)
-        codes = self.vectors(index)
+        codes = self.lookup(index)
         return Quantized(z + (codes - z).detach(), codes, index)
 
     @torch.no_grad()
     def nearest(self, z: Tensor) -> Tensor:
         """argmin_k ‖z - e_k‖² of every vector of a grid, (N, D, h, w) -> (N, h, w) int64, in float32."""
-        with torch.autocast(z.device.type, enabled=False):  # which would take near codes for one another
+        with torch.autocast(z.device.type, enabled=False):  # which would confuse near codes
             e = self.embedding.weight.float()
-            distance = e.square().sum(1) - 2 * z.float().movedim(1, -1) @ e.T  # but for ‖z‖², which is the same for all
+            distance = e.square().sum(1) - 2 * z.float().movedim(1, -1) @ e.T  # without ‖z‖², which is the same for all
         return distance.argmin(-1)
 
-    def vectors(self, index: Tensor) -> Tensor:
+    def lookup(self, index: Tensor) -> Tensor:
         """The codes of a grid of numbers, (N, h, w) -> (N, D, h, w)."""
         return self.embedding(index).movedim(-1, 1)
 
     @torch.no_grad()
-    def count(self, index: Tensor) -> Tensor:
-        """How often each code occurs in a grid, (n,) float32; the running usage takes it in."""
-        counts = tally(index, len(self.usage))
-        self.usage.lerp_(counts / counts.sum(), 1 - MEMORY)
+    def update_usage(self, index: Tensor) -> Tensor:
+        """Updates the running usage by a grid of codes; returns how often each occurs, (n,) float32."""
+        counts = count_codes(index, len(self.usage))
+        self.usage.lerp_(counts / counts.sum(), 1 - DECAY)
         return counts
 
     @torch.no_grad()
     def revive(self, z: Tensor, share: float) -> Tensor:
-        """Moves every code of which the running usage is below `share`/n to a vector of the grid `z`, drawn at random.
+        """Moves every code with a running usage below `share`/n to a random vector of the grid `z`.
 
-        Nothing would ever move it again: only what is looked up has a gradient (Dhariwal et al. 2020, "Jukebox",
-        section 3.1). Before the first step nothing has been used, so that training begins with codes that are outputs
-        of the encoder. It draws from torch's global generator. Returns how many were moved, a scalar.
+        Unused codes have no gradient and would never move again (Dhariwal et al. 2020, "Jukebox", section 3.1). Before
+        the first step all are unused, so that training begins with outputs of the encoder as codes. Draws from torch's
+        global generator. Returns how many were moved, a scalar.
         """
         weight, n = self.embedding.weight, len(self.usage)
         outputs = z.movedim(1, -1).flatten(0, -2).to(weight.dtype)
-        drawn = outputs[torch.randint(len(outputs), (n,), device=z.device)]
+        candidates = outputs[torch.randint(len(outputs), (n,), device=z.device)]
         dead = self.usage < share / n
-        weight.copy_(torch.where(dead[:, None], drawn, weight))
+        weight.copy_(torch.where(dead[:, None], candidates, weight))
         self.usage.masked_fill_(dead, 1 / n)
         return dead.sum()
 
 
-def tally(index: Tensor, n: int) -> Tensor:
+def count_codes(index: Tensor, n: int) -> Tensor:
     """How often each of `n` codes occurs in a grid of their numbers, (n,) float32."""
     return torch.bincount(index.flatten(), minlength=n).float()
 
 
 def perplexity(counts: Tensor) -> Tensor:
-    """exp of the entropy of the codes' shares, of counts (n,): as many codes as would be if all were used alike."""
+    """exp of the entropy of the codes' shares, from counts (n,): the equivalent number of equally used codes."""
     shares = counts / counts.sum()
     return torch.special.entr(shares).sum().exp()

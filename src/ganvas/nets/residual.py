@@ -1,9 +1,9 @@
 """R3GAN's networks (Huang et al. 2024, "The GAN is dead; long live the GAN!", arXiv:2501.05441).
 
-Residual blocks without normalisation: 1×1 convolution that widens, 3×3 grouped convolution, 1×1 convolution back, with
-biases and leaky ReLUs between them. Sampling up and down is bilinear, with a 1×1 convolution where channels change,
-always at the lower resolution, where it is cheapest. The last convolution of each branch starts at zero and the others
-are scaled by the depth (Fixup, Zhang et al. 2019), which is what makes normalisation unnecessary.
+Residual blocks without normalisation: a 1×1 convolution that widens, a 3×3 grouped one, a 1×1 one back, with biases and
+leaky ReLUs between them. Up- and downsampling is bilinear, with a 1×1 convolution where channels change, at the lower
+resolution, where it is cheapest. The last convolution of each branch starts at zero, and the depth scales the others
+(Fixup, Zhang et al. 2019), which makes normalisation unnecessary.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAK = 0.2
 LEAKY_GAIN = math.sqrt(2 / (1 + LEAK**2))  # keeps the variance through a leaky ReLU (He et al. 2015)
 
 
-def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:
+def initialise(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:
     """The layer with weights N(0, gain² / fan-in) and biases 0."""
     nn.init.normal_(layer.weight, 0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
@@ -28,19 +28,19 @@ def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:
 
 
 class Residual(nn.Module):
-    """x + branch(x), (N, C, H, W) -> the same, one of `depth` such blocks in its network."""
+    """x + branch(x), (N, C, H, W) -> the same; one of `depth` such blocks in the network."""
 
     def __init__(self, channels: int, expansion: int, group: int, depth: int) -> None:
         super().__init__()
         wide = channels * expansion
         group = math.gcd(wide, group)
-        gain = LEAKY_GAIN * depth**-0.25  # Fixup: depth^(-1/(2m-2)) for m = 3 convolutions a branch
+        gain = LEAKY_GAIN * depth**-0.25  # Fixup: depth^(-1/(2m-2)), m = 3 convolutions per branch
         back = nn.Conv2d(wide, channels, 1, bias=False)
         nn.init.zeros_(back.weight)
         self.branch = nn.Sequential(
-            scaled(nn.Conv2d(channels, wide, 1), gain),
+            initialise(nn.Conv2d(channels, wide, 1), gain),
             nn.LeakyReLU(LEAK),
-            scaled(nn.Conv2d(wide, wide, 3, padding=1, groups=wide // group), gain),
+            initialise(nn.Conv2d(wide, wide, 3, padding=1, groups=wide // group), gain),
             nn.LeakyReLU(LEAK),
             back,
         )
@@ -57,20 +57,16 @@ def stages(widths: list[int], blocks: int, expansion: int, group: int) -> list[l
 
 def pointwise(a: int, b: int) -> list[nn.Module]:
     """The 1×1 convolution from a to b channels, where they differ."""
-    return [] if a == b else [scaled(nn.Conv2d(a, b, 1, bias=False))]
+    return [] if a == b else [initialise(nn.Conv2d(a, b, 1, bias=False))]
 
 
 class ResidualGenerator(Generator):
     """z (N, latent) -> images (N, C, H, W), square, of 4·2ᵏ or 7·2ᵏ pixels.
 
-    It starts from a learned basis of the smallest resolution, each channel multiplied by a linear function of z.
-    `width` is the channels at the largest resolution, doubled at each halving up to `max_width`; `blocks` is per
-    resolution; `group` is the channels in one group of the 3×3 convolution, or what of that divides them.
-
-    `out` is "tanh" so that images are in [-1, 1], as a `Decoder`'s must be. "linear" is the paper's: nothing keeps such
-    images in range, and whoever shows them has to clamp.
-
-    The labels are not used. Raises `RequestError` for a shape that does not fit.
+    It starts from a learned basis at the smallest resolution; a linear function of z scales each channel. `width` is
+    the channels at the largest resolution, doubled at each halving up to `max_width`; `blocks` is per resolution;
+    `group` is the channels per group of the 3×3 convolution, or a divisor of it. `out` "tanh" keeps images in [-1, 1];
+    "linear", the paper's, does not. Labels are not used. Raises RequestError for a shape that does not fit.
     """
 
     def __init__(
@@ -90,13 +86,13 @@ class ResidualGenerator(Generator):
         base, steps = log2_steps(size)
         widths = [min(width << i, max_width) for i in reversed(range(steps + 1))]
         self.basis = nn.Parameter(torch.randn(widths[0], base, base))
-        self.modulation = scaled(nn.Linear(latent, widths[0]))
+        self.modulation = initialise(nn.Linear(latent, widths[0]))
         layers: list[nn.Module] = []
         for i, residuals in enumerate(stages(widths, blocks, expansion, group)):
             if i > 0:
                 layers += [*pointwise(widths[i - 1], widths[i]), nn.Upsample(scale_factor=2, mode="bilinear")]
             layers += residuals
-        self.layers = nn.Sequential(*layers, scaled(nn.Conv2d(widths[-1], channels, 1)), output(out))
+        self.layers = nn.Sequential(*layers, initialise(nn.Conv2d(widths[-1], channels, 1)), output(out))
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         return self.layers(self.modulation(z)[:, :, None, None] * self.basis)
@@ -105,9 +101,9 @@ class ResidualGenerator(Generator):
 class ResidualCritic(nn.Module):
     """Images (N, C, H, W) -> logits (N,), or (N, outputs): `ResidualGenerator` the other way round.
 
-    With packing there are N/pack of them. It ends with one learned template a channel, the counterpart of the
-    generator's basis, and a linear layer. Averaging 2×2 pixels is bilinear sampling at half the size. Raises
-    `RequestError` for a shape that does not fit.
+    With packing, N/pack of them. It ends with one learned template per channel, the counterpart of the generator's
+    basis, and a linear layer. Averaging 2×2 pixels is bilinear sampling at half the size. Raises RequestError for a
+    shape that does not fit.
     """
 
     def __init__(
@@ -126,15 +122,15 @@ class ResidualCritic(nn.Module):
         channels, size = square(shape)
         base, steps = log2_steps(size)
         widths = [min(width << i, max_width) for i in range(steps + 1)]
-        layers: list[nn.Module] = [Pack(pack), scaled(nn.Conv2d(pack * channels, widths[0], 1))]
+        layers: list[nn.Module] = [Pack(pack), initialise(nn.Conv2d(pack * channels, widths[0], 1))]
         for i, residuals in enumerate(stages(widths, blocks, expansion, group)):
             if i > 0:
                 layers += [nn.AvgPool2d(2), *pointwise(widths[i - 1], widths[i])]
             layers += residuals
         features = widths[-1] + minibatch_stddev
         layers += [MinibatchStddev()] if minibatch_stddev else []
-        layers += [scaled(nn.Conv2d(features, features, base, groups=features, bias=False)), nn.Flatten()]
-        layers += [scaled(Logits(features, outputs)), *([nn.Flatten(0)] if outputs == 1 else [])]
+        layers += [initialise(nn.Conv2d(features, features, base, groups=features, bias=False)), nn.Flatten()]
+        layers += [initialise(Logits(features, outputs)), *([nn.Flatten(0)] if outputs == 1 else [])]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Resampling as the published feature networks do it, as two matrix products: the same on every device, differentiable.
+"""Resampling as the published feature networks do it, by two matrix products: the same on every device, differentiable.
 
-torch's own antialiased resampling does not exist on every device, and none of it has a deterministic gradient on CUDA.
+torch's antialiased resampling does not exist on every device, and its gradient on CUDA is not deterministic.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ KERNELS = {"bilinear": (_triangle, 1), "bicubic": (_cubic, 2)}  # and their half
 def weights(old: int, new: int, method: str) -> Tensor:
     """The share of each of `old` pixels in each of `new`, (new, old), float32 on the CPU.
 
-    method: "bilinear" or "bicubic", antialiased, between the centres of pixels, as Pillow; or "tensorflow", the
-        bilinear resampling of TensorFlow 1 that FID was defined with: between corners, and not antialiased.
+    method: "bilinear" or "bicubic", antialiased, from pixel centres, as in Pillow; or "tensorflow", the bilinear
+        resampling of TensorFlow 1, which FID is defined with: from pixel corners, not antialiased.
     """
     at = torch.arange(new, dtype=torch.float64)[:, None]
     pixel = torch.arange(old, dtype=torch.float64)
@@ -60,7 +60,7 @@ def resize(x: Tensor, size: int | tuple[int, int], method: str) -> Tensor:
 
 
 def square(x: Tensor, size: int, method: str) -> Tensor:
-    """Images (N, C, H, W) whose short side is brought to `size`, cut to the centred square (N, C, size, size)."""
+    """Images (N, C, H, W), the short side resized to `size`, cropped to the central square (N, C, size, size)."""
     short = min(x.shape[2:])
     height, width = (size if side == short else int(side * size / short) for side in x.shape[2:])
     top, left = (height - size) // 2, (width - size) // 2

@@ -1,5 +1,5 @@
 """The residual network of OpenAI's CLIP (Radford et al. 2021, section 2.4; He et al. 2016): a stem of three
-convolutions, strides that are averages, and attention in place of the last pooling.
+convolutions, strides by averaging, and attention pooling at the end.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from torch.nn import functional as F
 
 from ..errors import RequestError
 
-EXPANSION = 4  # channels of a block's end, for each of its middle
+EXPANSION = 4  # output channels of a block, in times those in its middle
 STRIDE = 32  # of the whole network
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    """A convolution that keeps its size but for the stride, and its batch norm."""
+    """A padded convolution and its batch norm."""
     return [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)]
 
 
 def average(stride: int) -> nn.Module:
-    """What strides without aliasing."""
+    """A stride without aliasing."""
     return nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
 
 
 class Bottleneck(nn.Module):
-    """(N, inputs, H, W) -> (N, 4·width, H/stride, W/stride): 1×1, 3×3, average, 1×1, and what came in added."""
+    """(N, inputs, H, W) -> (N, 4·width, H/stride, W/stride): 1×1, 3×3, average, 1×1, plus the input."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Bottleneck(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """(N, width, side, side) -> (N, outputs): what the mean over all places finds when it looks at each of them."""
+    """(N, width, side, side) -> (N, outputs): attention of the mean over all places to each of them."""
 
     def __init__(self, side: int, width: int, heads: int, outputs: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class ClipResNet(nn.Module):
     ) -> None:
         super().__init__()
         if size % STRIDE:
-            raise RequestError(f"a residual tower sees images of a multiple of {STRIDE} pixels, not {size}; give one")
+            raise RequestError(f"a residual tower needs a multiple of {STRIDE} pixels a side, not {size}")
         self.size, self.dim = size, outputs
         half = width // 2
         self.stem = nn.Sequential(

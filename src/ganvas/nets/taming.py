@@ -1,4 +1,4 @@
-"""The encoder and the decoder of VQGAN (Esser et al. 2021), their parameters named as the authors' are."""
+"""The encoder and the decoder of VQGAN (Esser et al. 2021), with the authors' parameter names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GROUPS = 32  # of group norm in the published networks
 
 
 def normalize(channels: int, groups: int) -> nn.GroupNorm:
-    """Group normalisation in as many of the groups as divide the channels; of one channel each, it would lose hues."""
+    """Group normalisation in as many groups as divide the channels. Groups of one channel would lose hues."""
     return nn.GroupNorm(math.gcd(groups, channels), channels, eps=1e-6)
 
 
@@ -33,7 +33,7 @@ class ResnetBlock(nn.Module):
 
 
 class AttnBlock(nn.Module):
-    """x + attention(norm(x)): every pixel looks at every other, with one head. (N, C, H, W) -> the same"""
+    """x + attention(norm(x)) among all pixels, with one head. (N, C, H, W) -> the same"""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class AttnBlock(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Halves the sides by a strided convolution, padded on the right and below alone."""
+    """Halves the sides by a strided convolution, padded only on the right and below."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Upsample(nn.Module):
 
 
 class Level(nn.Module):
-    """The blocks of one resolution, each with attention behind it where `attention` says so; then a change of it."""
+    """The blocks of one resolution, each with attention after it if `attention`; then a change of resolution."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Mid(nn.Module):
 class Encoder(nn.Module):
     """Images (N, C, H, W) -> (N, z_channels, H/f, W/f), where f = 2^(levels - 1).
 
-    `widths` are the channels of the first convolution, then those of each level; `attention` says where there is some.
+    `widths` are the channels of the first convolution, then of each level; `attention`: which levels have it.
     """
 
     def __init__(
@@ -143,9 +143,9 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """(N, z_channels, h, w) -> images (N, C, f·h, f·w): the encoder the other way, one block more a level.
+    """(N, z_channels, h, w) -> images (N, C, f·h, f·w): the encoder reversed, with one more block per level.
 
-    `up` is numbered as `down` is: its first is the largest resolution, and the last to be gone through.
+    `up` is numbered like `down`: its first level is the largest resolution, and the last that runs.
     """
 
     def __init__(

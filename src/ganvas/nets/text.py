@@ -1,4 +1,4 @@
-"""CLIP's text tower: a transformer that reads from left to right, and what it holds at the end of the text."""
+"""CLIP's text tower: a causal transformer, read at the end of the text."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .vit import ACTIVATIONS, Block
 class TextTransformer(nn.Module):
     """Tokens (N, T) int64, T up to `context` -> embeddings (N, outputs), of any length.
 
-    The end of a text is its largest token, and what follows it is not seen: attention looks back alone, and the
+    The end of a text is its largest token. Tokens after it have no influence: attention only looks back, and the
     embedding is taken at the end (Radford et al. 2021, section 2.4).
 
     Args:
-        vocabulary: how many tokens there are.
+        vocabulary: the number of tokens.
         context: tokens of the longest text.
         mlp: hidden units of a block's perceptron; 0 for four times the width.
         activation: of `vit.ACTIVATIONS`.

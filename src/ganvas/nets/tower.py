@@ -1,4 +1,4 @@
-"""A network of images together with the preparation of images that it was trained with."""
+"""An image network together with the preparation of its images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLIP: Colours = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.
 IMAGENET: Colours = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Seeing(Protocol):
+class ImageNetwork(Protocol):
     """Prepared images (N, 3, size, size) -> embeddings (N, dim)."""
 
     size: int
@@ -28,7 +28,7 @@ class Seeing(Protocol):
 class ImageTower(nn.Module):
     """Images (N, C, H, W) in [-1, 1], C 1 or 3, of any size -> embeddings (N, dim), of any length. Differentiable.
 
-    `network` is a module that is `Seeing`, and mean and deviation are those of its training images.
+    `network` is an `ImageNetwork`; mean and deviation are those of its training images.
     """
 
     mean: Tensor
@@ -41,21 +41,21 @@ class ImageTower(nn.Module):
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
 
     @property
-    def seeing(self) -> Seeing:
-        """The network as its type says what it is."""
+    def typed(self) -> ImageNetwork:
+        """The network with its type."""
         return self.network  # pyright: ignore[reportReturnType] - nn.Module's attributes are Any
 
     @property
     def dim(self) -> int:
-        """Of the embeddings."""
-        return self.seeing.dim
+        """Numbers of an embedding."""
+        return self.typed.dim
 
     @property
     def size(self) -> int:
-        """Pixels of a side of the images that the network sees."""
-        return self.seeing.size
+        """Pixels a side of the network's input."""
+        return self.typed.size
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # or pixels would be rounded to 8 bits of their own
+        with torch.autocast(x.device.type, enabled=False):  # which would round pixels to 8 bits
             x = square(x.float().expand(-1, 3, -1, -1) / 2 + 0.5, self.size, "bicubic").clamp(0, 1)
         return self.network((x - self.mean) / self.deviation)

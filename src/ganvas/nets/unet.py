@@ -1,4 +1,4 @@
-"""A small U-Net that knows the noise level and the class (after Ho et al. 2020; Dhariwal and Nichol 2021)."""
+"""A small U-Net, conditioned on noise level and class (after Ho et al. 2020; Dhariwal and Nichol 2021)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from ..errors import RequestError
 from .vit import Attention
 
-SLOWEST, FASTEST = 0.5, 32.0  # radians a unit of the noise level's embedding
+SLOWEST, FASTEST = 0.5, 32.0  # frequencies of the noise level's embedding, in radians per unit
 HEAD = 32  # channels of an attention head
 
 
-def zeroed(layer: nn.Conv2d | nn.Linear) -> nn.Module:
-    """The layer with its weights and biases at zero, so that its branch begins as nothing."""
+def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Module:
+    """The layer with its weights and biases at zero, so that its branch starts at zero."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -25,7 +25,7 @@ def zeroed(layer: nn.Conv2d | nn.Linear) -> nn.Module:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation in groups of 16 channels, or of what divides them (Wu and He 2018)."""
+    """Group normalisation in groups of 16 channels, or of a common divisor (Wu and He 2018)."""
     return nn.GroupNorm(channels // math.gcd(channels, 16), channels)
 
 
@@ -45,14 +45,14 @@ class FourierEmbedding(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + branch(x), in which the embedding scales and shifts each channel. (N, a, H, W), (N, E) -> (N, b, H, W)"""
+    """x + branch(x), where the embedding scales and shifts each channel. (N, a, H, W), (N, E) -> (N, b, H, W)"""
 
     def __init__(self, a: int, b: int, embedding: int) -> None:
         super().__init__()
         self.first = nn.Sequential(group_norm(a), nn.SiLU(), nn.Conv2d(a, b, 3, padding=1))
         self.film = nn.Linear(embedding, 2 * b)  # Perez et al. 2018
         self.norm = group_norm(b)
-        self.second = zeroed(nn.Conv2d(b, b, 3, padding=1))
+        self.second = zero_init(nn.Conv2d(b, b, 3, padding=1))
         self.skip = nn.Identity() if a == b else nn.Conv2d(a, b, 1)
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.norm = group_norm(channels)
         self.attention = Attention(channels, channels // HEAD if channels % HEAD == 0 else 1)
-        zeroed(self.attention.out)
+        zero_init(self.attention.out)
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (N, H·W, C)
@@ -78,10 +78,10 @@ class AttentionBlock(nn.Module):
 class UNet(nn.Module):
     """Images (N, C, H, W), noise levels (N,) and classes (N,) -> (N, C, H, W).
 
-    `depth` residual blocks at each of `levels` resolutions on the way down, halving, and as many on the way up, which
-    see what lay at their resolution before. `width` is the channels at the finest, doubled at each halving. What it
-    takes for a pixel is a square of `patch` pixels (Hoogeboom et al. 2023, "simple diffusion"): most of the arithmetic
-    of a U-Net is at its finest resolution. The class `classes` is that of images without one, as is None.
+    `depth` residual blocks at each of `levels` resolutions on the way down, and as many on the way up, with skip
+    connections. `width` is the channels at the finest resolution, doubled at each halving. It takes squares of `patch`
+    pixels as one (Hoogeboom et al. 2023, "simple diffusion"), since most of a U-Net's arithmetic is at the finest
+    resolution. The class number `classes`, or None, means no class.
     """
 
     def __init__(
@@ -97,9 +97,8 @@ class UNet(nn.Module):
         """Raises RequestError for points, and for images that `patch` does not divide."""
         super().__init__()
         if len(shape) != 3 or shape[1] % patch or shape[2] % patch:
-            raise RequestError(
-                f"patches of {patch} pixels do not fit items of shape {tuple(shape)}; use --set patch=1, and images"
-            )
+            problem = f"patches of {patch} pixels do not fit items of shape {tuple(shape)}"
+            raise RequestError(problem, "use patch=1, and images", field="options.patch")
         self.classes = classes
         widths = [width << i for i in range(levels)]
         features = 4 * width
@@ -119,7 +118,7 @@ class UNet(nn.Module):
             self.up.append(nn.ModuleList(Residual((channels if i == 0 else c) + c, c, features) for i in range(depth)))
             channels = c
         self.leave = nn.Sequential(
-            group_norm(width), nn.SiLU(), zeroed(nn.Conv2d(width, pixels, 3, padding=1)), nn.PixelShuffle(patch)
+            group_norm(width), nn.SiLU(), zero_init(nn.Conv2d(width, pixels, 3, padding=1)), nn.PixelShuffle(patch)
         )
 
     def forward(self, x: Tensor, c: Tensor, label: Tensor | None = None) -> Tensor:
@@ -127,17 +126,17 @@ class UNet(nn.Module):
         e = self.embed(c)
         if self.label is not None:
             e = e + self.label(torch.full((len(x),), self.classes, device=x.device) if label is None else label)
-        e, x, seen = F.silu(e), self.enter(x), []
+        e, x, skips = F.silu(e), self.enter(x), []
         for i, level in enumerate(self.down):
             x = F.avg_pool2d(x, 2, ceil_mode=True) if i else x
             for block in blocks(level):
                 x = block(x, e)
-                seen.append(x)
+                skips.append(x)
         x = self.middle(self.look(x), e)
         for level in self.up:
-            x = F.interpolate(x, seen[-1].shape[2:])  # nearest; to what it was, be that odd
+            x = F.interpolate(x, skips[-1].shape[2:])  # nearest; to the size on the way down, also if odd
             for block in blocks(level):
-                x = block(torch.cat([x, seen.pop()], 1), e)
+                x = block(torch.cat([x, skips.pop()], 1), e)
         return self.leave(x)
 
 

@@ -17,9 +17,8 @@ from .mlp import MLPCritic, MLPGenerator
 class VAE(Autoencoder):
     """Images (N, *shape) -> q(z|x), a Gaussian of (N, latent) -> images.
 
-    `net` names the pair of PAIRS, which `hidden` or `width` and `max_width` size. `out` is the decoder's last function,
-    from -1 to 1. `log_scale` is the logarithm of what a likelihood takes for the noise of every pixel: where it starts,
-    if it is `learned`. The decoder alone is a `Generator`, and generates.
+    `net` is one of PAIRS; `hidden`, or `width` and `max_width`, are its sizes. `out` is the decoder's last function, to
+    [-1, 1]. `log_scale` is the logarithm of the likelihood's noise scale, its initial value if `learned`.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class VAE(Autoencoder):
         }
         super().__init__(shape, options)
         if net not in PAIRS:
-            raise unknown("network", net, PAIRS)
+            raise unknown("network", net, PAIRS, field="options.net")
         self.encoder, self.decoder = PAIRS[net](self.options)
         self.log_scale = nn.Parameter(torch.tensor(log_scale), requires_grad=learned)
 
@@ -56,26 +55,26 @@ class VAE(Autoencoder):
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents (N, latent) -> the images (N, *shape) that they are most likely of."""
+        """Latents (N, latent) -> the most likely images (N, *shape)."""
         return self.decoder(z)
 
-    def alone(self) -> Generator:
+    def as_generator(self) -> Generator:
         return self.decoder
 
     def raw(self, z: Tensor) -> Tensor:
-        """Latents (N, latent) -> the same before the decoder's last function: of a sigmoid the logits."""
+        """As `decode`, before the decoder's last function: the logits, for a sigmoid."""
         return self.decoder.raw(z)
 
 
 def dcgan(o: dict[str, Any]) -> tuple[nn.Module, DCGANGenerator]:
-    """Convolutions, of square images from 8 to 256 pixels."""
+    """Convolutions, for square images from 8 to 256 pixels."""
     sizes = (o["width"], o["max_width"], o["activate"])
     encoder = DCGANCritic(o["shape"], *sizes, norm="batch" if o["norm"] else "none", outputs=2 * o["latent"])
     return encoder, DCGANGenerator(o["shape"], o["latent"], *sizes, o["norm"], o["out"])
 
 
 def mlp(o: dict[str, Any]) -> tuple[nn.Module, MLPGenerator]:
-    """Perceptrons, of images of any shape; `hidden` is the encoder's, and from its end the decoder's."""
+    """Perceptrons, for images of any shape; the decoder's `hidden` layers are the encoder's in reverse."""
     hidden = tuple(o["hidden"])
     encoder = MLPCritic(o["shape"], hidden, o["activate"], outputs=2 * o["latent"])
     return encoder, MLPGenerator(o["shape"], o["latent"], hidden[::-1], o["activate"], o["norm"], o["out"])

@@ -1,4 +1,4 @@
-"""The vision transformer (Dosovitskiy et al. 2021), with what CLIP (2021) and DINOv2 (2024) vary of it."""
+"""The vision transformer (Dosovitskiy et al. 2021), with the variations of CLIP (2021) and DINOv2 (2024)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import RequestError, unknown
 
 
 class QuickGELU(nn.Module):
-    """x σ(1.702 x), the approximation of GELU that OpenAI's CLIP was trained with."""
+    """x σ(1.702 x), the approximation of GELU in OpenAI's CLIP."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(1.702 * x)
@@ -22,18 +22,18 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "quick-gelu"
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017), `causal`: to no later token. (N, T, width) -> the same"""
+    """Multi-head self-attention (Vaswani et al. 2017), `causal`: only to earlier tokens. (N, T, width) -> the same"""
 
     def __init__(self, width: int, heads: int, causal: bool = False) -> None:
         super().__init__()
         if width % heads:
-            raise RequestError(f"a transformer of width {width} cannot have {heads} heads; give a divisor of the width")
+            raise RequestError(f"{heads} does not divide the width {width}", "give a divisor", field="options.heads")
         self.heads, self.causal = heads, causal
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`mask` (N, 1, 1, T), where there is one, is true where there is something to look at."""
+        """`mask` (N, 1, 1, T): true for the tokens to attend to."""
         n, t, width = x.shape
         q, k, v = self.qkv(x).reshape(n, t, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal)  # (N, heads, T, width / heads)
@@ -110,9 +110,11 @@ class VisionTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if size % patch:
-            raise RequestError(f"images of {size} pixels do not divide into patches of {patch}; give a multiple")
+            raise RequestError(
+                f"{patch} does not divide images of {size} pixels", "give a divisor", field="options.patch"
+            )
         if activation not in ACTIVATIONS:
-            raise unknown("activation", activation, ACTIVATIONS)
+            raise unknown("activation", activation, ACTIVATIONS, field="options.activation")
         self.size = size
         self.dim = outputs or width
         self.patches = nn.Conv2d(3, width, patch, stride=patch, bias=not pre_norm)

@@ -21,29 +21,29 @@ from .taming import GROUPS, Decoder, Encoder
 def levels(
     shape: tuple[int, ...], ch: int, ch_mult: Sequence[int], attn_resolutions: Sequence[int]
 ) -> tuple[list[int], list[bool]]:
-    """The `widths` and `attention` of the networks; a RequestError where the image cannot be halved so often."""
+    """The `widths` and `attention` of both networks; a RequestError where the image cannot be halved so often."""
     if len(shape) != 3:
-        raise RequestError(f"VQGAN encodes images, not items of shape {tuple(shape)}; choose another data set")
+        problem = f"VQGAN needs images, not items of shape {tuple(shape)}"
+        raise RequestError(problem, "choose another data set", field="data")
+    text = ",".join(map(str, ch_mult))
     if min(ch_mult, default=0) < 1:
         raise RequestError(
-            f"ch_mult={','.join(map(str, ch_mult))}: a level has ch channels 1 time or more; write 1,2,4"
+            f"{text or 'nothing'} is not possible", "give factors of 1 or more, such as 1,2,4", field="options.ch_mult"
         )
     factor = 1 << (len(ch_mult) - 1)
     if shape[1] % factor or shape[2] % factor:
-        raise RequestError(
-            f"{shape[1]}×{shape[2]} images cannot be halved {len(ch_mult) - 1} times, once between two of the "
-            f"{len(ch_mult)} levels of ch_mult={','.join(map(str, ch_mult))}; use fewer levels, or --set size=N with N "
-            f"a multiple of {factor}"
-        )
+        problem = f"{shape[1]}×{shape[2]} images cannot be halved {len(ch_mult) - 1} times between the levels {text}"
+        hint = f"use fewer levels, or size=N with N a multiple of {factor}"
+        raise RequestError(problem, hint, field="options.ch_mult")
     return [ch, *(ch * m for m in ch_mult)], [(shape[1] >> i) in attn_resolutions for i in range(len(ch_mult))]
 
 
 class VQGANDecoder(Generator):
     """A grid of codes (N, embed_dim, h, w) -> images (N, C, H, W) in [-1, 1].
 
-    Any grid is decoded: one between codes, as optimising it makes, and one of another size than the prior's, which
-    gives images of as many times that size. The prior draws every code of the grid by itself, as often as training used
-    it; what belongs together it does not know, so that such samples are textures. The labels are not used.
+    It decodes any grid: also vectors between codes, as optimisation finds them, and grids of other sizes, which give
+    larger or smaller images. The prior draws each code of the grid independently, by its share in training, so that
+    samples are textures. Labels are not used.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class VQGANDecoder(Generator):
         dropout: float = 0.0,
         groups: int = GROUPS,
     ) -> None:
-        """`latent` is what VQGAN calls embed_dim; for the rest see `VQGAN`."""
+        """`latent` is VQGAN's embed_dim; for the rest see `VQGAN`."""
         options = {"n_embed": n_embed, "ch": ch, "ch_mult": list(ch_mult), "num_res_blocks": num_res_blocks}
         options |= {
             "attn_resolutions": list(attn_resolutions),
@@ -78,7 +78,7 @@ class VQGANDecoder(Generator):
         """(n, embed_dim, h, w), on the CPU with a generator and on the weights' device without."""
         device = self.quantize.usage.device if generator is None else torch.device("cpu")
         usage, codes = (t.detach().to(device) for t in (self.quantize.usage, self.quantize.embedding.weight))
-        shares = usage if usage.any() else torch.ones_like(usage)  # of published weights it is not known
+        shares = usage if usage.any() else torch.ones_like(usage)  # published weights do not hold it
         grid = (n, self.shape[1] // self.factor, self.shape[2] // self.factor)
         index = torch.multinomial(shares, math.prod(grid), replacement=True, generator=generator)
         return codes[index].reshape(*grid, -1).movedim(-1, 1).contiguous()
@@ -90,11 +90,10 @@ class VQGANDecoder(Generator):
 class VQGAN(Autoencoder):
     """Images (N, C, H, W) -> grids of codes -> images. The latents of `encode` and `decode` are the codes' vectors.
 
-    `ch` channels times each of `ch_mult` are the levels', which halve the sides between them; each has
-    `num_res_blocks` blocks, and attention where the height is one of `attn_resolutions`. The encoder ends in
-    `z_channels`, the codebook has `n_embed` codes of `embed_dim`. Norms are over `groups` groups,
-    or as many of them as divide the channels. The defaults are those of vqgan_imagenet_f16_1024.
-    Raises RequestError for images that cannot be halved so often.
+    The levels have `ch` times each of `ch_mult` channels, with halvings between them; each has `num_res_blocks` blocks,
+    and attention where the height is one of `attn_resolutions`. The encoder ends in `z_channels`; the codebook has
+    `n_embed` codes of `embed_dim` numbers. Norms have `groups` groups, or as many of them as divide the channels. The
+    defaults are those of vqgan_imagenet_f16_1024. Raises RequestError for images that cannot be halved so often.
     """
 
     def __init__(
@@ -121,11 +120,11 @@ class VQGAN(Autoencoder):
         self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, 1)
 
     def outputs(self, x: Tensor) -> Tensor:
-        """Images -> what is quantised, (N, embed_dim, h, w)."""
+        """Images -> the encoder's output before quantisation, (N, embed_dim, h, w)."""
         return self.quant_conv(self.encoder(x))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] -> (N, embed_dim, h, w), every vector of which is a code's."""
+        """Images (N, C, H, W) in [-1, 1] -> (N, embed_dim, h, w), each vector a code."""
         return self.quantize(self.outputs(x)).codes
 
     def decode(self, z: Tensor) -> Tensor:
@@ -139,9 +138,9 @@ class VQGAN(Autoencoder):
     def forward(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
 
-    def alone(self) -> VQGANDecoder:
+    def as_generator(self) -> VQGANDecoder:
         options = {name: value for name, value in self.options.items() if name != "embed_dim"}
-        with torch.device("meta"):  # its own weights are never seen
-            part = VQGANDecoder(latent=self.options["embed_dim"], **options)
-        part.quantize, part.post_quant_conv, part.decoder = self.quantize, self.post_quant_conv, self.decoder
-        return part
+        with torch.device("meta"):  # its own weights are replaced at once
+            decoder = VQGANDecoder(latent=self.options["embed_dim"], **options)
+        decoder.quantize, decoder.post_quant_conv, decoder.decoder = self.quantize, self.post_quant_conv, self.decoder
+        return decoder

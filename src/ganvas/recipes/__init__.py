@@ -34,23 +34,14 @@ RECIPES: dict[str, Callable[[], Training]] = {
     "vqgan": vqgan.vqgan,
 }
 
-BUILD: dict[type[Training], Callable[[Any, Dataset, Plan], System]] = {
-    gan_options.GAN: gan.build,
-    conditional.Conditional: conditional.build,
-    cnn.CNN: cnn.build,
-    clip.Clip: clip.build,
-    vae.VAE: vae.build,
-    diffusion.Diffusion: diffusion.build,
-    vqgan.VQGAN: vqgan.build,
-}
-RESOLVE: dict[type[Training], Callable[[Any, tuple[int, ...], str], Training]] = {
-    gan_options.GAN: gan.resolve,
-    conditional.Conditional: conditional.resolve,
-    cnn.CNN: cnn.resolve,
-    clip.Clip: clip.resolve,
-    vae.VAE: vae.resolve,
-    diffusion.Diffusion: diffusion.resolve,
-    vqgan.VQGAN: vqgan.resolve,
+FAMILIES = {
+    gan_options.GAN: gan,
+    conditional.Conditional: conditional,
+    cnn.CNN: cnn,
+    clip.Clip: clip,
+    vae.VAE: vae,
+    diffusion.Diffusion: diffusion,
+    vqgan.VQGAN: vqgan,
 }
 
 __all__ = [
@@ -68,21 +59,20 @@ __all__ = [
 
 
 def recipe(name: str) -> Training:
-    """The default options of a recipe; a RequestError with the nearest names where there is none."""
+    """The default options of a recipe; a RequestError with similar names where there is none."""
     if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES)
+        raise unknown("recipe", name, RECIPES, field="recipe")
     return RECIPES[name]()
 
 
 def build(options: Training, images: Dataset, plan: Plan) -> System:
     """The system that `options` describe, its weights drawn from torch's global generator."""
-    return BUILD[type(options)](options, images, plan)
+    return FAMILIES[type(options)].build(options, images, plan)
 
 
 def resolve(options: Training, images: Images, plan: Plan) -> Training:
-    """The options with what the data and the device decide in place of every `auto`; `build` takes either."""
-    choose = RESOLVE.get(type(options))
-    return choose(options, images.shape, plan.device) if choose else options
+    """The options with every `auto` replaced by what suits the data and the device; `build` takes either."""
+    return FAMILIES[type(options)].resolve(options, images.shape, plan.device)
 
 
 def to_json(options: Training) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..errors import RequestError
 from ..features.perceptual import PERCEPTUAL, Distance, available, perceptual
 from ..metrics import measurable, psnr
 from ..nets.patch import SMALLEST, PatchCritic
-from ..nets.quantize import perplexity, tally
+from ..nets.quantize import count_codes, perplexity
 from ..objectives.codebook import codebook_loss
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Schedule, Stats, System
@@ -110,7 +110,7 @@ class VQGANTask:
         z = self.network.outputs(x)
         revived = codebook.revive(z, o.revive)
         quantized = codebook(z)
-        counts = codebook.count(quantized.index)
+        counts = codebook.update_usage(quantized.index)
         output = self.network.decode_raw(quantized.z).float()
 
         l1 = (output - x).abs().mean()
@@ -152,7 +152,7 @@ class VQGANTask:
         network = self.freeze()
         z = network.encode(x)
         output, x = network.decode(z), x.cpu()
-        counts = tally(self.network.quantize.nearest(z.to(network.device)), self.options.n_embed)
+        counts = count_codes(self.network.quantize.nearest(z.to(network.device)), self.options.n_embed)
         finite = measurable(output)  # or the figures are NaN, which the run explains
         figures = {
             "psnr": psnr(output, x).mean().item() if finite else math.nan,
@@ -251,7 +251,7 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
     return System(
         {"autoencoder": network, "critic": critic},
         phases(o, network, critic, task),
-        network.alone(),
+        network.as_generator(),
         plan.dtype,
         task.examine,
         {files.AUTOENCODER: task.write},
