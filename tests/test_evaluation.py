@@ -18,12 +18,13 @@ import ganvas
 from ganvas import nets
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError, WorkError
-from ganvas.evaluation import Evaluation, Figure, evaluate, figures, words
+from ganvas.evaluation import Evaluation, Figure, copies, evaluate, figures, words
 from ganvas.evaluation.copies import Copies
 from ganvas.evaluation.figures import Metric, spread
 from ganvas.evaluation.sources import Items
 from ganvas.evaluation.views import View
-from ganvas.metrics import path_length
+from ganvas.metrics import inputs, path_length
+from ganvas.types import Batch
 
 FINE = ("diversity", "pr", "dc", "modes", "ms_ssim", "fid")  # all that a finding on variety rests on
 
@@ -295,6 +296,28 @@ def test_items_that_repeat_are_warned_of(digits: Dataset) -> None:
 def test_nothing_is_warned_of_where_nothing_is_wrong() -> None:
     ring = items(open_data("ring", split="test", seed=5))[:1500]
     assert evaluate(ring, "ring", metrics=["fid"], device="cpu").warnings == ()
+
+
+# -- large images ------------------------------------------------------------------------------------------------------
+
+
+def test_no_metric_holds_all_large_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pass over 600 images takes as few at a time as have NUMBERS together, at least two for a pair."""
+    held: list[int] = []
+    pixels = torch.randint(0, 256, (600, 3, 24, 24), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    batch = Dataset.at
+
+    def at(dataset: Dataset, index: Tensor) -> Batch:
+        held.append(len(index))
+        return batch(dataset, index)
+
+    monkeypatch.setattr(Dataset, "at", at)
+    monkeypatch.setattr(inputs, "NUMBERS", 10 * 3 * 24**2)
+    monkeypatch.setattr(copies, "SIDE", 8)
+    found = evaluate(Dataset("samples", pixels[:200]), Dataset("large", pixels[200:]), device="cpu")
+    assert {"fid", "kid", "precision", "coverage", "diversity", "ms_ssim", "copies"} <= found.figures.keys()
+    assert max(held) == 10
+    assert found.neighbours is not None and found.neighbours.width < 3 * 5 * 60  # cells of 8 pixels, enlarged sixfold
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------

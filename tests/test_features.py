@@ -15,6 +15,7 @@ from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError
 from ganvas.features import Extractor, embed, embed_batches, fitted, open_features
 from ganvas.frozen import weights
+from ganvas.metrics import inputs
 from ganvas.recipes.cnn import confusion
 
 
@@ -51,6 +52,25 @@ def test_many_items_are_embedded_in_batches() -> None:
     torch.testing.assert_close(next(stream), y[:3])
     assert seen[3:] == [3]  # one batch at a time
     torch.testing.assert_close(torch.cat(list(stream)), y[3:])
+
+
+@pytest.mark.parametrize(("side", "widest"), [(4, 0), (8, 0), (8, 1000), (64, 0)])
+def test_large_images_are_embedded_few_at_a_time(side: int, widest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is bounded by the numbers of its images, and of the widest layer that they go through."""
+    seen: list[int] = []
+
+    def features(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return x.flatten(1).sum(1, keepdim=True)
+
+    monkeypatch.setattr(inputs, "NUMBERS", 2048)
+    extractor = Extractor("sum", "", 1, "", features, features, widest=lambda shape: widest)
+    x = torch.rand(50, 1, side, side)
+    torch.testing.assert_close(embed(extractor, x), x.flatten(1).sum(1, keepdim=True))
+    assert max(seen) == max(1, min(50, 2048 // max(side**2, widest)))
+    seen.clear()
+    logits = extractor.logits(x)
+    assert logits is not None and logits.shape == (50, 1) and max(seen) * max(side**2, widest) <= 4096
 
 
 # -- without weights ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from ganvas.errors import RequestError, WorkError
-from ganvas.metrics import ms_ssim, ms_ssim_diversity, path_length
+from ganvas.metrics import diversity, inputs, ms_ssim, ms_ssim_diversity, path_length
 
 PUBLISHED = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -68,6 +68,74 @@ def test_ms_ssim_diversity_tells_a_collapse_from_variety() -> None:
 def test_ms_ssim_diversity_never_pairs_an_image_with_itself() -> None:
     x = pictures(2, 1, 28, 0)
     assert ms_ssim_diversity(x, pairs=50).value == pytest.approx(ms_ssim(x[:1], x[1:]).item(), rel=1e-5)
+
+
+def test_ms_ssim_diversity_is_the_mean_of_its_pairs() -> None:
+    """An image's moments serve all of its pairs, and a pair that recurs is compared once."""
+    x, generator = pictures(4, 3, 64, 0), torch.Generator().manual_seed(7)
+    first = torch.randint(4, (50,), generator=generator)
+    other = (first + torch.randint(1, 4, (50,), generator=generator)) % 4
+    assert ms_ssim_diversity(x, pairs=50, seed=7).value == pytest.approx(
+        oracle(x[first].double(), x[other].double(), 3).mean().item(), rel=1e-5
+    )
+
+
+class Counted:
+    """Images that are drawn when they are asked for, and the numbers that were held at one time."""
+
+    def __init__(self, x: torch.Tensor) -> None:
+        self.x, self.held = x, []
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: slice) -> torch.Tensor:
+        self.held.append(self.x[rows].numel())
+        return self.x[rows]
+
+
+@pytest.mark.parametrize("side", [16, 32, 64])
+def test_large_images_are_compared_few_at_a_time(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded by numbers, not by images or pairs, and the figure stays what it is."""
+    worked: list[int] = []
+    windowed = diversity._windowed
+
+    def watched(x: torch.Tensor) -> torch.Tensor:
+        worked.append(x.numel())
+        return windowed(x)
+
+    images = Counted(pictures(60, 3, side, 0))
+    whole = ms_ssim_diversity(images.x, pairs=600)
+    monkeypatch.setattr(inputs, "NUMBERS", 60 * 3 * 16**2)
+    monkeypatch.setattr(diversity, "CACHED", 4 * 16**2)
+    monkeypatch.setattr(diversity, "_windowed", watched)
+    images.held.clear()
+    found = ms_ssim_diversity(images, pairs=600)
+    assert max(images.held) <= inputs.NUMBERS
+    assert sum(images.held[1:]) == images.x.numel()  # after one for the shape, each is read once
+    assert max(worked) <= max(diversity.CACHED, side**2)
+    assert found.value == pytest.approx(whole.value, abs=4 * (found.error + whole.error))
+    if side == 16:  # one group, and the same pairs
+        assert found == pytest.approx(whole, rel=1e-5)
+    worked.clear()
+    pairs = ms_ssim(images.x[:30], images.x[30:])
+    assert max(worked) <= max(diversity.CACHED, side**2)
+    x, scales = images.x.double(), len(bin(side)) - 6
+    torch.testing.assert_close(pairs, oracle(x[:30], x[30:], scales).float(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 7])
+def test_every_group_holds_a_pair(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "NUMBERS", 1)  # not even one image
+    images = Counted(pictures(count, 1, 12, 0))
+    assert 0 <= ms_ssim_diversity(images, pairs=20).value < 1
+    assert min(images.held[1:]) >= 2 * 12**2
+
+
+def test_ms_ssim_loses_nothing_to_rounding() -> None:
+    """The variances of smooth images are small differences of large numbers."""
+    x, y = 0.1 * pictures(4, 1, 64, 0) + 0.5, 0.1 * pictures(4, 1, 64, 1) + 0.5
+    torch.testing.assert_close(ms_ssim(x, y).double(), ms_ssim(x.double(), y.double()), rtol=5e-5, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -138,6 +206,16 @@ def test_path_length_gives_both_ends_of_a_path_one_label_and_leaves_outliers_out
         return torch.cat([torch.tensor([1e9]), torch.ones(len(x) - 1)])
 
     assert path_length(Line(), jumps, pairs=1000, batch=1000, epsilon=1.0) == pytest.approx((1, 0))
+
+
+def test_few_paths_are_decoded_at_a_time_and_the_same_are_drawn() -> None:
+    """`decoded` bounds the memory, and changes neither latents nor labels."""
+    some, all_ = Line(), Line()
+    found = path_length(some, squared, pairs=100, classes=5, decoded=7)
+    assert found == pytest.approx(path_length(all_, squared, pairs=100, classes=5), rel=1e-6)
+    assert max(map(len, some.labels)) == 7 and max(map(len, all_.labels)) == 64
+    labels = [torch.cat(line.labels[::2]) for line in (some, all_)]
+    assert torch.equal(*labels)
 
 
 def test_path_length_refuses() -> None:

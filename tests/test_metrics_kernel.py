@@ -7,7 +7,7 @@ import torch
 from torchmetrics.image.kid import poly_mmd
 
 from ganvas.errors import RequestError
-from ganvas.metrics import kernel_distance, mmd
+from ganvas.metrics import inputs, kernel_distance, mmd
 
 
 def normal(n: int, d: int, seed: int) -> torch.Tensor:
@@ -55,3 +55,10 @@ def test_kernel_distance_refuses() -> None:
             kernel_distance(x, x, **options)
     with pytest.raises(RequestError, match="at least 4"):
         kernel_distance(x, x[:3])
+
+
+def test_many_rows_are_compared_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = (torch.randn(n, 5, generator=torch.Generator().manual_seed(n)) for n in (30, 40))
+    whole = mmd(x, y)
+    monkeypatch.setattr(inputs, "NUMBERS", 1000)  # 3 rows of one, 4 of the other
+    assert mmd(x, y) == pytest.approx(whole, rel=1e-9)

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from .. import media, metrics
+from ..nets.resize import resize
+from .sources import Items
 from .views import View
 
 QUERIES = 2000  # items of either side whose nearest training items are sought
 QUANTILE = 0.01
-SHOWN = 25
+SHOWN, SIDE = 25, 256  # samples in the picture, and pixels of each
 
 
 class Copies(NamedTuple):
@@ -66,9 +69,19 @@ def find_copies(train: View, samples: View, test: View | None) -> Copies:
 
 
 def picture(found: Copies, train: View) -> Image.Image:
-    """The samples that are nearest to training images, and those beside them, cell by cell."""
+    """The samples that are nearest to training images next to those, cell by cell, each reduced to SIDE pixels."""
     order = found.distance.argsort()[:SHOWN]
-    shown = {"samples": found.samples.items.at(order).load()}
+    shown = {"samples": _reduced(found.samples.items.at(order))}
     for space, nearest in zip(("features", "pixels"), found.nearest, strict=False):
-        shown[f"nearest by {space}"] = train.items.at(nearest[order]).load()
+        shown[f"nearest by {space}"] = _reduced(train.items.at(nearest[order]))
     return media.captioned(shown)
+
+
+def _reduced(items: Items) -> Tensor:
+    """Images (N, C, H, W), the longer side SIDE pixels at most, of which one is read at a time."""
+    parts = []
+    for i in range(len(items)):
+        x = items[i : i + 1]
+        height, width = (max(1, round(n * min(1, SIDE / max(x.shape[2:])))) for n in x.shape[2:])
+        parts.append(resize(x, (height, width), "bilinear") if x.shape[2:] != (height, width) else x)
+    return torch.cat(parts)

@@ -14,6 +14,7 @@ from ..data import Dataset
 from ..features import lpips
 from ..frozen import TrainedGenerator
 from ..frozen.weights import digest
+from ..metrics.inputs import at_once
 from ..types import Decoder
 from .views import Eyes, View
 
@@ -204,7 +205,7 @@ def diversity(reference: View, seed: int) -> Measure:
 
 def similarity(seed: int) -> Measure:
     """How alike the samples' pictures are, and its standard error."""
-    return lambda samples: metrics.ms_ssim_diversity(samples.items.at(slice(PICTURED)).load(), seed=seed)
+    return lambda samples: metrics.ms_ssim_diversity(samples.items.at(slice(PICTURED)), seed=seed)
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,8 @@ def path_length(generator: TrainedGenerator, seed: int) -> tuple[Figure, str]:
     if generator.keywords:  # without any it would draw what it never met in training
         prompts = decoder.get_buffer("prompts")
         decoder, classes = Prompted(decoder, prompts), len(prompts)
-    found = metrics.path_length(decoder, network.distance, classes=classes, seed=seed, device=device)
+    decoded = min(generator.batch, at_once(2 * lpips.widest(generator.decoder.shape)))
+    found = metrics.path_length(decoder, network.distance, classes=classes, seed=seed, decoded=decoded, device=device)
     told = f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"
     return figure("ppl", *found, floor=None), told
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -39,17 +40,22 @@ class Items:
     take: Callable[[Tensor], Tensor]  # rows (n,) int64 -> images (n, C, H, W) in [-1, 1], or points (n, D)
     rows: Tensor  # (N,) int64
     labels: Tensor | None = None  # (N,) int64, where they are known
+    numbers: int = 1  # of an item
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def at(self, index: Tensor | slice) -> Items:
-        """Those of the index, in its order."""
-        return Items(self.take, self.rows[index], None if self.labels is None else self.labels[index])
+    def __getitem__(self, rows: slice) -> Tensor:
+        """These items themselves: few enough to hold."""
+        return self.take(self.rows[rows])
 
     def load(self) -> Tensor:
         """All of them at once."""
-        return self.take(self.rows)
+        return self[:]
+
+    def at(self, index: Tensor | slice) -> Items:
+        """Those of the index, in its order."""
+        return replace(self, rows=self.rows[index], labels=None if self.labels is None else self.labels[index])
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,8 @@ def drawn(generator: TrainedGenerator, source: object, seed: int) -> Source:
 
     def draw(n: int) -> Items:
         rows = torch.arange(seed * n, (seed + 1) * n)
-        return Items(take, rows, None if generator.keywords else generator.labels(rows.tolist()))
+        labels = None if generator.keywords else generator.labels(rows.tolist())
+        return Items(take, rows, labels, prod(generator.decoder.shape))
 
     told: dict[str, Any] = {"kind": "generator", "recipe": generator.recipe}
     if isinstance(source, str | Path):
@@ -169,7 +176,7 @@ def lying(source: object, like: Dataset, seed: int, track: Watch) -> Source:
                 f"the samples are {source.dtype} of shape {tuple(source.shape)} and an item of the data is {shape}; "
                 "give floating point numbers of the data's shape, images in [-1, 1]"
             )
-        every = shuffled(len(source), seed, lambda rows: source[rows].float(), None)
+        every = shuffled(source, seed, lambda rows: source[rows].float(), None)
         return Source({"kind": "tensor"}, lambda n: every.at(slice(n)))
     if not isinstance(source, str | Path | Dataset):
         raise RequestError(f"a {type(source).__name__} cannot be judged; give a run, a generator, a path or a tensor")
@@ -204,15 +211,15 @@ def _fitted(spec: str, shape: tuple[int, ...]) -> tuple[Dataset, tuple[str, ...]
     )
 
 
-def shuffled(count: int, seed: int, take: Callable[[Tensor], Tensor], labels: Tensor | None) -> Items:
-    """`count` items in a random order that the seed gives."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    return Items(take, order, None if labels is None else labels.cpu()[order])
+def shuffled(items: Tensor, seed: int, take: Callable[[Tensor], Tensor], labels: Tensor | None) -> Items:
+    """All items in a random order that the seed gives."""
+    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed))
+    return Items(take, order, None if labels is None else labels.cpu()[order], prod(items.shape[1:]))
 
 
 def of(dataset: Dataset, seed: int) -> Items:
     """All items of a data set in a random order that the seed gives."""
-    return shuffled(len(dataset), seed, lambda rows: dataset.at(rows).x, dataset.labels)
+    return shuffled(dataset.items, seed, lambda rows: dataset.at(rows).x, dataset.labels)
 
 
 def open_real(

@@ -14,9 +14,10 @@ from ..data import Dataset
 from ..errors import WorkError
 from ..features import Extractor, open_features
 from ..metrics import measurable
+from ..metrics.inputs import at_once
 from .sources import Items, Watch
 
-BATCH = 128  # 28×28 images through the shipped classifiers: a CPU is slower with fewer and with more
+BATCH = 128  # items at most: with 28×28 images a CPU is slower with fewer and with more
 STACKED = "stacked-mnist"  # each of whose channels is a digit for the classifier of mnist
 
 Logits = Callable[[Tensor], Tensor | None]  # images (N, C, H, W) in [-1, 1] -> (N, classes)
@@ -65,7 +66,7 @@ def look(items: Items, eyes: Eyes, watch: Watch, words: str) -> View:
     Raises WorkError where an item is not finite, which a classifier would take for some class nonetheless.
     """
     features, logits, named, pixels = [], [], [], []
-    for rows in watch(items.rows.split(BATCH), words):
+    for rows in watch(items.rows.split(min(BATCH, at_once(items.numbers))), words):
         x = items.take(rows)
         if not measurable(x):
             raise WorkError(f"a value of {words} is NaN, infinite or immense; look whether training diverged")

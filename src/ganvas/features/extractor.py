@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
 
 from ..errors import RequestError
+from ..metrics.inputs import at_once
 
 BOUND = 2.0  # of the values of images in [-1, 1], which a generator may overshoot
+GPU = 8  # times as many numbers are worked on at one time there: few leave it idle
 
 
 @contextmanager
@@ -39,16 +42,24 @@ class Extractor:
     device: str = "cpu"
     class_names: tuple[str, ...] = ()  # of the logits, where they are known
     images: bool = True  # rather than points
+    widest: Callable[[tuple[int, ...]], int] = prod  # shape of an item -> numbers of the widest layer it goes through
 
     @exact()
     def __call__(self, x: Tensor) -> Tensor:
         """The features of items, (N, dim) float32, on the extractor's device."""
-        return self.features(self._taken(x)).float()
+        return self._apply(self.features, x)
 
     @exact()
     def logits(self, x: Tensor) -> Tensor | None:
         """The logits of items, (N, classes) float32, on the extractor's device; None where it does not classify."""
-        return None if self.classify is None else self.classify(self._taken(x)).float()
+        return None if self.classify is None else self._apply(self.classify, x)
+
+    def _apply(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """What a network makes of items, no more at a time than its widest layer allows for."""
+        x = self._taken(x)
+        shape = tuple(x.shape[1:])
+        size = at_once(max(prod(shape), self.widest(shape))) * (1 if self.device == "cpu" else GPU)
+        return torch.cat([network(part).float() for part in x.split(size)])
 
     def _taken(self, x: Tensor) -> Tensor:
         """The items as the network takes them, float32 on its device; RequestError where it does not."""
@@ -80,8 +91,8 @@ def embed_batches(extractor: Extractor, batches: Iterable[Tensor]) -> Iterator[T
 
 
 def embed(extractor: Extractor, items: Tensor, batch: int = 256) -> Tensor:
-    """The features of many items, `batch` at a time: (N, dim) float32 on the CPU.
+    """The features of many items, `batch` at a time and fewer of large images: (N, dim) float32 on the CPU.
 
     Raises RequestError for items that the extractor does not take.
     """
-    return torch.cat(list(embed_batches(extractor, items.split(batch))))
+    return torch.cat(list(embed_batches(extractor, items.split(min(batch, at_once(prod(items.shape[1:])))))))

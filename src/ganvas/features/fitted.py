@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor
 
@@ -39,7 +41,7 @@ def pixels(dataset: Dataset, device: str) -> Extractor:
     def features(x: Tensor) -> Tensor:
         return fit(x, shape).flatten(1)
 
-    return Extractor("pixels", "", torch.Size(shape).numel(), preparation(shape), features, None, device)
+    return Extractor("pixels", "", prod(shape), preparation(shape), features, None, device)
 
 
 def points(dataset: Dataset, device: str) -> Extractor:
@@ -63,4 +65,5 @@ def of_classifier(classifier: Classifier, name: str) -> Extractor:
         lambda x: network(fit(x, shape)),
         str(device),
         classifier.class_names,
+        widest=lambda size: network.options["widths"][0] * prod(shape[1:]),
     )

@@ -12,6 +12,7 @@ from ..nets.resize import resize
 from .extractor import Extractor
 
 NAME = "inception"
+WIDEST = 64 * 147 * 147  # numbers of its third layer
 RESIZE = (
     "8-bit values, RGB, resized to 299×299 without antialiasing as TensorFlow 1 does (bilinear, between corners), "
     "then (x − 128)/128"
@@ -86,4 +87,4 @@ def extractor(device: str = "cpu") -> Extractor:
         return network(prepare(x))
 
     classify = None if head is None else lambda x: head(features(x))
-    return Extractor(NAME, digest, FEATURES, RESIZE, features, classify, device)
+    return Extractor(NAME, digest, FEATURES, RESIZE, features, classify, device, widest=lambda shape: WIDEST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import prod
 
 from torch import nn
 
@@ -55,4 +56,9 @@ def extractor(net: str = "vgg", device: str = "cpu") -> Extractor:
     Raises RequestError where its weights are not on this machine.
     """
     network, digest = open_network(FILES[net], Lpips, device)
-    return Extractor(FILES[net], digest, network.dim, RESIZE, network, None, device)
+    return Extractor(FILES[net], digest, network.dim, RESIZE, network, None, device, widest=widest)
+
+
+def widest(shape: tuple[int, ...]) -> int:
+    """Numbers of VGG16's first layers, 64 channels of images of this shape (C, H, W)."""
+    return 64 * prod(shape[1:])

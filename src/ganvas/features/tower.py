@@ -20,4 +20,5 @@ def tower_extractor(name: str, device: str) -> Extractor:
         f"8-bit values, RGB, the short side resized to {tower.size} (bicubic, antialiased), the central "
         f"{tower.size}×{tower.size}, the mean {mean} and deviation {deviation}"
     )
-    return Extractor(name, digest, tower.dim, resize, features, None, device)
+    widest = 4 * tower.network.get_parameter("position").numel()  # of the perceptrons
+    return Extractor(name, digest, tower.dim, resize, features, None, device, widest=lambda shape: widest)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -12,19 +15,27 @@ from ..errors import RequestError
 from ..types import Decoder
 from . import estimates
 from .estimates import Estimate
-from .inputs import check_finite
+from .inputs import at_once, check_finite
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales
 WINDOW, SIGMA = 11, 1.5  # pixels
 C1, C2 = 0.01**2, 0.03**2  # of values from 0 to 1
+CACHED = 2**17  # numbers of one kind that are worked on at one time, which a cache can hold
+
+
+class ImageList(Protocol):
+    """Images that can be had some at a time, (n, C, H, W) in [-1, 1]: a tensor, or what reads or draws them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice, /) -> Tensor: ...
 
 
 def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     """The multi-scale structural similarity of pairs of images (Wang, Simoncelli & Bovik 2003).
 
     Five scales need 176 pixels. Smaller images are compared at as many scales as an 11×11 window fits, whose weights
-    are raised in proportion, and images below 11 pixels through a window of their own size. Where structures oppose one
-    another, which has no real root, the similarity is 0.
+    are raised in proportion, and images below 11 pixels through a window of their own size. Where structures are
+    opposite, which has no real root, the similarity is 0.
 
     Args:
         x: images, (N, C, H, W) in [-1, 1].
@@ -40,49 +51,85 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     floating = x.is_floating_point() and y.is_floating_point()
     if x.ndim != 4 or x.shape != y.shape or not x.numel() or not floating:
         raise RequestError(
-            f"cannot compare images of shapes {tuple(x.shape)} and {tuple(y.shape)}, {x.dtype} and {y.dtype}; "
-            "give (N, C, H, W) twice, floating point numbers in [-1, 1]"
+            f"cannot compare images of shapes {tuple(x.shape)} and {tuple(y.shape)}, {x.dtype} and {y.dtype}",
+            "give (N, C, H, W) twice, floating point numbers in [-1, 1]",
         )
     check_finite(x, "images")
     check_finite(y, "images")
-    x, y = (z.double() if torch.float64 in (x.dtype, y.dtype) else z.float() for z in (x, y))
-    side = min(x.shape[2:])
+    size, found = at_once(2 * x[0].numel()), []
+    for a, b in zip(x.split(size), y.split(size), strict=True):
+        rows = torch.arange(len(a))
+        found.append(_similarities(torch.cat([a, b]), rows, rows + len(a)))
+    return torch.cat(found)
+
+
+def _similarities(images: Tensor, first: Tensor, other: Tensor) -> Tensor:
+    """The MS-SSIM of the images (N, C, H, W) of these rows, (P,) each. An image's moments serve all of its pairs."""
+    count, channels, side = len(first), images.shape[1], min(images.shape[2:])
     scales = max(1, sum(side >> scale >= WINDOW for scale in range(len(WEIGHTS))))
     raised = sum(WEIGHTS) / sum(WEIGHTS[:scales])
-    x, y = (x + 1) / 2, (y + 1) / 2  # the luminances that are compared count from black
-    similarity = x.new_ones(len(x))
+    planes = images.double() if images.dtype == torch.float64 else images.float()
+    planes = planes.flatten(0, 1) / 2  # (N C, H, W) about 0, where variances lose the least to rounding
+    own = torch.arange(channels)
+    first, other = ((rows[:, None] * channels + own).flatten().to(planes.device) for rows in (first, other))
+    similarity = planes.new_ones(count)
     for scale in range(scales):
         if scale:
-            x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
-        luminance, contrast = _compare(x, y)
-        local = luminance * contrast if scale == scales - 1 else contrast  # only the coarsest has the luminance
-        similarity = similarity * local.mean((1, 2, 3)).clamp(min=0) ** (WEIGHTS[scale] * raised)
+            planes = F.avg_pool2d(planes, 2)
+        batch = max(1, CACHED // planes[0].numel())
+        mean, variance = _moments(planes, batch)
+        local = []
+        for i, j in zip(first.split(batch), other.split(batch), strict=True):
+            product = mean[i] * mean[j]
+            contrast = (2 * (_windowed(planes[i] * planes[j]) - product) + C2) / (variance[i] + variance[j] + C2)
+            if scale == scales - 1:  # only the coarsest has the luminance
+                a, b = mean[i] + 0.5, mean[j] + 0.5  # counted from black
+                contrast *= (2 * a * b + C1) / (a * a + b * b + C1)
+            local.append(contrast.mean((1, 2)))
+        means = torch.cat(local).view(count, channels).mean(1)
+        similarity = similarity * means.clamp(min=0) ** (WEIGHTS[scale] * raised)
     return similarity
 
 
-def _compare(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM's luminance and contrast-structure in every window that lies within the images, (N, C, H', W') each."""
-    size = min(WINDOW, *x.shape[2:])
-    at = torch.arange(size, device=x.device, dtype=x.dtype) - (size - 1) / 2
-    window = (-at.square() / (2 * SIGMA**2)).softmax(0)
-    maps = torch.stack([x, y, x * x, y * y, x * y])  # (5, N, C, H, W)
-    flat = maps.flatten(0, 2).unsqueeze(1)
-    flat = F.conv2d(F.conv2d(flat, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
-    mx, my, xx, yy, xy = flat.view(*maps.shape[:3], *flat.shape[2:])
-    luminance = (2 * mx * my + C1) / (mx * mx + my * my + C1)
-    return luminance, (2 * (xy - mx * my) + C2) / ((xx - mx * mx) + (yy - my * my) + C2)
+def _moments(planes: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+    """The mean and the variance of planes (N, H, W) in every window that lies within them, (N, H', W') each."""
+    mean = torch.cat([_windowed(part) for part in planes.split(batch)])
+    variance = torch.empty_like(mean)
+    for part, own, out in zip(planes.split(batch), mean.split(batch), variance.split(batch), strict=True):
+        out.copy_(_windowed(part * part)).sub_(own * own)
+    return mean, variance
 
 
-def ms_ssim_diversity(images: Tensor, pairs: int = 1000, seed: int = 0, *, batch: int = 64) -> Estimate:
+def _windowed(x: Tensor) -> Tensor:
+    """The Gaussian means of planes (N, H, W) in every window that lies within them, (N, H', W').
+
+    Sums of shifted planes: a CPU's convolutions take four times as long with a single channel.
+    """
+    size = min(WINDOW, *x.shape[1:])
+    at = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    weights = (-at.square() / (2 * SIGMA**2)).softmax(0).tolist()
+    for dim in (1, 2):
+        length = x.shape[dim] - size + 1
+        total = x.narrow(dim, 0, length) * weights[0]
+        for k in range(1, size):
+            total.add_(x.narrow(dim, k, length), alpha=weights[k])
+        x = total
+    return x
+
+
+def ms_ssim_diversity(images: ImageList, pairs: int = 1000, seed: int = 0) -> Estimate:
     """How alike the images are: the mean MS-SSIM of random pairs of them (Odena et al. 2017). Lower is more varied.
 
     The figure has no meaning by itself: compare with that of the data. It is 1 when all images are equal.
 
+    Of images with more numbers than NUMBERS together (85 images of 256×256×3, 5 of 1024×1024×3) both of a pair come
+    from the same group of so many that follow one another, and the groups are read in turn. In images that are in
+    random order such a pair is as random as any, so that the expectation is the same.
+
     Args:
-        images: (N, C, H, W) in [-1, 1], N ≥ 2. The paper takes those of one class.
+        images: (N, C, H, W) in [-1, 1], N ≥ 2, in random order. The paper takes those of one class.
         pairs: how many, at least 2.
         seed: of the choice of pairs.
-        batch: pairs compared at one time.
 
     Returns:
         The mean similarity, and its standard error over the pairs.
@@ -91,16 +138,31 @@ def ms_ssim_diversity(images: Tensor, pairs: int = 1000, seed: int = 0, *, batch
         RequestError: fewer than two images or pairs, or a shape that is not of images.
         WorkError: a value is not finite.
     """
-    if images.ndim != 4 or len(images) < 2 or pairs < 2:
+    count, shape = len(images), images[:1].shape
+    if len(shape) != 4 or count < 2 or pairs < 2:
         raise RequestError(
-            f"cannot compare {pairs} pairs of images of shape {tuple(images.shape)}; "
-            "give (N, C, H, W) with at least two images, and at least two pairs"
+            f"cannot compare {pairs} pairs of {count} images of shape {tuple(shape[1:])}",
+            "give (N, C, H, W) with at least two images, and at least two pairs",
         )
     generator = torch.Generator().manual_seed(seed)
-    first = torch.randint(len(images), (pairs,), generator=generator)
-    other = (first + torch.randint(1, len(images), (pairs,), generator=generator)) % len(images)  # never the same one
-    parts = zip(first.to(images.device).split(batch), other.to(images.device).split(batch), strict=True)
-    return estimates.mean(torch.cat([ms_ssim(images[i], images[j]) for i, j in parts]))
+    groups = min(math.ceil(count / at_once(shape.numel())), count // 2)
+    ends = [round(k * count / groups) for k in range(groups + 1)]
+    values = []
+    for start, end in pairwise(ends):
+        n, m = end - start, round(pairs * end / count) - round(pairs * start / count)
+        first = torch.randint(n, (m,), generator=generator)
+        other = (first + torch.randint(1, n, (m,), generator=generator)) % n  # never the same one
+        if m:
+            values.append(_group(images[start:end], first, other))
+    return estimates.mean(torch.cat(values))
+
+
+def _group(images: Tensor, first: Tensor, other: Tensor) -> Tensor:
+    """The MS-SSIM of the images of these rows, (P,) each; of rows that recur, in either order, taken once."""
+    check_finite(images, "images")
+    rows = torch.stack([first, other], 1).sort(1).values
+    distinct, back = rows.unique(dim=0, return_inverse=True)
+    return _similarities(images, *distinct.unbind(1))[back.to(images.device)]
 
 
 @torch.inference_mode()
@@ -113,6 +175,7 @@ def path_length(
     classes: int = 0,
     seed: int = 0,
     batch: int = 64,
+    decoded: int = 0,
     device: torch.device | str = "cpu",
 ) -> Estimate:
     """The perceptual path length in Z (Karras et al. 2019): E d(G(z(t)), G(z(t + ε))) / ε².
@@ -128,7 +191,8 @@ def path_length(
         epsilon: ε, the step.
         classes: of a decoder that takes labels; each pair has one at random. 0 where it takes none.
         seed: of the latents, of t and of the labels.
-        batch: pairs decoded at one time.
+        batch: pairs drawn at one time, on which the figure depends as on the seed.
+        decoded: of these, pairs decoded at one time, on which memory depends; 0: all.
         device: the decoder's.
 
     Returns:
@@ -146,8 +210,11 @@ def path_length(
         z0, z1 = (decoder.prior(len(part), generator).double() for _ in range(2))
         t = torch.rand(len(part), generator=generator, dtype=torch.float64)
         label = torch.randint(classes, (len(part),), generator=generator).to(device) if classes else None
-        a, b = (decoder(_slerp(z0, z1, s).float().to(device), label) for s in (t, t + epsilon))
-        lengths.append(distance(a, b).double().cpu() / epsilon**2)
+        for i in range(0, len(part), decoded or batch):
+            some = slice(i, i + (decoded or batch))
+            own = None if label is None else label[some]
+            z = (_slerp(z0[some], z1[some], s[some]).float().to(device) for s in (t, t + epsilon))
+            lengths.append(distance(*(decoder(end, own) for end in z)).double().cpu() / epsilon**2)
     lengths = torch.cat(lengths)
     check_finite(lengths, "lengths of the paths")
     low, high = lengths.quantile(0.01, interpolation="lower"), lengths.quantile(0.99, interpolation="higher")

@@ -7,6 +7,12 @@ from torch import Tensor
 from ..errors import RequestError, WorkError
 
 LARGEST = 1e15  # the squares of float32, and the sixth powers of float64, then stay finite with room for sums
+NUMBERS = 2**24  # that are held at one time, of one kind: 64 MB of float32
+
+
+def at_once(numbers: int) -> int:
+    """How many items of so many numbers each are held at one time, at least 1."""
+    return max(1, NUMBERS // max(1, numbers))
 
 
 def double(x: Tensor) -> Tensor:

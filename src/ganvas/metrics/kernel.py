@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import RequestError
 from .estimates import Estimate
-from .inputs import check_features, double
+from .inputs import at_once, check_features, double
 
 
 def kernel_distance(
@@ -55,7 +55,7 @@ def kernel_distance(
 def mmd(real: Tensor, fake: Tensor) -> float:
     """The unbiased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, lemma 6), of whole sets.
 
-    The kernel is k(x, y) = (xᵀy/D + 1)³. Memory grows with the square of the samples.
+    The kernel is k(x, y) = (xᵀy/D + 1)³.
 
     Args:
         real: (N, D), N ≥ 2.
@@ -67,15 +67,16 @@ def mmd(real: Tensor, fake: Tensor) -> float:
     """
     check_features(real, fake, least=2)
     x, y = double(real), double(fake)
-    return (_within(x) + _within(y) - 2 * _kernel(x, y).mean()).item()
+    return (_within(x) + _within(y) - 2 * _kernel(x, y) / (len(x) * len(y))).item()
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    """k(xᵢ, yⱼ), (N, M)."""
-    return (x @ y.T / x.shape[1] + 1) ** 3
+    """The sum of all k(xᵢ, yⱼ), some rows at a time."""
+    parts = x.split(at_once(8 * len(y)))
+    return torch.stack([((part @ y.T / x.shape[1] + 1) ** 3).sum() for part in parts]).sum()
 
 
 def _within(x: Tensor) -> Tensor:
     """The mean of k(xᵢ, xⱼ) over i ≠ j."""
-    k = _kernel(x, x)
-    return (k.sum() - k.trace()) / (len(x) * (len(x) - 1))
+    own = ((x.square().sum(1) / x.shape[1] + 1) ** 3).sum()
+    return (_kernel(x, x) - own) / (len(x) * (len(x) - 1))

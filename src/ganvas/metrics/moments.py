@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RequestError
-from .inputs import check_features, check_finite, double
-
-BATCH = 4096  # rows of features that are float64 at one time
+from .inputs import at_once, check_features, check_finite, double
 
 
 class Moments:
@@ -54,7 +52,7 @@ class Moments:
         if features.ndim != 2 or features.shape[1] != self.dim:
             raise RequestError(f"cannot add features of shape {tuple(features.shape)}; give (N, {self.dim})")
         check_finite(features, "features")
-        for part in features.split(BATCH):
+        for part in features.split(at_once(2 * self.dim)):
             self._add(double(part).to(self._mean.device))
 
     def _add(self, x: Tensor) -> None:
