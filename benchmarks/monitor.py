@@ -26,12 +26,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.cases import CASES, Case
+from ganvas import records
 from ganvas.comparison.work import end_with_parent
 from ganvas.data import Dataset
 from ganvas.errors import WorkError
 from ganvas.metrics import mode_report, nearest, precision_recall
 from ganvas.monitor import judge
-from ganvas.run import Run, journal
+from ganvas.run import Run
 
 SAMPLES = range(100_000, 102_000)  # seeds that the monitor never draws
 COPY = 0.4  # the closeness of samples that are copies
@@ -110,7 +111,7 @@ def rows(out: Path, halves: Sequence[str] = HALVES) -> list[dict[str, Any]]:
         for path in sorted(out.glob(f"{case.name}-[0-9]*")):
             if (path / OUTCOME).exists():
                 figures = json.loads((path / OUTCOME).read_text(encoding="utf-8"))
-                findings = judge(journal.read(path / journal.NAME))
+                findings = judge(records.read_log(path))
                 alarms = {finding.kind: finding.step for finding in findings}
                 if "error" in figures:  # training has ended itself, and said so
                     alarms.setdefault("divergence", 0)

@@ -133,7 +133,7 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     (tmp_path / "compare.json").write_text("{")
-    with pytest.raises(WorkError, match=r"compare\.json is damaged"):
+    with pytest.raises(RequestError, match=r"compare\.json is damaged"):
         Comparison.begin(tmp_path)
 
 

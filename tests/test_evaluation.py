@@ -469,7 +469,7 @@ def test_samples_that_are_not_finite_are_refused(digits: Dataset) -> None:
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text("{")
-    with pytest.raises(WorkError, match=r"recipe\.json is damaged"):
+    with pytest.raises(RequestError, match=r"recipe\.json is damaged"):
         evaluate(tmp_path, device="cpu")
 
 

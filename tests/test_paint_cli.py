@@ -185,7 +185,7 @@ def test_ctrl_c_leaves_what_goes_on(
         (["a red circle", "--size", "16x8"], "draws 8x8 and nothing else"),
         (["a red circle", "--label", "3"], "was trained without labels"),
         (["nowhere.png"], "cannot read nowhere.png"),
-        (["a red circle", "--init", "nowhere.npz"], "is not a readable .npz"),
+        (["a red circle", "--init", "nowhere.npz"], "nowhere.npz cannot be read"),
     ],
 )
 def test_what_cannot_be_is_refused(

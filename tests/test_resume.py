@@ -239,7 +239,7 @@ def test_a_checkpoint_that_cannot_be_read_now_is_kept(tmp_path: Path, monkeypatc
         return through(path)
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    with pytest.raises(WorkError, match=r"cannot read .*step-000012/model\.safetensors: permission denied; mend that"):
+    with pytest.raises(WorkError, match=r"cannot read .*step-000012/model\.safetensors: permission denied; fix that"):
         Run(run.path).advance()
     assert checkpoint.steps(run.path / "checkpoints") == paths
 
@@ -250,7 +250,7 @@ def test_a_checkpoint_of_a_newer_layout_is_kept(tmp_path: Path, monkeypatch: pyt
         newer.setattr(checkpoint, "VERSION", 2)
         finish(run)
     paths = checkpoint.steps(run.path / "checkpoints")
-    with pytest.raises(WorkError, match=r"step-000012 was written by a newer ganvas \(layout 2\); update ganvas"):
+    with pytest.raises(WorkError, match=r"step-000012 is of a newer ganvas \(layout 2\); update ganvas"):
         Run(run.path).advance()
     assert checkpoint.steps(run.path / "checkpoints") == paths
 

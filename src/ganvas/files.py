@@ -1,15 +1,36 @@
-"""Files and folders that are whole or absent: a reader, or a kill at any moment, never meets half of one."""
+"""Our own files: written whole or not at all, so that a kill leaves no half of one; read with a check of types."""
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .errors import RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pydantic import TypeAdapter
 
 TEMPORARY = ".tmp-"  # the start of every temporary name, so that what a kill leaves behind is recognised
+# What a run directory holds; `records` says what is in the first three.
+RECORD, LOG, METRICS = "recipe.json", "log.jsonl", "metrics.json"
+REPORT, NEIGHBOURS = "report.html", "neighbours.png"
+# Trained networks, the one that a command takes by default first.
+GENERATOR, CLASSIFIER, AUTOENCODER, CLIP = NETWORKS = tuple(
+    f"{kind}.safetensors" for kind in ("generator", "classifier", "autoencoder", "clip")
+)
+FIX = "copy it back, or make it again"
+
+T = TypeVar("T")
 
 
 def cache_directory() -> Path:
@@ -31,7 +52,7 @@ def new_file(target: Path, *, flush: bool = True) -> Iterator[Path]:
     flush=False leaves it to the system when: for many files that can be made again. Raises OSError where the disk is
     full or the folder cannot be written; an older file at `target` then survives.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(check_name(target).parent)
     temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
     try:
         yield temporary
@@ -44,13 +65,39 @@ def new_file(target: Path, *, flush: bool = True) -> Iterator[Path]:
         sync(target.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it. Raises OSError where that fails."""
+    check_name(path).mkdir(parents=True, exist_ok=True)
+
+
+def check_name(path: Path) -> Path:
+    """Itself; an OSError, not the ValueError that Python raises, where it holds a null character."""
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "a name cannot hold a null character", str(path))
+    return path
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON. Raises OSError where that fails."""
+    write(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz. Raises OSError where that fails."""
+    import numpy as np
+
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType] - no array is called allow_pickle
+    write(path, buffer.getvalue())
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A temporary folder beside `target`, which becomes `target`, flushed to the disk, when the block ends well.
 
     Raises OSError where it cannot be written, or where `target` is by then a folder with something in it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(check_name(target).parent)
     temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{target.name}")
     temporary.mkdir()
     try:
@@ -85,3 +132,67 @@ def clean(folder: Path) -> None:
             shutil.rmtree(leftover)
         else:
             leftover.unlink(missing_ok=True)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def damaged(path: Path, reason: object, fix: str = FIX) -> RequestError:
+    """The error for a file of ours that does not hold what we write there."""
+    if isinstance(reason, OSError):
+        return RequestError(f"{path} cannot be read ({(reason.strerror or str(reason)).lower()})", fix)
+    return RequestError(f"{path} is damaged ({reason})", fix)
+
+
+@contextmanager
+def reading(path: Path, fix: str = FIX) -> Iterator[None]:
+    """Turns whatever goes wrong in the block, which reads a file of ours, into a RequestError that names the file."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:  # damaged files raise whatever their readers meet first
+        raise damaged(path, error if isinstance(error, OSError) else f"{type(error).__name__}: {error}", fix) from error
+
+
+def read_json(path: Path, kind: type[T], fix: str = FIX) -> T:
+    """What a JSON file holds, of the type `kind`, a TypedDict: see `checked`. RequestError where it is damaged."""
+    with reading(path, fix):
+        return checked(json.loads(path.read_bytes()), kind)
+
+
+def read_lines(path: Path, kind: type[T], fix: str = FIX) -> list[T]:
+    """The lines of a log in JSON, [] without a file; a last line that a kill cut short is left out. As `read_json`."""
+    with reading(path, fix):
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        return [checked(json.loads(line), kind) for line in lines if line.endswith(b"\n")]
+
+
+def read_arrays(path: Path, fix: str = "name an .npz that ganvas wrote") -> dict[str, np.ndarray]:
+    """The arrays of an .npz; a RequestError where it cannot be read as one."""
+    import numpy as np
+
+    with reading(path, fix), path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+        return {name: content[name] for name in content.files}
+
+
+def checked(content: Any, kind: type[T]) -> T:
+    """The content as it is, further keys included, where it has the types that `kind` says.
+
+    Raises ValueError, which says what is wrong with which key.
+    """
+    from pydantic import ValidationError
+
+    try:
+        _adapter(kind).validate_python(content, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")) from None
+    return content
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)

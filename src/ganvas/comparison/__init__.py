@@ -6,7 +6,6 @@ run so far; a comparison that was interrupted goes on from there.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 
-from .. import files, recipes
+from .. import files, recipes, records
 from ..data import Dataset, open_data
 from ..errors import RequestError, WorkError, unknown
 from ..evaluation.figures import available
@@ -75,8 +74,8 @@ class Comparison:
             options: of the recipe, for all runs.
 
         Raises:
-            RequestError: before anything is written, where the request is wrong or `out` holds something else.
-            WorkError: what `out` holds is damaged.
+            RequestError: before anything is written, where the request is wrong, or `out` holds something else or
+                what is damaged.
         """
         names = list(ADVERSARIAL if losses == "all" else dict.fromkeys(losses.replace(" ", "").split(",")))
         check_request(names, {"seeds": seeds, "steps": steps, "samples": samples}, options or {})
@@ -156,7 +155,7 @@ class Comparison:
         """
         state = {"protocol": self.protocol, "runs": [outcome.to_json() for outcome in self.outcomes.values()]}
         with writing(self.out):
-            files.write(self.out / STATE, (json.dumps(state, indent=1) + "\n").encode())
+            files.write_json(self.out / STATE, state)
 
 
 @contextmanager
@@ -197,9 +196,9 @@ def known_outcomes(out: Path, protocol: Mapping[str, Any]) -> dict[tuple[str, in
         raise RequestError(f"{out} holds something else than a comparison; choose another with --out")
     old, outcomes = read_state(out / STATE)
     for key in old.keys() - set(GROWS):
-        if old[key] != protocol[key]:
+        if old[key] != protocol.get(key):
             raise RequestError(
-                f"{out} holds a comparison with {key} {old[key]}, not {protocol[key]}; choose another with --out"
+                f"{out} holds a comparison with {key} {old[key]}, not {protocol.get(key)}; choose another with --out"
             )
     return outcomes
 
@@ -226,12 +225,11 @@ def metrics_of(dataset: Dataset, asked: str | None, labelled: bool) -> list[str]
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], dict[tuple[str, int], Outcome]]:
-    """The protocol and the outcomes of an older call; nothing where there is none. WorkError where it is damaged."""
+    """The protocol and the outcomes of an older call; nothing where there is none. RequestError for a damaged one."""
     if not path.exists():
         return {}, {}
-    try:
-        state = json.loads(path.read_bytes())
-        outcomes = [Outcome(**run) for run in state["runs"]]
-        return state["protocol"], {(outcome.objective, outcome.seed): outcome for outcome in outcomes}
-    except (ValueError, KeyError, TypeError) as error:
-        raise WorkError(f"{path} is damaged ({error}); copy it back, or choose another directory with --out") from error
+    fix = "copy it back, or choose another directory with `out`"
+    state = files.read_json(path, records.Comparison, fix)
+    with files.reading(path, fix):
+        outcomes = [Outcome(**{**run}) for run in state["runs"]]
+    return state["protocol"], {(outcome.objective, outcome.seed): outcome for outcome in outcomes}

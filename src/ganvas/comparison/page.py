@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from .. import files, media
+from .. import files, media, records
 from ..objectives import objective
 from ..reports import page
 from ..reports.chart import Dots, short
@@ -45,8 +44,8 @@ def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcom
 
 def evaluation(out: Path, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """How the runs were measured, as the first of them that was has it in its metrics.json; nothing where none was."""
-    paths = (out / f"{o.objective}-{o.seed}" / "metrics.json" for o in outcomes if o.figures)
-    told = next((json.loads(path.read_bytes())["protocol"] for path in paths if path.exists()), {})
+    paths = (out / f"{o.objective}-{o.seed}" / files.METRICS for o in outcomes if o.figures)
+    told = next((files.read_json(path, records.Metrics)["protocol"] for path in paths if path.exists()), {})
     return {key: told[key] for key in EVALUATION if key in told}
 
 
@@ -136,7 +135,7 @@ def sample_sheets(out: Path, name: str, seeds: Sequence[int]) -> dict[int, Image
     sheets = {}
     for seed in seeds:
         folder = out / f"{name}-{seed}"
-        drawn = Run(folder).pictures if (folder / "recipe.json").exists() else []
+        drawn = Run(folder).pictures if (folder / files.RECORD).exists() else []
         if drawn:
             with Image.open(drawn[-1]) as image:
                 paired = image.width > 1.5 * image.height  # generated images beside real ones
@@ -225,7 +224,7 @@ def card(row: Row, sheets: dict[int, Image.Image]) -> dict[str, Any]:
     """What an objective draws, by seed, each picture with the report of its run."""
     name = row.objective
     pictures = [
-        (seed, f"{name}-{seed}/report.html", page.picture(image, f"Samples of {name}, seed {seed}.", SMALL))
+        (seed, f"{name}-{seed}/{files.REPORT}", page.picture(image, f"Samples of {name}, seed {seed}.", SMALL))
         for seed, image in sheets.items()
     ]
     return {"objective": name, "own": own(name), "failures": row.failures, "pictures": pictures}

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from .. import files
 from ..data import open_data
 from ..errors import RequestError, WorkError
 from ..evaluation import evaluate
@@ -87,13 +88,13 @@ def findings(run: Run) -> list[str]:
 def measure(job: Job) -> dict[str, dict[str, Any]]:
     """The figures of a trained run, which become its metrics.json too."""
     found = evaluate(job.path, metrics=job.metrics, samples=job.samples, device=job.device)
-    found.write(job.path / "metrics.json")
+    found.write(job.path / files.METRICS)
     return {name: figure._asdict() for name, figure in found.figures.items()}
 
 
 def opened(job: Job) -> Run:
     """The run of a job: as it stands where it has begun, else new."""
-    if (job.path / "recipe.json").exists():
+    if (job.path / files.RECORD).exists():
         return Run(job.path)
     return Run.create(
         job.recipe,

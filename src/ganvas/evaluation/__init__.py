@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +20,7 @@ from .figures import Figure, available, figure, measure, path_length
 from .sources import Watch, drawn, lying, open_generator, open_real, trained_on, unwatched
 from .views import only_for, open_eyes
 
-__all__ = ["PICTURE", "Evaluation", "Figure", "Watch", "evaluate"]
-
-PICTURE = "neighbours.png"
+__all__ = ["Evaluation", "Figure", "Watch", "evaluate"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +46,9 @@ class Evaluation:
 
     def write(self, path: Path) -> None:
         """Write the JSON to `path`, and `neighbours.png` beside it. Raises OSError where that fails."""
-        files.write(path, (json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n").encode())
+        files.write_json(path, self.to_json())
         if self.neighbours is not None:
-            media.save_png(self.neighbours, path.with_name(PICTURE))
+            media.save_png(self.neighbours, path.with_name(files.NEIGHBOURS))
 
 
 def evaluate(

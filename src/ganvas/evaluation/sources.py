@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from .. import records
 from ..data import NAMES, Dataset, open_data
 from ..data.options import NoSplit
-from ..errors import RequestError, WorkError
-from ..frozen import NAME, TrainedGenerator, load_generator
-
-RECORD = "recipe.json"  # of a run directory
+from ..errors import RequestError
+from ..files import GENERATOR, RECORD
+from ..frozen import TrainedGenerator, load_generator
 
 T = TypeVar("T")
 
@@ -93,15 +92,12 @@ class Real:
 def trained_on(source: object) -> Training | None:
     """What the run at `source`, or of the checkpoint there, was trained on; None where that is neither.
 
-    Raises WorkError where the run's record is damaged.
+    Raises RequestError where the run's record is damaged.
     """
     run = run_of(Path(source)) if isinstance(source, str | Path) else None
     if run is None:
         return None
-    try:
-        record = json.loads((run / RECORD).read_bytes())
-    except ValueError as error:
-        raise WorkError(f"{run / RECORD} is damaged ({error}); copy it back, or train again") from error
+    record = records.read_record(run)
     options = record["options"]
     return Training(
         data=options["data"],
@@ -125,7 +121,7 @@ def run_of(path: Path) -> Path | None:
     if (path / RECORD).is_file():
         return path
     above = path.resolve().parent.parent
-    return above if (path / NAME).is_file() and (above / RECORD).is_file() else None
+    return above if (path / GENERATOR).is_file() and (above / RECORD).is_file() else None
 
 
 def open_generator(source: object, device: str) -> TrainedGenerator | None:
@@ -134,7 +130,7 @@ def open_generator(source: object, device: str) -> TrainedGenerator | None:
         return source
     if isinstance(source, str | Path):
         path = Path(source)
-        if path.suffix == ".safetensors" or any((path / name).is_file() for name in (RECORD, NAME)):
+        if path.suffix == ".safetensors" or any((path / name).is_file() for name in (RECORD, GENERATOR)):
             return load_generator(path, device)
     return None
 
@@ -156,7 +152,7 @@ def drawn(generator: TrainedGenerator, source: object, seed: int) -> Source:
     told: dict[str, Any] = {"kind": "generator", "recipe": generator.recipe}
     if isinstance(source, str | Path):
         path = Path(source)
-        file = path / NAME if path.is_dir() else path
+        file = path / GENERATOR if path.is_dir() else path
         told |= {"path": str(source), "generator": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
         if (path / RECORD).is_file():
             steps = [int(folder.name.removeprefix("step-")) for folder in path.glob("checkpoints/step-*")]

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from .. import files
 from ..errors import RequestError
 from . import autoencoder, classifier, clip, generator, openvino, tfjs
 from .autoencoder import Autoencoder, take_autoencoder
@@ -23,8 +24,6 @@ from .towers import Sentences
 
 __all__ = [
     "KINDS",
-    "NAME",
-    "NAMES",
     "Autoencoder",
     "Classifier",
     "Clip",
@@ -48,15 +47,13 @@ PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 Network = TrainedGenerator | Classifier | Autoencoder | Clip
 Kind = TypeVar("Kind", bound=Network)
 
-# The kind of a network -> what opens it. A run directory holds it under its name of NAMES.
+# The kind of a network -> what opens it. A run directory holds it under its name of files.NETWORKS.
 KINDS: dict[str, Callable[[Header, dict[str, Tensor], str], Network]] = {
     "generator": generator.thaw,
     "classifier": classifier.thaw,
     "autoencoder": autoencoder.thaw,
     "clip": clip.thaw,
 }
-NAMES = tuple(f"{kind}.safetensors" for kind in KINDS)
-NAME = NAMES[0]  # a generator's
 DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
     TrainedGenerator: ("a generator", "draws"),
     Classifier: ("a classifier", "tells classes apart"),
@@ -66,7 +63,7 @@ DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
 
 
 def load(path: str | Path, device: str = "cpu") -> Network:
-    """The network of a run directory, or of the file that holds it; of those in a directory the first of NAMES.
+    """The network of a run directory, or of the file that holds it; in a directory the first of files.NETWORKS.
 
     Also what others published: in their files OpenAI's CLIP (`frozen.openai`) and VQGAN (`frozen.compvis`), in their
     folders a ProGAN of TensorFlow.js (`frozen.tfjs`) and OpenVINO's MobileStyleGAN (`frozen.openvino`). Raises
@@ -74,7 +71,7 @@ def load(path: str | Path, device: str = "cpu") -> Network:
     code it holds, so that none is ever opened but as weights alone.
     """
     path = Path(path)
-    inside = [path / name for name in NAMES]
+    inside = [path / name for name in files.NETWORKS]
     file = next((file for file in inside if file.is_file()), inside[0]) if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         for pattern, read_folder in FOLDERS.items():
@@ -142,13 +139,13 @@ def load_classifier(path: str | Path, device: str = "cpu") -> Classifier:
 
 def load_autoencoder(path: str | Path, device: str = "cpu") -> Autoencoder:
     """The autoencoder of a run directory or file; a RequestError for what `load` refuses, and for other networks."""
-    inside = Path(path) / "autoencoder.safetensors"
+    inside = Path(path) / files.AUTOENCODER
     return _load_kind(inside if inside.is_file() else path, device, Autoencoder)
 
 
 def load_clip(path: str | Path, device: str = "cpu") -> Clip:
     """The image and text towers of a run directory or file; a RequestError for what `load` refuses, and for others."""
-    inside = Path(path) / "clip.safetensors"
+    inside = Path(path) / files.CLIP
     return _load_kind(inside if inside.is_file() else path, device, Clip)
 
 

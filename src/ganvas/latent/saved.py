@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,24 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import files
 from ..errors import RequestError, unknown
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an .npz atomically. Raises OSError where that fails."""
-    buffer = BytesIO()
-    np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType] - no array is called allow_pickle
-    files.write(path, buffer.getvalue())
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz; a RequestError where it cannot be read as one."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise RequestError(f"{path} is not a readable .npz ({error}); name one that ganvas wrote") from error
+from ..files import read_arrays, write_arrays
 
 
 def npz_path(out: str | Path) -> Path:

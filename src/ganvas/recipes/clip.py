@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from .. import frozen, media, nets, tokens
+from .. import files, frozen, media, nets, tokens
 from ..augment import mirror, translate
 from ..data import Dataset
 from ..errors import RequestError, unknown
@@ -255,5 +255,5 @@ def build(options: Clip, images: Dataset, plan: Plan) -> System:
         [Phase("clip", params, optimizer, task.loss, lr_factor=factor, after_step=network.clamp)],
         precision=plan.dtype,
         examine=task.examine,
-        products={"clip.safetensors": task.write},
+        products={files.CLIP: task.write},
     )

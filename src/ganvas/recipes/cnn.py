@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import AdamW
 
-from .. import frozen, media
+from .. import files, frozen, media
 from ..augment import mirror, translate
 from ..data import Dataset
 from ..errors import RequestError
@@ -161,5 +161,5 @@ def build(options: CNN, images: Dataset, plan: Plan) -> System:
         [Phase("classifier", params, optimizer, task.loss, lr_factor=warmup_cosine(o.warmup, o.decay))],
         precision=plan.dtype,
         examine=task.examine,
-        products={"classifier.safetensors": task.write},
+        products={files.CLASSIFIER: task.write},
     )

@@ -11,7 +11,7 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.optim import Adam
 
-from .. import frozen, media
+from .. import files, frozen, media
 from ..data import Dataset
 from ..errors import RequestError
 from ..nets import VAE as Network
@@ -233,5 +233,5 @@ def build(options: VAE, images: Dataset, plan: Plan) -> System:
         kept.decoder,
         plan.dtype,
         examine=task.examine,
-        products={"autoencoder.safetensors": task.write},
+        products={files.AUTOENCODER: task.write},
     )

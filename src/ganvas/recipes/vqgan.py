@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from .. import frozen, media, nets, objectives
+from .. import files, frozen, media, nets, objectives
 from ..data import Dataset
 from ..errors import RequestError
 from ..features.perceptual import PERCEPTUAL, Distance, available, perceptual
@@ -254,5 +254,5 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
         network.alone(),
         plan.dtype,
         task.examine,
-        {"autoencoder.safetensors": task.write},
+        {files.AUTOENCODER: task.write},
     )

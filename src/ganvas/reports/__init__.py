@@ -6,34 +6,30 @@ import logging
 import shlex
 from pathlib import Path
 
+from .. import files
 from ..errors import WorkError
 from . import page
 from .content import describe
 
-NAME = "report.html"
-
 logger = logging.getLogger(__name__)
 
-__all__ = ["NAME", "attempt_report", "write_report"]
+__all__ = ["attempt_report", "write_report"]
 
 
 def write_report(run_dir: str | Path) -> Path:
     """Write `report.html` into a run directory, from the files there alone, and return its path.
 
     It may be called at any time, during training too; an older report is replaced as a whole.
-    Raises RequestError where there is no run, WorkError where its files are damaged or the page cannot be written.
+    Raises RequestError where there is no run or its files are damaged, WorkError where the page cannot be written.
     """
     run = Path(run_dir)
+    content = describe(run)
     try:
-        content = describe(run)
-    except OSError as error:  # of a picture as of any other file
-        raise WorkError(f"a file of {run} cannot be read: {error}; copy it back, or remove it") from error
-    try:
-        return page.write(run / NAME, "run.html", content)
+        return page.write(run / files.REPORT, "run.html", content)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise WorkError(
-            f"cannot write {run / NAME}: {reason}; see to that, then `ganvas report {shlex.quote(str(run))}`"
+            f"cannot write {run / files.REPORT}: {reason}; see to that, then `ganvas report {shlex.quote(str(run))}`"
         ) from error
 
 

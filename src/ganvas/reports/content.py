@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from .. import frozen, media, recipes
-from ..errors import RequestError, WorkError
+from .. import files, media, recipes, records
 from ..monitor import judge
 from . import page
 from .chart import short
 from .curves import Line, charts
 
-RECORD, LOG, METRICS, GENERATOR = "recipe.json", "log.jsonl", "metrics.json", "generator.safetensors"
-NEIGHBOURS = "neighbours.png"
 LARGE, SMALL, MOVING = 1600, 320, 400  # pixels of the longer side: the last picture, the strip's, the clip's
 STRIP, FRAMES, FPS = 6, 48, 6  # pictures of the strip, frames of the clip at most, frames a second
 
@@ -33,30 +29,9 @@ class Option(NamedTuple):
     changed: bool
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What a file of the run says. Raises WorkError where it is damaged."""
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise WorkError(f"{path} is damaged ({error}); copy it back, or train again") from error
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log; a last one that a kill cut short is left out. Raises WorkError where one is damaged."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    try:
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except ValueError as error:
-        raise WorkError(f"{path} is damaged ({error}); copy it back, or train again") from error
-
-
 def describe(run: Path) -> dict[str, Any]:
-    """Everything that `run.html` shows. Raises RequestError where there is no run at `run`."""
-    if not (run / RECORD).is_file():
-        raise RequestError(f"{run} is not a run of ganvas: it has no {RECORD}; give the directory of a run")
-    record, lines = read_json(run / RECORD), read_lines(run / LOG)
+    """Everything that `run.html` shows. Raises RequestError where `run` is not a run, or its files are damaged."""
+    record, lines = records.read_record(run), records.read_log(run)
     rows = options(record)
     return {
         "name": run.resolve().name,
@@ -127,29 +102,33 @@ def step_of(path: Path) -> int:
     return int(path.stem.removeprefix("step-"))
 
 
+def opened(path: Path) -> Image.Image:
+    """A picture of the run; a RequestError where it is damaged."""
+    with files.reading(path, "copy it back, or remove it"), Image.open(path) as image:
+        return image.convert("RGB")
+
+
 def pictures(run: Path, record: dict[str, Any]) -> dict[str, Any]:
     """The last sample grid, the strip and the clip."""
-    files = sorted((run / "samples").glob("step-*.png"), key=step_of)
-    if not files:
+    drawn = sorted((run / "samples").glob("step-*.png"), key=step_of)
+    if not drawn:
         return {"last": None, "strip": [], "film": None}
-    shown = any((run / name).exists() for name in frozen.NAMES if name != GENERATOR)  # by the family's own picture
-    paired = len(record["data"]["shape"]) == 3 and (run / GENERATOR).exists() and not shown
+    networks = [name for name in files.NETWORKS if (run / name).exists()]  # all but a generator have their own picture
+    paired = len(record["data"]["shape"]) == 3 and networks == [files.GENERATOR]
 
     def generated(path: Path) -> Image.Image:
-        with Image.open(path) as image:
-            return media.left_side(image) if paired else image.copy()
+        return media.left_side(opened(path)) if paired else opened(path)
 
-    with Image.open(files[-1]) as image:
-        beside = "generated on the left, real on the right" if paired else "drawn by the run"
-        last = page.picture(image, f"Step {step_of(files[-1])}: {beside}.", LARGE)
+    beside = "generated on the left, real on the right" if paired else "drawn by the run"
+    last = page.picture(opened(drawn[-1]), f"Step {step_of(drawn[-1])}: {beside}.", LARGE)
     strip = [
         (step_of(path), page.picture(generated(path), f"The same at step {step_of(path)}.", SMALL))
-        for path in spread(files, STRIP)
+        for path in spread(drawn, STRIP)
     ]
-    content = {"last": last, "last_step": step_of(files[-1]), "strip": strip, "film": None}
-    if len(files) > STRIP:
-        frames = [generated(path) for path in spread(files, FRAMES)]
-        alt = f"The same latents from step {step_of(files[0])} to step {step_of(files[-1])}."
+    content = {"last": last, "last_step": step_of(drawn[-1]), "strip": strip, "film": None}
+    if len(drawn) > STRIP:
+        frames = [generated(path) for path in spread(drawn, FRAMES)]
+        alt = f"The same latents from step {step_of(drawn[0])} to step {step_of(drawn[-1])}."
         content["film_kind"], content["film"] = page.clip(frames, alt, MOVING, FPS)
     return content | {"strip_note": "The same latents at every step, so that what changes is the network."}
 
@@ -159,9 +138,9 @@ def pictures(run: Path, record: dict[str, Any]) -> dict[str, Any]:
 
 def metrics(run: Path) -> dict[str, Any]:
     """What `ganvas evaluate` left in the directory."""
-    if not (run / METRICS).is_file():
+    if not (run / files.METRICS).is_file():
         return {"figures": [], "protocol": [], "said": [], "warnings": [], "neighbours": None}
-    found = read_json(run / METRICS)
+    found = files.read_json(run / files.METRICS, records.Metrics)
     figures = [
         {
             "name": name,
@@ -175,10 +154,9 @@ def metrics(run: Path) -> dict[str, Any]:
     ]
     protocol = [(name, text(value)) for name, value in found["protocol"].items()]
     neighbours = None
-    if "copies" in found["figures"] and (run / NEIGHBOURS).is_file():  # or it is of an older evaluation
-        with Image.open(run / NEIGHBOURS) as image:
-            alt = "Samples, each beside the training image nearest to it."
-            neighbours = page.picture(image, alt, LARGE)
+    if "copies" in found["figures"] and (run / files.NEIGHBOURS).is_file():  # or it is of an older evaluation
+        alt = "Samples, each beside the training image nearest to it."
+        neighbours = page.picture(opened(run / files.NEIGHBOURS), alt, LARGE)
     return {
         "figures": figures,
         "protocol": protocol,
@@ -241,5 +219,5 @@ def commands(run: Path, lines: Sequence[Line]) -> list[str]:
     """What can be done next with the run."""
     where = shlex.quote(str(run))
     further = [f"ganvas resume {where} --steps {2 * lines[-1]['step']}"] if lines else [f"ganvas resume {where}"]
-    drawn = [f"ganvas sample {where} --seeds 0-63 --out grid.png"] if (run / GENERATOR).exists() else []
+    drawn = [f"ganvas sample {where} --seeds 0-63 --out grid.png"] if (run / files.GENERATOR).exists() else []
     return further + drawn

@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-from .. import files
-from ..errors import WorkError
-from ..frozen import NAME, TrainedGenerator
+from .. import files, records
+from ..errors import RequestError, WorkError
+from ..frozen import TrainedGenerator
 from ..types import System
 
 VERSION = 1  # of the layout
@@ -73,15 +74,15 @@ def keep_best(folder: Path, generator: TrainedGenerator) -> None:
     target = folder / BEST
     with files.new_folder(target) as temporary:
         shutil.copytree(steps(folder)[0], temporary, dirs_exist_ok=True)
-        generator.write(temporary / NAME)
+        generator.write(temporary / files.GENERATOR)
         shutil.rmtree(target, ignore_errors=True)
 
 
 def best_step(folder: Path) -> int | None:
     """The step of the best checkpoint; None where none has been kept."""
     try:
-        return json.loads((folder / BEST / STATE).read_bytes())["step"]
-    except (OSError, ValueError, KeyError):
+        return files.read_json(folder / BEST / STATE, records.State)["step"]
+    except RequestError:
         return None
 
 
@@ -99,23 +100,23 @@ def restore(folder: Path, system: System, attempt: int = 0, origin: int = 0) -> 
     for path in [*steps(folder), *([folder / BEST] if origin else [])]:
         try:
             state, model, optimisers = read(path)
-        except (FileNotFoundError, ValueError, KeyError) as error:
+        except (FileNotFoundError, ValueError, LookupError, RecursionError, SafetensorError) as error:
             logger.warning("the checkpoint %s is damaged (%s), so the one before it is used", path, error)
             damaged.append(path)
             continue
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise WorkError(f"cannot read {error.filename or path}: {reason}; mend that, then resume") from error
+            raise WorkError(f"cannot read {error.filename or path}: {reason}; fix that, then resume") from error
         if state.get("attempt", 0) < attempt and path.name != BEST:
             obsolete.append(path)
             continue
         try:
             load_weights(system, model)
             load_optimisers(system, optimisers, state["optimisers"])
-        except (KeyError, IndexError, RuntimeError) as error:
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
             raise WorkError(
                 f"the checkpoint {path} does not fit the networks of this version of ganvas ({error}); "
-                "resume it with the version that recipe.json names"
+                f"resume it with the version that {files.RECORD} names"
             ) from error
         discard([*damaged, *obsolete])
         return Saved(state["step"], state["seconds"], state.get("attempt", 0), state.get("sums", {}))
@@ -141,14 +142,13 @@ def steps(folder: Path) -> list[Path]:
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
     """(state, model, optimisers) of a checkpoint.
 
-    Raises FileNotFoundError, ValueError or KeyError where it is damaged, any other OSError where it cannot be read at
-    the moment, and WorkError where a newer ganvas wrote it.
+    Raises what `restore` takes for damage, any other OSError where it cannot be read at the moment, and WorkError where
+    a newer ganvas wrote it.
     """
-    state = json.loads((path / STATE).read_bytes())
-    if state["version"] > VERSION:
-        raise WorkError(
-            f"{path} was written by a newer ganvas (layout {state['version']}); update ganvas to resume from it"
-        )
+    found = json.loads((path / STATE).read_bytes())
+    if (layout := files.checked(found, records.Versioned)["version"]) > VERSION:
+        raise WorkError(f"{path} is of a newer ganvas (layout {layout}); update ganvas to resume from it")
+    state: dict[str, Any] = {**files.checked(found, records.State)}
     digests = state.pop("sha256")
     content = {STATE: plain(state), **{name: (path / name).read_bytes() for name in (MODEL, OPTIMISERS)}}
     for name, data in content.items():

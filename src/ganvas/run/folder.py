@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import shutil
 from pathlib import Path
@@ -12,14 +11,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .. import files, frozen
+from .. import files
 from ..errors import RequestError
+from ..files import RECORD
 
-RECORD, LOCK = "recipe.json", "run.lock"
+LOCK = "run.lock"
 OURS = (
-    *(RECORD, "log.jsonl", "events.out.tfevents.*", "samples", "checkpoints", *frozen.NAMES),
-    "report.html",
-    *("metrics.json", "neighbours.png"),  # of `ganvas evaluate`, which would tell of the run before
+    *(RECORD, files.LOG, "events.out.tfevents.*", "samples", "checkpoints", *files.NETWORKS),
+    *(files.REPORT, files.METRICS, files.NEIGHBOURS),
 )
 
 
@@ -60,8 +59,8 @@ def first_free(parent: Path, name: str) -> Path:
 
 
 def emptied(path: Path, overwrite: bool) -> Path:
-    """Make `path`; where a run lies there and may go, remove what ganvas wrote of it and leave any other file."""
-    path.mkdir(parents=True, exist_ok=True)
+    """Make `path`; where it holds a run that may go, remove what ganvas wrote of it and leave any other file."""
+    files.make_folder(path)
     if not any(path.iterdir()):
         return path
     if not (path / RECORD).is_file():
@@ -97,11 +96,4 @@ def hold(path: Path) -> FileLock:
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Write recipe.json. Raises OSError where that fails."""
-    files.write(path / RECORD, (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """What recipe.json says. Raises RequestError where `path` is not a run."""
-    if not (path / RECORD).is_file():
-        raise RequestError(f"{path} is not a run of ganvas: it has no {RECORD}; give the directory of a run")
-    return json.loads((path / RECORD).read_bytes())
+    files.write_json(path / RECORD, record)

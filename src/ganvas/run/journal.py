@@ -14,19 +14,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from .. import files
+from .. import files, records
 from ..monitor import Finding
 from ..types import Stats
-
-NAME = "log.jsonl"
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a log, one dict each; a last line that a kill cut short is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 class Journal:
@@ -38,8 +28,8 @@ class Journal:
 
     def __init__(self, folder: Path, step: int, sums: Mapping[str, tuple[float, int]]) -> None:
         """Go on after `step` with the sums of that moment: what a run logged beyond it is cut off."""
-        self.path = folder / NAME
-        self.lines = [line for line in read(self.path) if line["step"] <= step]
+        self.path = folder / files.LOG
+        self.lines = [line for line in records.read_log(folder) if line["step"] <= step]
         files.write(self.path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
         self.board = SummaryWriter(str(folder), purge_step=step + 1)
         self.clear()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL.Image import Image
 
-from .. import frozen, media
+from .. import files, frozen, media
 from ..data import Dataset
 from ..errors import WorkError
 from ..loop import train
@@ -178,7 +178,7 @@ class Session:
             self.check(all(bool(p.isfinite().all()) for p in module.parameters()), f"a weight of the {name}")
         generator = self.frozen()
         if generator is not None:
-            generator.write(run.path / frozen.NAME)
+            generator.write(run.path / files.GENERATOR)
         for name, write in self.system.products.items():
             write(run.path / name)
         run.sums = log.pending()
