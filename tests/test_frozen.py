@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -116,6 +119,7 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
         "ganvas.frozen",
         "ganvas.latent",
         "ganvas.nets",
+        "ganvas.records",
         "ganvas.samplers",
         "ganvas.tokens",
         "ganvas.types",
@@ -132,7 +136,7 @@ class Malice:
 def test_a_pickle_never_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(pickle.dumps(Malice()))
-    with pytest.raises(RequestError, match=r"is a pickle, and reading one can run code|is not a readable safetensors"):
+    with pytest.raises(RequestError, match=r"is a pickle, and reading one can run code|is damaged"):
         ganvas.load(tmp_path / name)
     assert not (tmp_path / "broken-in").exists()
     pickle.loads((tmp_path / name).read_bytes())  # it would have
@@ -148,7 +152,7 @@ def test_what_cannot_be_loaded_is_explained(file: Path, tmp_path: Path) -> None:
 
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(file.read_bytes()[:-9])
-    with pytest.raises(RequestError, match="not a readable safetensors file"):
+    with pytest.raises(RequestError, match=r"cut\.safetensors is damaged"):
         ganvas.load(cut)
 
     foreign = tmp_path / "foreign.safetensors"
@@ -160,3 +164,70 @@ def test_what_cannot_be_loaded_is_explained(file: Path, tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, newer, {"ganvas": json.dumps({"version": 99})})
     with pytest.raises(RequestError, match="newer ganvas"):
         ganvas.load(newer)
+
+
+def rewrite(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the header of a network's file, and leave its weights."""
+    with safe_open(file, "pt") as content:
+        header = json.loads(content.metadata()["ganvas"])
+        weights = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 - not a dict
+    change(header)
+    save_file(weights, file, {"ganvas": json.dumps(header)})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"latent": 5},
+        {"latent": 10**12},
+        {"latent": 10**30},
+        {"latent": -4},
+        {"latent": "4"},
+        {"latent": None},
+        {"hidden": []},
+        {"hidden": [8] * 10_000},
+        {"hidden": [10**6, 10**6]},
+        {"shape": [1, 10**9, 10**9]},
+        {"shape": "no"},
+        {"activate": "no"},
+        {"activate": ["relu"]},
+        {"unheard": 1},
+    ],
+)
+def test_a_spec_that_its_weights_do_not_have_is_refused(file: Path, options: dict[str, Any]) -> None:
+    rewrite(file, lambda header: header["generator"]["options"].update(options))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RequestError, match=r"generator\.safetensors is damaged"):
+        ganvas.load(file)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KB
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header.pop("recipe"),
+        lambda header: header.update(class_names=3),
+        lambda header: header.update(generator=[]),
+        lambda header: header.update(version="1"),
+        lambda header: header["generator"].update(options=None),
+        lambda header: header["generator"].pop("net"),
+    ],
+)
+def test_a_header_with_a_wrong_type_is_refused(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    rewrite(file, change)
+    with pytest.raises(RequestError, match=r"generator\.safetensors is damaged"):
+        ganvas.load(file)
+
+
+def test_weights_of_another_network_are_refused(file: Path) -> None:
+    with safe_open(file, "pt") as content:
+        metadata = content.metadata()
+    save_file({"w": torch.zeros(1)}, file, metadata)
+    with pytest.raises(RequestError, match=r"layers\.0\.bias is None and by the options \(8,\)"):
+        ganvas.load(file)
+
+
+def test_a_network_of_a_later_version_is_named(file: Path) -> None:
+    rewrite(file, lambda header: header["generator"].update(net="transformer"))
+    with pytest.raises(RequestError, match=r"holds a 'transformer', which .*; update ganvas"):
+        ganvas.load(file)

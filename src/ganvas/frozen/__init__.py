@@ -10,15 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from torch import Tensor
-
 from .. import files
 from ..errors import RequestError
 from . import autoencoder, classifier, clip, generator, openvino, tfjs
 from .autoencoder import Autoencoder, take_autoencoder
 from .classifier import Classifier, take_classifier
 from .clip import Clip, Reader, take_clip
-from .file import VERSION, Header, read, write
+from .file import FIX, NetworkFile, read, write
 from .generator import TrainedGenerator, take
 from .towers import Sentences
 
@@ -48,11 +46,11 @@ Network = TrainedGenerator | Classifier | Autoencoder | Clip
 Kind = TypeVar("Kind", bound=Network)
 
 # The kind of a network -> what opens it. A run directory holds it under its name of files.NETWORKS.
-KINDS: dict[str, Callable[[Header, dict[str, Tensor], str], Network]] = {
-    "generator": generator.thaw,
-    "classifier": classifier.thaw,
-    "autoencoder": autoencoder.thaw,
-    "clip": clip.thaw,
+KINDS: dict[str, Callable[[NetworkFile, str], Network]] = {
+    "generator": generator.of_file,
+    "classifier": classifier.of_file,
+    "autoencoder": autoencoder.of_file,
+    "clip": clip.of_file,
 }
 DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
     TrainedGenerator: ("a generator", "draws"),
@@ -88,13 +86,12 @@ def load(path: str | Path, device: str = "cpu") -> Network:
             "train it for at least one checkpoint" if path.is_dir() else "give a run directory or a .safetensors file"
         )
         raise RequestError(f"there is no {'trained network' if path.is_dir() else 'file'} at {path}; {mend}")
-    header, weights = read(file)
-    kind = next((kind for kind in KINDS if kind in header), None)
-    if header["version"] > VERSION or kind is None:
-        raise RequestError(
-            f"{file} was written by a newer ganvas (layout {header['version']}); update ganvas to read it"
-        )
-    return KINDS[kind](header, weights, device)
+    content = read(file)
+    kind = next((kind for kind in KINDS if kind in content.header), None)
+    if kind is None:
+        raise RequestError(f"{file} holds no network that this version knows", "update ganvas to read it")
+    with files.reading(file, FIX):
+        return KINDS[kind](content, device)
 
 
 def _foreign(path: Path, device: str) -> Network:

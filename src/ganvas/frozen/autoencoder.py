@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import nets
 from ..errors import RequestError
-from .file import Header, write
+from .file import NetworkFile, write
 from .generator import PIXELS, TrainedGenerator
 
 
@@ -66,18 +66,18 @@ class Autoencoder:
 
     def write(self, path: str | Path) -> None:
         """Write the file atomically. Raises OSError where that fails; an older file then survives."""
-        weights, spec = nets.freeze(self.network, nets.AUTOENCODERS)
+        weights, spec = nets.to_spec(self.network, nets.AUTOENCODERS)
         write(path, weights, {"recipe": self.recipe, "facts": self.facts, "autoencoder": spec})
 
 
 def take_autoencoder(network: nets.Autoencoder, recipe: str, facts: dict[str, Any]) -> Autoencoder:
     """A frozen copy, on the same device, of an autoencoder that may go on training."""
-    weights, spec = nets.freeze(network, nets.AUTOENCODERS)
+    weights, spec = nets.to_spec(network, nets.AUTOENCODERS)
     device = next(network.parameters()).device
-    return Autoencoder(nets.thaw(spec, weights, nets.AUTOENCODERS).to(device), recipe, facts)
+    return Autoencoder(nets.from_spec(spec, weights, nets.AUTOENCODERS).to(device), recipe, facts)
 
 
-def thaw(header: Header, weights: dict[str, Tensor], device: str) -> Autoencoder:
+def of_file(file: NetworkFile, device: str) -> Autoencoder:
     """The autoencoder of a file that has been read."""
-    network = nets.thaw(header["autoencoder"], weights, nets.AUTOENCODERS).to(device)
-    return Autoencoder(network, header["recipe"], header["facts"])
+    network = file.network("autoencoder", nets.AUTOENCODERS, device)
+    return Autoencoder(network, file.header["recipe"], file.header["facts"])

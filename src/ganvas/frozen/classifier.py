@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import nets
 from ..errors import RequestError
-from .file import Header, write
+from .file import NetworkFile, write
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,19 @@ class Classifier:
 
         Raises OSError where that fails; an older file then survives.
         """
-        weights, spec = nets.freeze(self.network, nets.CLASSIFIERS)
+        weights, spec = nets.to_spec(self.network, nets.CLASSIFIERS)
         weights = {name: w.to(dtype) if w.is_floating_point() else w for name, w in weights.items()}
         write(path, weights, {"class_names": self.class_names, "facts": self.facts, "classifier": spec})
 
 
 def take_classifier(network: nets.CNN, class_names: Iterable[str], facts: dict[str, Any]) -> Classifier:
     """A frozen copy, on the same device, of a classifier that may go on training."""
-    weights, spec = nets.freeze(network, nets.CLASSIFIERS)
+    weights, spec = nets.to_spec(network, nets.CLASSIFIERS)
     device = next(network.parameters()).device
-    return Classifier(nets.thaw(spec, weights, nets.CLASSIFIERS).to(device), tuple(class_names), facts)
+    return Classifier(nets.from_spec(spec, weights, nets.CLASSIFIERS).to(device), tuple(class_names), facts)
 
 
-def thaw(header: Header, weights: dict[str, Tensor], device: str) -> Classifier:
+def of_file(file: NetworkFile, device: str) -> Classifier:
     """The classifier of a file that has been read."""
-    network = nets.thaw(header["classifier"], weights, nets.CLASSIFIERS).to(device)
-    return Classifier(network, tuple(header["class_names"]), header["facts"])
+    network = file.network("classifier", nets.CLASSIFIERS, device)
+    return Classifier(network, tuple(file.header["class_names"]), file.header["facts"])

@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import nets, tokens
 from ..errors import RequestError
 from ..nets.tower import ImageTower
-from .file import Header, write
+from .file import NetworkFile, write
 from .towers import IMAGE_TOWERS, SENTENCES, open_sentences, open_tower
 
 Fixed = TypeVar("Fixed")
@@ -75,7 +75,7 @@ class Clip:
         A fixed tower is named there with the hash of its weights, and not written. Raises OSError where writing fails;
         an older file then survives.
         """
-        weights, spec = nets.freeze(self.network, nets.CLIPS)
+        weights, spec = nets.to_spec(self.network, nets.CLIPS)
         weights = {name: w.to(dtype) if w.is_floating_point() else w for name, w in weights.items()}
         told = {"recipe": self.recipe, "facts": self.facts, "reader": self.reader.spec, "eye": self.eye_spec}
         write(path, weights, {**told, "clip": spec})
@@ -83,15 +83,15 @@ class Clip:
 
 def take_clip(clip: Clip, facts: dict[str, Any]) -> Clip:
     """A frozen copy, on the same device, of towers that may go on training; fixed ones are shared."""
-    weights, spec = nets.freeze(clip.network, nets.CLIPS)
-    network = nets.thaw(spec, weights, nets.CLIPS).to(clip.device)
+    weights, spec = nets.to_spec(clip.network, nets.CLIPS)
+    network = nets.from_spec(spec, weights, nets.CLIPS).to(clip.device)
     return Clip(network, clip.reader, clip.recipe, clip.eye, clip.eye_spec, facts)
 
 
-def thaw(header: Header, weights: dict[str, Tensor], device: str) -> Clip:
+def of_file(file: NetworkFile, device: str) -> Clip:
     """The towers of a file that has been read. Raises RequestError where a fixed one is not on this machine."""
-    network = nets.thaw(header["clip"], weights, nets.CLIPS).to(device)
-    spec, reads, eye = header["eye"], header["reader"], None
+    network = file.network("clip", nets.CLIPS, device)
+    spec, reads, eye = file.header["eye"], file.header["reader"], None
     if spec is not None:
         eye = same(open_tower(known(spec["tower"], IMAGE_TOWERS), device), spec["tower"], spec["hash"])
     reader: Reader
@@ -99,7 +99,7 @@ def thaw(header: Header, weights: dict[str, Tensor], device: str) -> Clip:
         reader = tokens.from_spec(reads)
     else:
         reader = same(open_sentences(known(reads["kind"], SENTENCES), device), reads["kind"], reads["hash"])
-    return Clip(network, reader, header["recipe"], eye, spec, header["facts"])
+    return Clip(network, reader, file.header["recipe"], eye, spec, file.header["facts"])
 
 
 def known(name: str, towers: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from .. import latent, nets, tokens
 from ..errors import RequestError, unknown
 from ..types import Decoder
 from .diffusion import Diffusion
-from .file import Header, write
+from .file import NetworkFile, write
 
 PIXELS = 1 << 20  # drawn at a time
 COARSE = 8  # pixels of a side of what tells typical items from others
@@ -87,7 +87,7 @@ class TrainedGenerator:
         """
         if not settings:
             return self
-        weights, spec = nets.freeze(self.decoder, DECODERS)
+        weights, spec = nets.to_spec(self.decoder, DECODERS)
         options = dict(spec["options"])
         for key, value in settings.items():
             if not self.decoder.adjustable:
@@ -99,7 +99,7 @@ class TrainedGenerator:
                 options[key] = wanted(value)
             except ValueError:
                 raise RequestError(f"--set {key}={value}: it is of type {wanted.__name__}") from None
-        decoder = nets.thaw({**spec, "options": options}, weights, DECODERS).to(self.device)
+        decoder = nets.from_spec({**spec, "options": options}, weights, DECODERS).to(self.device)
         return replace(self, decoder=decoder)
 
     @property
@@ -114,7 +114,7 @@ class TrainedGenerator:
 
     def write(self, path: str | Path) -> None:
         """Write the file atomically. Raises OSError where that fails; an older file then survives."""
-        weights, spec = nets.freeze(self.decoder, DECODERS)
+        weights, spec = nets.to_spec(self.decoder, DECODERS)
         write(path, weights, {"recipe": self.recipe, "class_names": self.class_names, "generator": spec})
 
     def labels(self, seeds: Iterable[int], label: int | str | None = None) -> Tensor | None:
@@ -174,11 +174,11 @@ class TrainedGenerator:
 def take(decoder: Decoder, recipe: str, class_names: Iterable[str], device: torch.device | str) -> TrainedGenerator:
     """A frozen copy, on `device`, of a generator that may go on training."""
     assert isinstance(decoder, nets.Generator), "only the generators of nets can be rebuilt from a file"
-    weights, spec = nets.freeze(decoder, DECODERS)
-    return TrainedGenerator(nets.thaw(spec, weights, DECODERS).to(device), recipe, tuple(class_names))
+    weights, spec = nets.to_spec(decoder, DECODERS)
+    return TrainedGenerator(nets.from_spec(spec, weights, DECODERS).to(device), recipe, tuple(class_names))
 
 
-def thaw(header: Header, weights: dict[str, Tensor], device: str) -> TrainedGenerator:
+def of_file(file: NetworkFile, device: str) -> TrainedGenerator:
     """The generator of a file that has been read."""
-    decoder = nets.thaw(header["generator"], weights, DECODERS).to(device)
-    return TrainedGenerator(decoder, header["recipe"], tuple(header["class_names"]))
+    decoder = file.network("generator", DECODERS, device)
+    return TrainedGenerator(decoder, file.header["recipe"], tuple(file.header["class_names"]))
