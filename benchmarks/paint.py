@@ -25,7 +25,7 @@ from ganvas import media
 from ganvas.cli.easel import CLIP, GENERATOR
 from ganvas.data.shapes import COLORS, KINDS
 from ganvas.frozen import Classifier, Clip, TrainedGenerator, load_classifier, load_clip, load_generator
-from ganvas.painting import Brush, Crops, Prompts, find_start, clip_score, paint
+from ganvas.painting import Brush, Crops, Prompts, clip_score, find_start, paint
 
 ATTRIBUTES = ("color", "kind", "place", "size")
 AREA = 0.09  # share of a picture: small shapes cover 0.04 to 0.08 of it, large ones 0.10 to 0.19

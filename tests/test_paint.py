@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ganvas.errors import RequestError
 from ganvas.nets import ConditionalGenerator, DCGANGenerator, MLPGenerator
-from ganvas.painting import Brush, Crops, Stroke, Prompts, find_start, clip_score, draw_latent, paint, grid_for
+from ganvas.painting import Brush, Crops, Prompts, Stroke, clip_score, draw_latent, find_start, grid_for, paint
 from ganvas.painting.crops import add_noise, cut, draw
 from ganvas.painting.start import measure_prior
 from ganvas.painting.strokes import look, regularization
@@ -154,7 +154,7 @@ def test_painting_goes_on_exactly_where_it_stopped(generator: MLPGenerator) -> N
 
 
 def test_a_latent_stays_where_the_decoder_was_trained(generator: MLPGenerator) -> None:
-    prior = measured(generator)
+    prior = measure_prior(generator)
     assert prior.norm == pytest.approx(6**0.5, rel=0.1)
     far = 2 * draw_latent(generator, 0)
     held, free = (
@@ -174,7 +174,7 @@ def test_relative_strokes_are_as_long_as_the_numbers_are_spread(generator: MLPGe
     }
     alike, spread = ((last.latent - first.latent).abs() for first, last in moved.values())
     assert torch.allclose(alike, torch.full_like(alike, 0.02), rtol=1e-2)  # as Adam's first step is
-    assert torch.allclose(spread, alike * measured(narrow).deviation[0], rtol=1e-4)
+    assert torch.allclose(spread, alike * measure_prior(narrow).deviation[0], rtol=1e-4)
     assert spread[0] < 0.2 * spread[1]
 
 
