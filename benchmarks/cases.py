@@ -41,7 +41,7 @@ def deafen(system: System, dataset: Dataset) -> None:
     def silence() -> None:
         first.data.zero_()
 
-    generator.after = silence
+    generator.after_step = silence
     silence()
 
 

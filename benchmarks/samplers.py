@@ -50,7 +50,7 @@ def measure(
         begin = time.process_time()
         adjusted.sample(range(64))
         seconds = (time.process_time() - begin) / 64
-        judged = ganvas.evaluate(adjusted, data, metrics=metrics, samples=samples, device="cpu")
+        judged = ganvas.evaluate(adjusted, data=data, metrics=metrics, samples=samples, device="cpu")
         figures = {name: [figure.value, figure.low, figure.high] for name, figure in judged.figures.items()}
         passes = looks(settings["sampler"], settings["steps"]) * (1 if settings["guidance"] == 1 else 2)
         records.append({**settings, "passes": passes, "seconds": round(seconds, 4), "samples": samples, **figures})

@@ -111,11 +111,9 @@ def show_litter(found: Litter, asked: Asked) -> None:
 
 
 def show_projection(found: Projection, asked: Asked) -> None:
-    rows = zip(found.names, found.distance.tolist(), found.verdicts, strict=True)
-    show_table(
-        [(Path(name).name, f"{away:.4f}", verdict) for name, away, verdict in rows],
-        ("picture", "a pixel is off by", ""),
-    )
+    each = zip(found.names, found.distance.tolist(), found.verdicts, strict=True)
+    rows = [(Path(name).name, f"{away:.4f}", verdict) for name, away, verdict in each]
+    show_table(rows, ("picture", "a pixel is off by", ""))
     if found.calibration is not None:
         print(f"In shares of the range: {found.calibration}.")
     count, out, video = len(found.names), asked["out"], asked.get("video")
