@@ -15,20 +15,31 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+import ganvas
 from benchmarks import placed
 from benchmarks.placed import Look
 from ganvas import media
-from ganvas.cli.easel import CLIP, GENERATOR
 from ganvas.data.shapes import COLORS, KINDS
 from ganvas.frozen import Classifier, Clip, TrainedGenerator, load_classifier, load_clip, load_generator
-from ganvas.painting import Brush, Crops, Prompts, clip_score, find_start, paint
+from ganvas.painting import Crops, Prompts, clip_score, find_start
+from ganvas.painting.setup import CLIP, GENERATOR
+from ganvas.progress import drain
 
 ATTRIBUTES = ("color", "kind", "place", "size")
 AREA = 0.09  # share of a picture: small shapes cover 0.04 to 0.08 of it, large ones 0.10 to 0.19
+
+
+class Asked(NamedTuple):
+    """What is to be painted: words that count together, what is excluded, extras."""
+
+    words: Sequence[str]
+    exclude: Sequence[str] = ()
+    extras: Sequence[str] = ()
 
 
 @dataclass
@@ -42,22 +53,31 @@ class Bench:
     crops: Crops
     seconds: list[float] = field(default_factory=list)  # of each painting
 
-    def begin(self, wish: Prompts, seed: int, best: int = 64, generations: int = 4) -> Tensor:
-        """The first latent of a painting, (1, ...)."""
-        judge = clip_score(self.clip, wish)
-        return find_start(self.generator.decoder, lambda x: judge(x).score, best, seed, generations=generations)
-
-    def paint(self, wish: Prompts, seed: int, best: int = 64, generations: int = 4) -> Tensor:
-        """A picture (3, H, W)."""
-        begin, decoder = time.perf_counter(), self.generator.decoder
-        z, brush = self.begin(wish, seed, best, generations), Brush(hold=generations > 0)
-        *_, last = paint(decoder, self.clip, wish, z, steps=self.steps, seed=seed, crops=self.crops, brush=brush)
+    def paint(self, asked: Asked, seed: int, best: int = 64, generations: int = 4) -> Tensor:
+        """A picture (3, H, W), as `ganvas paint` paints it."""
+        begin = time.perf_counter()
+        painting = ganvas.paint(
+            " | ".join(asked.words),
+            exclude=asked.exclude,
+            extras=asked.extras,
+            generator=self.generator,
+            clip=self.clip,
+            steps=self.steps,
+            seed=seed,
+            crops=self.crops.count,
+            whole=self.crops.whole,
+            best_of=best,
+            generations=generations,
+            progress=False,
+        )
         self.seconds.append(time.perf_counter() - begin)
-        return last.image
+        return painting.images[0]
 
-    def chosen(self, wish: Prompts, seed: int, best: int = 64, generations: int = 4) -> Tensor:
+    def chosen(self, asked: Asked, seed: int, best: int = 64, generations: int = 4) -> Tensor:
         """The picture that a painting begins with, before any stroke."""
-        return self.generator.decoder(self.begin(wish, seed, best, generations))[0]
+        judge, decoder = clip_score(self.clip, Prompts.of(asked.words)), self.generator.decoder
+        z = drain(find_start(decoder, lambda x: judge(x).score, best, seed, generations=generations))
+        return decoder(z)[0]
 
     def look(self, images: Tensor) -> list[Look]:
         """What the judge sees in images (N, 3, H, W)."""
@@ -81,14 +101,14 @@ def success(asked: Sequence[Look], seen: Sequence[Look]) -> dict[str, float]:
 def words(count: int, bench: Bench, pictures: dict[str, Tensor], only: str) -> Iterator[tuple[str, dict[str, float]]]:
     """Prompts alone: painted in the ways whose name holds `only`, and the same without painting."""
     looks = placed.prompts(count)
-    wishes = [Prompts.of([placed.caption(look)]) for look in looks]
+    wishes = [Asked([placed.caption(look)]) for look in looks]
     yield "the judge, on real drawings of the prompts", success(looks, bench.look(placed.plain_pictures(looks, 3)))
     yield "samples, unguided", success(looks, bench.look(bench.generator.sample(range(count))))
-    makers: dict[str, Callable[[Prompts, int], Tensor]] = {
-        "the best of 64 samples, no strokes": lambda wish, seed: bench.chosen(wish, seed, generations=0),
+    makers: dict[str, Callable[[Asked, int], Tensor]] = {
+        "the best of 64 samples, no strokes": lambda asked, seed: bench.chosen(asked, seed, generations=0),
         "and of four generations of their children": bench.chosen,
-        "painted from one sample": lambda wish, seed: bench.paint(wish, seed, 1, 0),
-        "painted from the best of 64": lambda wish, seed: bench.paint(wish, seed, generations=0),
+        "painted from one sample": lambda asked, seed: bench.paint(asked, seed, 1, 0),
+        "painted from the best of 64": lambda asked, seed: bench.paint(asked, seed, generations=0),
         "painted from the best of all": bench.paint,
     }
     for name, make in ((name, make) for name, make in makers.items() if only in name):
@@ -101,7 +121,7 @@ def short(bench: Bench, pictures: dict[str, Tensor]) -> Iterator[tuple[str, dict
     asked = [Look("", color, kind, "") for color, kind in product(COLORS, KINDS)]
     makers = {"begun": bench.chosen, "painted": bench.paint}
     for name, make in makers.items():
-        wishes = [Prompts.of([placed.caption(look)]) for look in asked]
+        wishes = [Asked([placed.caption(look)]) for look in asked]
         pictures[name] = torch.stack([make(wish, seed) for seed, wish in enumerate(wishes)])
         figures = success(asked, bench.look(pictures[name]))
         yield f"short: {name}", {key: figures[key] for key in ("color", "kind", "color and kind")}
@@ -115,10 +135,10 @@ def share(seen: Sequence[Look], name: str, wanted: Sequence[str]) -> float:
 def exclusion(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     """A shape at a place, painted twice from each seed: freely, and with the resulting colour excluded."""
     asked = [Look("", "", kind, place) for kind, place in product(KINDS, placed.PLACES)]
-    free = bench.look(torch.stack([bench.paint(Prompts.of([placed.caption(a)]), i) for i, a in enumerate(asked)]))
+    free = bench.look(torch.stack([bench.paint(Asked([placed.caption(a)]), i) for i, a in enumerate(asked)]))
     colors = [look.color for look in free]
     wishes = [
-        Prompts.of([placed.caption(a)], [placed.caption(Look("", color, "", ""))])
+        Asked([placed.caption(a)], [placed.caption(Look("", color, "", ""))])
         for a, color in zip(asked, colors, strict=True)
     ]
     without = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
@@ -135,7 +155,7 @@ def extras(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     asked = [Look("", color, kind, "") for color, kind in sorted(product(COLORS, KINDS))[::2]]
     for extra in ("", "small", "large"):
         more = [placed.caption(Look(extra, "", "", ""))] if extra else []
-        wishes = [Prompts.of([placed.caption(a)], extras=more) for a in asked]
+        wishes = [Asked([placed.caption(a)], extras=more) for a in asked]
         seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
         figures = {
             **{"large": share(seen, "size", ["large"] * len(seen))},
@@ -150,7 +170,7 @@ def weights(bench: Bench) -> Iterator[tuple[str, dict[str, float]]]:
     colors = list(COLORS)
     pairs = [(a, b) for i, a in enumerate(colors) for b in colors[i + 1 :]]
     for first in (0.25, 0.5, 0.75):
-        wishes = [Prompts.of([f"something {a}::{first}", f"something {b}::{1 - first}"]) for a, b in pairs]
+        wishes = [Asked([f"something {a}::{first}", f"something {b}::{1 - first}"]) for a, b in pairs]
         seen = bench.look(torch.stack([bench.paint(wish, i) for i, wish in enumerate(wishes)]))
         figures = {
             "the first colour": share(seen, "color", [a for a, _ in pairs]),

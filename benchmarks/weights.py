@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 import ganvas
+from ganvas.api.types import Device
 from ganvas.data import Dataset, open_data
 from ganvas.errors import unknown
 from ganvas.frozen import Classifier, load_classifier, take_classifier
@@ -33,7 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def trained(data: str, folder: Path, steps: int | None, device: str, seed: int) -> ganvas.Run:
+def trained(data: str, folder: Path, steps: int | None, device: Device, seed: int) -> ganvas.Run:
     """The run in `folder`, trained to its end: from the start, from its checkpoint, or already complete."""
     if (folder / "recipe.json").exists():
         return ganvas.resume(folder, steps=steps)
@@ -41,7 +42,7 @@ def trained(data: str, folder: Path, steps: int | None, device: str, seed: int) 
     return ganvas.train("cnn", data, out=folder, device=device, precision="fp32", seed=seed, options=options)
 
 
-def make(runs: Path, out: Path, steps: int | None, device: str, seed: int, data: str) -> dict[str, Any]:
+def make(runs: Path, out: Path, steps: int | None, device: Device, seed: int, data: str) -> dict[str, Any]:
     """Train the classifier of a data set, write its file; returns the facts of its header, and of the file."""
     run = trained(data, runs / f"cnn-{data}", steps, device, seed)
     images = open_data(data, hold_out=run.options.held_out)
