@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @Verb
 def evaluate(
     source: Annotated[Source, "A run, its checkpoints/best, a generator.safetensors, or samples."],
-    *,
     data: Annotated[Data | None, "What samples should be like; by default what the run had."] = None,
+    *,
     metrics: Annotated[Names | None, "Such as fid,kid,pr; by default all but ppl."] = None,
     features: Annotated[str, "auto, pixels, inception, dino, or the run of a classifier."] = "auto",
     samples: Annotated[int, "How many samples, at most."] = 10_000,

@@ -36,6 +36,11 @@ class Argument(NamedTuple):
     meaning: str
     positional: bool
 
+    @property
+    def nameless(self) -> bool:
+        """Whether a command takes it by its place alone."""
+        return self.positional and self.default is inspect.Parameter.empty
+
 
 def arguments(function: Callable[..., object]) -> list[Argument]:
     """The arguments of a verb: `name: Annotated[type, "meaning"] = default`; those of SHARED give their type alone."""

@@ -37,11 +37,13 @@ def parameter(argument: Argument, required: bool) -> inspect.Parameter:
     settings = name == "options"
     plain = argument.default is False or argument.type.split(" |")[0] in ("Texts", "Latents", "Options")
     read = Parameter(
-        name="--set" if settings else name.upper() if argument.positional else None,
+        name="--set" if settings else name.upper() if argument.nameless else None,
         help=(SETTING if settings else "") + in_flags(argument.meaning),
         negative="" if plain else None,
     )
-    place = inspect.Parameter.POSITIONAL_ONLY if argument.positional else inspect.Parameter.KEYWORD_ONLY
+    place = inspect.Parameter.KEYWORD_ONLY
+    if argument.positional:
+        place = inspect.Parameter.POSITIONAL_ONLY if argument.nameless else inspect.Parameter.POSITIONAL_OR_KEYWORD
     default = inspect.Parameter.empty if required else argument.default
     return inspect.Parameter(name, place, default=default, annotation=Annotated[kind, read])
 
@@ -68,7 +70,7 @@ def flag(name: str, verb: Verb[Any, Any]) -> str:
         return name
     if name == "options":
         return f"--set {option}".strip()
-    return name.upper() if found.positional else f"--{name.replace('_', '-')}"
+    return name.upper() if found.nameless else f"--{name.replace('_', '-')}"
 
 
 def in_flags(text: str, verb: Verb[Any, Any] | None = None) -> str:
