@@ -35,6 +35,14 @@ class Progress:
         return f"{self.what} {self.done:,} of {self.total:,}" if self.total else self.what
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended work that was saved; `last` is how far it came."""
+
+    def __init__(self, last: Progress) -> None:
+        super().__init__()
+        self.last = last
+
+
 Steps = Generator[Progress, None, T]  # of work that returns a T
 
 

@@ -47,10 +47,10 @@ def compare(
     total = len(comparison.jobs())
     missing = sum((job.objective, job.seed) not in comparison.outcomes for job in comparison.jobs())
     yield Note(f"{total} runs into {comparison.out}, {missing} of them still to train")
-    yield Progress("comparing", total - missing, total)
+    yield Progress("comparing", total - missing, total, saved=comparison.out)
     for done, outcome in enumerate(comparison.play(jobs), total - missing + 1):
         yield Note(f"{done} of {total}  {line(outcome)}")
-        yield Progress("comparing", done, total)
+        yield Progress("comparing", done, total, saved=comparison.out)
     return comparison
 
 

@@ -29,6 +29,7 @@ def resume(
     from ..run import Run
 
     opened = run if isinstance(run, Run) else Run(run)
+    yield from opened.opening()
     ticks = opened.advance(steps, minutes, on_collapse)
     yield from headline(opened)
     yield from ticks

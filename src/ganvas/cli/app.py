@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError
 from ..api.verb import Verb
 from ..errors import RequestError, WorkError
 from ..openmp import shorten_spinning
-from .bars import Interrupted, watch
+from ..progress import Interrupted
 from .reading import in_flags, parse_settings, refusal, signature
 from .show import SHOWS, stopped
 
@@ -44,6 +44,8 @@ def command(name: str, verb: Verb[Any, Any], show: Callable[[Any, dict[str, Any]
     accepted = signature(verb, required)
 
     def call(*args: Any, **kwargs: Any) -> None:
+        from .bars import watch  # which `--help` does without
+
         asked = accepted.bind(*args, **kwargs).arguments
         try:
             if "options" in asked:

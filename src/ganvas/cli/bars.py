@@ -13,18 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from ..progress import Note, Progress, Steps
+from ..progress import Interrupted, Note, Progress, Steps
 
 T = TypeVar("T")
 LINES = 50  # of plain text, at most, for one piece of work
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C ended work that was saved; `last` is how far it came."""
-
-    def __init__(self, last: Progress) -> None:
-        super().__init__()
-        self.last = last
 
 
 def watch(steps: Steps[T], console: Console | None = None) -> T:
@@ -37,6 +29,10 @@ def watch(steps: Steps[T], console: Console | None = None) -> T:
                 progress = next(steps)
             except StopIteration as end:
                 return end.value
+            except KeyboardInterrupt as stop:  # of a worker process, which has saved its run
+                if asked.is_set() and shown.last is not None:
+                    raise Interrupted(shown.last) from stop
+                raise
             if isinstance(progress, Note):
                 console.print(progress.what, markup=False)
                 continue

@@ -27,6 +27,7 @@ from ..api.search import search
 from ..api.train import train
 from ..api.verb import Verb
 from ..api.walk import walk
+from ..files import RECORD
 from .tables import show as show_table
 
 if TYPE_CHECKING:  # results are heavy to import
@@ -57,9 +58,16 @@ ARROWS = {"lower": "↓", "higher": "↑", "": ""}
 def stopped(last: Progress) -> str:
     """What Ctrl-C has left, and how to continue."""
     assert last.saved is not None
-    if last.saved.is_dir():
-        return f"stopped and saved: {last.label}; `ganvas resume {shlex.quote(str(last.saved))}` continues"
-    return f"stopped and saved: {last.label}; to continue: the same command with --init {shlex.quote(str(last.saved))}"
+    where = shlex.quote(str(last.saved))
+    if (last.saved / RECORD).is_file():
+        how = f"`ganvas resume {where}` continues"
+    else:
+        how = (
+            "the same command continues"
+            if last.saved.is_dir()
+            else f"to continue: the same command with --init {where}"
+        )
+    return f"stopped and saved: {last.label}; {how}"
 
 
 def show_run(run: Run, asked: Asked) -> None:
