@@ -59,14 +59,11 @@ def stopped(last: Progress) -> str:
     """What Ctrl-C has left, and how to continue."""
     assert last.saved is not None
     where = shlex.quote(str(last.saved))
+    how = f"to continue: the same command with --init {where}"
     if (last.saved / RECORD).is_file():
         how = f"`ganvas resume {where}` continues"
-    else:
-        how = (
-            "the same command continues"
-            if last.saved.is_dir()
-            else f"to continue: the same command with --init {where}"
-        )
+    elif last.saved.is_dir():
+        how = "the same command continues"
     return f"stopped and saved: {last.label}; {how}"
 
 
