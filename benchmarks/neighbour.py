@@ -2,7 +2,7 @@
 
 OpenMP's threads wait for each other after every operation. Where another process has one of the cores, a thread that
 spins while it waits takes the core from the one that it waits for. Each setting trains in a process of its own, since
-OpenMP reads the environment once; quiet and shared turns alternate, so that other load falls on both.
+OpenMP reads the environment once; it is measured quiet, then next to such a process.
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ import time
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from ganvas.openmp import SPINS, shorten_spinning
-
-shorten_spinning()  # before torch is loaded
-
-from ganvas import recipes  # noqa: E402
-from ganvas.data import open_data  # noqa: E402
-from ganvas.loop import train  # noqa: E402
-from ganvas.plan import Plan  # noqa: E402
+from ganvas import recipes
+from ganvas.data import open_data
+from ganvas.loop import train
+from ganvas.openmp import SPINS
+from ganvas.plan import Plan
 
 SETTINGS = {
     "OpenMP's own, GOMP_SPINCOUNT=300000": {"GOMP_SPINCOUNT": "300000"},
@@ -55,7 +52,7 @@ def rate(steps: Iterator[object], seconds: float) -> float:
 def measure(recipe: str, spec: str, seconds: float) -> None:
     """Print the steps a second of this process, quiet and next to another process that holds one core."""
     steps = steps_of(recipe, spec)
-    next(steps), next(steps)
+    rate(steps, 0)  # warm-up
     quiet = rate(steps, seconds)
     # in a session of its own, or the scheduler gives both processes the share of one
     neighbour = subprocess.Popen([sys.executable, "-c", NEIGHBOUR], start_new_session=True)

@@ -16,13 +16,13 @@ import torch
 import torch.distributed as dist
 
 from .. import recipes
-from ..data import NAMES, Dataset, open_data
+from ..data import NAMES, Dataset, opening
 from ..errors import RequestError
 from ..features import open_features
 from ..loop import train
 from ..monitor import LEAST
 from ..plan import Plan, computing
-from ..progress import Progress, Steps
+from ..progress import Steps
 from ..types import System
 
 NAMED = 3  # of the files that cannot be read, in a warning
@@ -47,8 +47,7 @@ def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, ob
 
 def opening_items(options: recipes.Training, seed: int) -> Steps[Dataset]:
     """The data set that the options ask for; warns of files in it that cannot be read."""
-    yield Progress("reading files")
-    dataset = open_data(
+    dataset = yield from opening(
         options.data,
         size=options.size or None,
         channels=options.channels or None,
