@@ -42,7 +42,7 @@ def examine_machine() -> dict[str, object]:
     found["bf16 convolution"] = f"{bf16_gain(plan.device):.2f}x the speed of fp32"
     for extra, module in EXTRAS.items():
         found[f"extra [{extra}]"] = "installed" if find_spec(module) else f"missing: pip install 'ganvas[{extra}]'"
-    found["plan"] = plan
+    found["plan"] = f"{plan.device}, {plan.precision}{', channels last' if plan.channels_last else ''}"
     return found
 
 
