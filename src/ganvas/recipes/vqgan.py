@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -163,10 +162,6 @@ class VQGANTask:
         shown = torch.linspace(0, len(x) - 1, min(4 * SHOWN, len(x))).long()
         return examination(media.reconstructions(x[shown], output[shown], SHOWN), figures, self.held_out)
 
-    def write(self, path: Path) -> None:
-        """Write the autoencoder as it is now."""
-        self.freeze().write(path)
-
 
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
     """λ = ‖∇_L L_rec‖ / (‖∇_L L_adv‖ + δ), at most 10⁴, L being the decoder's last layer: equation 7.
@@ -254,5 +249,5 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
         network.as_generator(),
         plan.dtype,
         task.examine,
-        {files.AUTOENCODER: task.write},
+        {files.AUTOENCODER: lambda path: task.freeze().write(path)},
     )
