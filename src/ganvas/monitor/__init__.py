@@ -1,7 +1,7 @@
 """What the numbers of a training run mean: a probe measures samples as training goes, rules judge the log."""
 
 from .probe import MIN_ITEMS, SAMPLES, Probe
-from .rules import COPIED, EXPLANATIONS, RULES, VAGUE, WINDOW, Finding, Line, Measured, diverged, judge, symptoms
+from .rules import COPIED, EXPLANATIONS, RULES, WINDOW, Finding, Measured, diverged, judge, symptoms
 
 __all__ = [
     "COPIED",
@@ -9,10 +9,8 @@ __all__ = [
     "MIN_ITEMS",
     "RULES",
     "SAMPLES",
-    "VAGUE",
     "WINDOW",
     "Finding",
-    "Line",
     "Measured",
     "Probe",
     "diverged",

@@ -241,7 +241,4 @@ def margins(real: Tensor, fake: Tensor, row: Objective) -> tuple[Tensor, Tensor]
 
 def accuracy(real: Tensor, fake: Tensor) -> Stats:
     """The critic's accuracy on real and on fake samples, from their margins; 1/2 each where it guesses."""
-    return {
-        "critic/accuracy_real": (real > 0).float().mean(),
-        "critic/accuracy_fake": (fake < 0).float().mean(),
-    }
+    return {"critic/accuracy_real": (real > 0).float().mean(), "critic/accuracy_fake": (fake < 0).float().mean()}

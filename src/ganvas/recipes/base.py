@@ -116,9 +116,6 @@ def grouped(options: Training) -> dict[str, list[Row]]:
     return groups
 
 
-# -- what `build` needs ------------------------------------------------------------------------------------------------
-
-
 def warmup_cosine(warmup: int, decay: int) -> Callable[[int], float]:
     """The factor of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`; 0: neither."""
 

@@ -108,10 +108,7 @@ class ClipTask:
         meaning = self.pairs.meaning(rows)
         loss = contrastive_loss(image, text, self.network.scale, meaning)
         right = meaning[(image @ text.T).argmax(1)] == meaning
-        return loss.mean(), {
-            "clip/accuracy": right.float().mean(),
-            "clip/scale": self.network.scale.detach(),
-        }
+        return loss.mean(), {"clip/accuracy": right.float().mean(), "clip/scale": self.network.scale.detach()}
 
     def freeze(self) -> frozen.Clip:
         return frozen.take_clip(self.model, self.facts)

@@ -132,20 +132,8 @@ def build(options: CNN, images: Dataset, plan: Plan) -> System:
     """The network, optimiser and loss of `options` for the images and their held-out items."""
     held_out = check(options, images)
     o = resolve(options, images.shape, plan.device)
-    network = Network(
-        images.shape,
-        images.classes,
-        o.widths,
-        o.depth,
-        o.kernel,
-        o.stride,
-        o.padding,
-        o.pooling,
-        o.hidden,
-        o.dropout,
-        o.norm,
-        o.activation,
-    )
+    stages = (o.widths, o.depth, o.kernel, o.stride, o.padding, o.pooling)
+    network = Network(images.shape, images.classes, *stages, o.hidden, o.dropout, o.norm, o.activation)
     place([network], plan)
     params = list(network.parameters())
     task = ClassifierTask(o, network, images, held_out.to(plan.device))

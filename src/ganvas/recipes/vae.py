@@ -198,19 +198,9 @@ def build(options: VAE, images: Dataset, plan: Plan) -> System:
     o = resolve(options, images.shape, plan.device)
     held_out = check(o, images)
     row = LIKELIHOODS[o.likelihood]
-    network = Network(
-        images.shape,
-        o.net,
-        o.latent,
-        o.hidden,
-        o.width,
-        o.max_width,
-        o.activation,
-        o.norm,
-        row.out,
-        log_scale=torch.tensor(o.scale or SCALE).log().item(),
-        learned=row.scaled and not o.scale,
-    )
+    layers = (o.net, o.latent, o.hidden, o.width, o.max_width, o.activation, o.norm)
+    log_scale = torch.tensor(o.scale or SCALE).log().item()
+    network = Network(images.shape, *layers, row.out, log_scale, learned=row.scaled and not o.scale)
     place([network], plan)
     kept, average = averaged(network, o.ema)
     task = VAETask(o, network, kept, images, held_out.to(plan.device))

@@ -35,8 +35,7 @@ class VQGAN(Training):
 
     ch: int = opt(16, "channels at the largest resolution", low=1)
     ch_mult: tuple[int, ...] = opt(
-        (),
-        "channels of the levels, in times ch, with halvings between them; none: 1,2,4,4,… down to 8 codes a side",
+        (), "channels of the levels, in times ch, with halvings between them; none: 1,2,4,4,… down to 8 codes a side"
     )
     num_res_blocks: int = opt(1, "residual blocks per level; one more in the decoder", low=1)
     attn_resolutions: tuple[int, ...] = opt((), "heights in pixels with attention, in addition to the middle")
@@ -228,18 +227,8 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
     o = resolve(options, images.shape, plan.device)
     held_out = check(o, images)
     distance = None if o.perceptual == "none" else perceptual(o.perceptual, images, plan.device)
-    network = nets.VQGAN(
-        images.shape,
-        o.embed_dim,
-        o.n_embed,
-        o.ch,
-        o.ch_mult,
-        o.num_res_blocks,
-        o.attn_resolutions,
-        o.z_channels,
-        o.dropout,
-        o.groups,
-    )
+    layers = (o.ch, o.ch_mult, o.num_res_blocks, o.attn_resolutions, o.z_channels, o.dropout, o.groups)
+    network = nets.VQGAN(images.shape, o.embed_dim, o.n_embed, *layers)
     critic = PatchCritic(images.shape[0], o.critic_width, o.critic_layers)
     place([network, critic], plan)
     task = VQGANTask(o, network, critic, distance, images, held_out.to(plan.device))
