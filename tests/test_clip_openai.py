@@ -231,7 +231,7 @@ def test_rn50_has_the_published_size() -> None:
     with torch.device("meta"):
         network = ClipResNet()
     assert sum(p.numel() for p in network.parameters()) == 38_316_896
-    with pytest.raises(RequestError, match="a multiple of 32 pixels, not 100"):
+    with pytest.raises(RequestError, match="a multiple of 32 pixels a side, not 100"):
         ClipResNet(100)
 
 

@@ -253,7 +253,7 @@ def test_the_commands_take_prompts_and_labels(tmp_path: Path, capsys: pytest.Cap
     assert run("sample", file, "--prompt", "rad", "--out", out) == 2
     assert "unknown keyword 'rad'; did you mean red?" in capsys.readouterr().err
     assert run("sample", file, "--prompt", "red", "--label", "red", "--out", out) == 2
-    assert "give one of the two" in capsys.readouterr().err
+    assert "exclude each other" in capsys.readouterr().err
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

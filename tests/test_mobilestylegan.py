@@ -111,7 +111,7 @@ def test_latents_lie_around_the_mean_of_w(network: nets.MobileStyleGANGenerator)
 def test_all_styles_are_one_affine_layer(network: nets.MobileStyleGANGenerator) -> None:
     a = latent.directions.first_affine(network, network.prior(2))
     torch.testing.assert_close(a, network.styles.weight.double())
-    with pytest.raises(RequestError, match="3 widths draw 32 pixels a side, not 64×64"):
+    with pytest.raises(RequestError, match="3 widths give 32 pixels a side, not 64×64"):
         nets.MobileStyleGANGenerator((3, 64, 64), 6, WIDTHS)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
 
 from ganvas.data import Dataset, open_data
 from ganvas.features import open_features
-from ganvas.monitor import COPIED, RULES, WINDOW, WORDS, Finding, Probe, diverged, judge, symptoms
+from ganvas.monitor import COPIED, EXPLANATIONS, RULES, WINDOW, Finding, Probe, diverged, judge, symptoms
 
 Line = dict[str, object]
 
@@ -110,7 +111,7 @@ def test_health_is_left_alone(name: str) -> None:
 def test_a_finding_keeps_the_step_at_which_it_was_seen_first() -> None:
     lines = log(STUCK, monitor__diversity=0.1)
     (found,) = judge(lines)
-    assert found == Finding("collapse", 100 * (WINDOW + 2), *WORDS["collapse"])
+    assert found == Finding("collapse", 100 * (WINDOW + 2), *EXPLANATIONS["collapse"])
     assert judge(lines[: WINDOW + 1]) == []  # the second look was nearer than the first
     assert judge(lines + log(LEARNING[3:])) == [found]  # it recovered, and has been sick
     assert symptoms(lines + log(LEARNING[3:])) == []
@@ -129,13 +130,13 @@ def test_what_says_why_is_said_instead_of_what_is_vague() -> None:
 def test_every_kind_has_its_words_which_name_options_that_exist() -> None:
     from ganvas.recipes import recipe
 
-    assert set(WORDS) == set(RULES) == set(SICK)
+    assert set(EXPLANATIONS) == set(RULES) == set(SICK)
     options = vars(recipe("gan")) | vars(recipe("vae"))
-    for meaning, advice in WORDS.values():
+    for meaning, advice in EXPLANATIONS.values():
         assert meaning.endswith(".") and advice.endswith(".")
-        for setting in advice.split("--set ")[1:]:
-            assert setting.split("=")[0] in options
-    assert diverged(7) == Finding("divergence", 7, *WORDS["divergence"])
+        for name in re.findall(r"(\w+)=", advice):
+            assert name in options or name in ("precision", "on_collapse")
+    assert diverged(7) == Finding("divergence", 7, *EXPLANATIONS["divergence"])
 
 
 # -- the probe ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import torch
 
 from ganvas.data import open_data
 from ganvas.features import open_features
-from ganvas.monitor import COPIED, RULES, WINDOW, WORDS, Looks, Probe, judge, rules, symptoms
+from ganvas.monitor import COPIED, EXPLANATIONS, RULES, WINDOW, Measured, Probe, judge, rules, symptoms
 
 Line = dict[str, float]
 
@@ -56,13 +56,13 @@ def test_the_judge_says_what_every_look_says_of_all_before_it() -> None:
                 first.setdefault(kind, i)
         assert {finding.kind: finding.step for finding in judge(lines)} == first
         told |= first.keys()
-    assert told == set(WORDS)  # or the logs would have shown too little
+    assert told == set(EXPLANATIONS)  # or the logs would have shown too little
 
 
 def test_the_judge_does_not_go_through_the_whole_log_at_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
-    def count(looks: Looks) -> bool:
+    def count(looks: Measured) -> bool:
         seen.append(len(looks))
         return False
 
@@ -81,7 +81,7 @@ def test_the_page_of_the_monitor_names_every_kind_and_threshold() -> None:
 
 
 def test_copying_is_said_of_the_share_at_which_it_is_found() -> None:
-    assert "more than a fifth of its samples" in WORDS["copying"][0]
+    assert "more than a fifth of its samples" in EXPLANATIONS["copying"][0]
     assert Fraction(COPIED).limit_denominator(100) == Fraction(1, 5)
 
 

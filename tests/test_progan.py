@@ -71,7 +71,7 @@ def test_it_draws_and_freezes(network: nets.ProGANGenerator, tmp_path: Path) -> 
     z = network.prior(3)
     assert loaded.decode(z).shape == (3, 3, 8, 8)
     assert torch.equal(loaded.decode(z), network(z))
-    with pytest.raises(RequestError, match="2 widths draw 8 pixels a side, not 16×16"):
+    with pytest.raises(RequestError, match="2 widths give 8 pixels a side, not 16×16"):
         nets.ProGANGenerator((3, 16, 16), 5, WIDTHS)
 
 

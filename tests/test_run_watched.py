@@ -126,7 +126,7 @@ def test_a_finding_is_said_once_logged_and_shown(
     console = Console(record=True, file=io.StringIO(), width=200)
     with caplog.at_level(logging.WARNING):
         follow(run.advance(), console)
-    meaning, advice = monitor.WORDS["collapse"]
+    meaning, advice = monitor.EXPLANATIONS["collapse"]
     assert [record.getMessage() for record in caplog.records] == [f"collapse at step 8. {meaning} {advice}"]
     assert {line["step"]: line["findings"] for line in run.log if "findings" in line} == {
         8: [{"kind": "collapse", "meaning": meaning, "advice": advice}]

@@ -1,14 +1,14 @@
-"""Augmentation of what a critic sees, on the device and differentiable, so that few images train a GAN longer.
+"""Differentiable augmentation of what a critic sees, so that few images train a GAN longer.
 
-A critic that meets a small data set too often memorises it. Both remedies here show it only augmented images, real
-and generated alike, and let the generator's gradient flow back through the augmentation:
+A critic memorises a small data set. Both remedies here show it only augmented images, real and generated, and the
+generator's gradient flows back through the augmentation:
 
 - `diff_augment` always augments (DiffAugment, Zhao et al. 2020, arXiv:2006.10738);
 - `Adaptive` augments with a probability that follows the critic's overfitting (ADA, Karras et al. 2020,
   arXiv:2006.06676).
 
 Images are `(N, C, H, W)` in [-1, 1]; results may leave that range, as in both papers. Every draw comes from the global
-generator of the images' device. All of it is element-wise arithmetic, `pad` and `gather`, never `grid_sample`, so it
+generator of the images' device. It uses element-wise arithmetic, `pad` and `gather`, never `grid_sample`, so that it
 runs on every device and a gradient penalty can differentiate through it twice.
 """
 
@@ -67,11 +67,11 @@ POLICIES = {"color": _color, "translation": _translation, "cutout": _cutout}
 
 
 def transforms(policy: str) -> list[str]:
-    """The names in a policy such as "color,translation"; raises `RequestError` for one that is not of POLICIES."""
+    """The names in a policy such as "color,translation"; a RequestError for an unknown one."""
     names = [name.strip() for name in policy.split(",")] if policy else []
     for name in names:
         if name not in POLICIES:
-            raise unknown("augmentation", name, POLICIES)
+            raise unknown("augmentation", name, POLICIES, field="options.augment_policy")
     return names
 
 
@@ -83,7 +83,7 @@ def diff_augment(x: Tensor, policy: str = ",".join(POLICIES)) -> Tensor:
     - `cutout`: a square of half the image's height and width set to 0.
 
     An empty policy returns `x` itself. The result has the shape and the dtype of `x`; the arithmetic is float32.
-    Raises `RequestError` for an unknown name. Zhao et al. 2020, section 3.2.
+    Raises RequestError for an unknown name. Zhao et al. 2020, section 3.2.
     """
     names = transforms(policy)
     y = x.float()
@@ -119,7 +119,7 @@ def _shift(tx: Tensor, ty: Tensor) -> Tensor:
 
 
 def _reflect(index: Tensor, size: int) -> Tensor:
-    """Fold any integer onto 0..size-1 as if the image were mirrored at its edges without end."""
+    """Fold any integer onto 0..size-1, as if the image were mirrored at its edges repeatedly."""
     index = index % (2 * size)
     return torch.minimum(index, 2 * size - 1 - index)
 
@@ -128,7 +128,7 @@ def warp(x: Tensor, matrix: Tensor) -> Tensor:
     """Resample `x` (N, C, H, W) bilinearly: output pixel q shows the input at `matrix` (N, 3, 3) times q.
 
     Coordinates are (column, row, 1) in pixels from the image's centre; outside, the image is mirrored. Where the
-    matrix maps pixels to pixels, the result is exact, and the identity gives back `x` itself.
+    matrix maps pixels to pixels, the result is exact; the identity returns the values of `x`.
     """
     n, c, h, w = x.shape
     u = torch.arange(w, device=x.device) - (w - 1) / 2
@@ -151,34 +151,32 @@ def warp(x: Tensor, matrix: Tensor) -> Tensor:
 
 
 class Adaptive(nn.Module):
-    """Adaptive discriminator augmentation: each transform strikes each image with probability `p`.
+    """Adaptive discriminator augmentation: each transform applies to each image with probability `p`.
 
-    `forward` augments, for the critic's and the generator's losses alike; `update` then moves `p`. Everything that
-    has to survive a restart is a buffer. Groups, in the order in which they act:
+    `forward` augments, for both losses; `update` then moves `p`. Its state is in buffers. Groups, in their order:
 
-    - `flip`: mirrored left to right, for half of the images struck;
-    - `rotate90`: turned by 0, 90, 180 or 270 degrees;
+    - `flip`: mirrored left to right, for half of the selected images;
+    - `rotate90`: rotated by 0, 90, 180 or 270 degrees;
     - `geometric`: translation by whole pixels, uniform within an eighth of the image; isotropic scale, octaves
       N(0, 0.2²); rotation by any angle; anisotropic scale of the same spread; a second rotation; translation by
       N(0, 0.125²) of the image. Composed with the two groups above into one bilinear resampling, mirrored at the edge;
-    - `color`: brightness + N(0, 0.2²); contrast, octaves N(0, 0.5²); luma reversed, for half of those struck; and in
-      colour images the hue turned by any angle; saturation, octaves N(0, 1).
+    - `color`: brightness + N(0, 0.2²); contrast, octaves N(0, 0.5²); luma inverted, for half of those selected; and in
+      colour images the hue rotated by any angle; saturation, octaves N(0, 1).
 
-    The default suits pictures that have an upright and a handed side (digits, letters, clothes). Up to p = 0.8 none of
-    these transforms should leak into the generated images (appendix C of the paper), but a flip goes first, for at
-    that p it strikes 40 % of the images, and quarter turns next: ask for them where the mirrored or turned picture
-    would be a fair member of the data.
+    The default suits images with an upright and a left and right (digits, letters, clothes). Up to p = 0.8 no
+    transform should leak into the generated images (appendix C of the paper), but flips leak first, which at that p
+    affect 40 % of the images, then quarter turns: use them where mirrored or rotated images could be data.
 
     Args:
-        groups: which of `GROUPS` are on.
-        p: the probability at the start.
-        target: what `update` steers the mean sign of the critic's real logits to.
-        images: how many images it takes to raise p from 0 to 1; `math.inf` keeps it fixed.
-        interval: after how many updates p moves.
-        limit: the greatest p that `update` goes to.
+        groups: some of `GROUPS`.
+        p: the initial probability.
+        target: for the mean sign of the critic's real logits.
+        images: how many images raise p from 0 to 1; `math.inf` keeps it fixed.
+        interval: updates between two changes of p.
+        limit: the largest p of `update`.
 
-    Raises `RequestError` for an unknown group or an impossible probability. Karras et al. 2020, appendices B and C; the
-    paper's wavelet filters and its corruptions, which it does not recommend, are left out.
+    Raises RequestError for an unknown group or an impossible probability. Karras et al. 2020, appendices B and C;
+    without the wavelet filters and corruptions, which the paper does not recommend.
     """
 
     p: Tensor
@@ -209,7 +207,7 @@ class Adaptive(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Augment `x` (N, C, H, W), C = 1 or 3, in float32; the result has its shape and dtype, and equals it at p = 0.
 
-        There is no branch on the value of p: it would stop the host to wait for the device at every call.
+        No branch depends on p: the host would wait for the device at every call.
         """
         with torch.autocast(x.device.type, enabled=False):
             y = x.float()
@@ -225,7 +223,7 @@ class Adaptive(nn.Module):
         """Move p once every `interval` calls, up where the mean sign of `real_logits` (N,) exceeds `target`.
 
         Give D(x) of the augmented real images; with a relativistic loss, where only differences of logits mean
-        anything, D(x) - D(x̂). Equation 1 of the paper (its r_t).
+        anything, D(x) - D(x̂). Equation 1 of the paper (r_t).
         """
         self.tally[0] += real_logits.float().sign().sum()
         self.tally[1] += real_logits.numel()
@@ -242,44 +240,46 @@ class Adaptive(nn.Module):
         """The scalars `augment/p` and `augment/sign`, the mean sign of real logits over the last interval."""
         return {"augment/p": self.p.clone(), "augment/sign": self.sign.clone()}
 
-    def _strike(self, drawn: Tensor, neutral: float, p: Tensor | None = None) -> Tensor:
-        """`drawn` (N, ...) for the samples struck, each with probability p, and `neutral` for the others."""
-        struck = torch.rand(len(drawn), *[1] * (drawn.dim() - 1), device=drawn.device) < (self.p if p is None else p)
-        return torch.where(struck, drawn, neutral)
+    def _select(self, values: Tensor, neutral: float, p: Tensor | None = None) -> Tensor:
+        """`values` (N, ...) for samples selected with probability p, and `neutral` for the others."""
+        selected = torch.rand(len(values), *[1] * (values.dim() - 1), device=values.device) < (
+            self.p if p is None else p
+        )
+        return torch.where(selected, values, neutral)
 
     def _octaves(self, n: int, spread: float) -> Tensor:
         """Scale factors (N,), log-normal with a standard deviation of `spread` octaves."""
-        return self._strike(torch.exp2(spread * torch.randn(n, device=self.p.device)), 1.0)
+        return self._select(torch.exp2(spread * torch.randn(n, device=self.p.device)), 1.0)
 
     def _angles(self, n: int, p: Tensor | None = None) -> Tensor:
-        return self._strike((2 * torch.rand(n, device=self.p.device) - 1) * math.pi, 0.0, p)
+        return self._select((2 * torch.rand(n, device=self.p.device) - 1) * math.pi, 0.0, p)
 
     def _geometry(self, x: Tensor) -> Tensor:
         """Matrices (N, 3, 3) for `warp`.
 
-        They take output to input, so a product reads in the order of the transforms. Inverses need not be formed:
-        every transform is as likely as its inverse.
+        They map output to input, so that a product reads in the order of the transforms. No inverses are needed: every
+        transform is as likely as its inverse.
         """
         (n, _, h, w), device = x.shape, x.device
         m = torch.eye(3, device=device).expand(n, 3, 3)
         one = torch.ones(n, device=device)
         if "flip" in self.groups:
-            m = m @ _scaling(self._strike(1 - 2 * torch.randint(2, (n,), device=device).float(), 1.0), one)
+            m = m @ _scaling(self._select(1 - 2 * torch.randint(2, (n,), device=device).float(), 1.0), one)
         if "rotate90" in self.groups:
-            turns = self._strike(torch.randint(4, (n,), device=device), 0)
+            turns = self._select(torch.randint(4, (n,), device=device), 0)
             cos, sin = (turns == 0).float() - (turns == 2).float(), (turns == 1).float() - (turns == 3).float()
             m = m @ _rotation(cos, sin)
         if "geometric" in self.groups:
-            across, down = self._strike((torch.rand(n, 2, device=device) - 0.5) / 4, 0.0).unbind(1)
+            across, down = self._select((torch.rand(n, 2, device=device) - 0.5) / 4, 0.0).unbind(1)
             m = m @ _shift((across * w).round(), (down * h).round())
             scale = self._octaves(n, 0.2)
             m = m @ _scaling(scale, scale)
-            p_rotate = 1 - torch.sqrt(1 - self.p)  # so that one rotation or the other strikes with probability p
+            p_rotate = 1 - torch.sqrt(1 - self.p)  # so that one rotation or the other applies with probability p
             before, after = self._angles(n, p_rotate), self._angles(n, p_rotate)
             stretch = self._octaves(n, 0.2)
             m = m @ _rotation(before.cos(), before.sin()) @ _scaling(stretch, 1 / stretch)
             m = m @ _rotation(after.cos(), after.sin())
-            across, down = self._strike(0.125 * torch.randn(n, 2, device=device), 0.0).unbind(1)
+            across, down = self._select(0.125 * torch.randn(n, 2, device=device), 0.0).unbind(1)
             m = m @ _shift(across * w, down * h)
         return m
 
@@ -288,9 +288,9 @@ class Adaptive(nn.Module):
         (n, c), device = x.shape[:2], x.device
         eye = torch.eye(c, device=device)
         luma = torch.full((c, c), 1 / c, device=device)  # vvᵀ: the projection on the grey axis v
-        brightness = self._strike(0.2 * torch.randn(n, device=device), 0.0)
+        brightness = self._select(0.2 * torch.randn(n, device=device), 0.0)
         contrast = self._octaves(n, 0.5)
-        reverse = self._strike(torch.randint(2, (n,), device=device).float(), 0.0)
+        reverse = self._select(torch.randint(2, (n,), device=device).float(), 0.0)
         m = contrast[:, None, None] * eye
         m = (eye - 2 * reverse[:, None, None] * luma) @ m
         if c == 3:

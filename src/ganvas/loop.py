@@ -19,10 +19,10 @@ def train(
 ) -> Iterator[tuple[int, Stats]]:
     """Plays every step in `range(start, steps)` and yields `(step, stats)` after each.
 
-    `batch` is the size of one forward pass; a step sees `batch · accumulate` items. Where the caller has initialised
-    torch.distributed, every process sees as many, and gradients are averaged over all.
-    All randomness of a step comes from (seed, rank, step): the caller may draw numbers between steps, and starting at
-    `start` with the weights and optimisers of that moment goes on exactly as if nothing had happened.
+    `batch` is the size of one forward pass; a step takes `batch · accumulate` items. Where the caller has initialised
+    torch.distributed, every process takes as many, and gradients are averaged over all.
+    All randomness of a step comes from (seed, rank, step): the caller may draw numbers between steps, and training from
+    `start` with the weights and optimisers of that moment continues exactly.
     """
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     for step in range(start, steps):
@@ -41,12 +41,12 @@ def play(phase: Phase, batches: list[Batch], step: int, precision: torch.dtype) 
     for group in phase.optimizer.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * phase.lr_factor(step)
     phase.optimizer.zero_grad(set_to_none=True)
-    seen: list[Stats] = []
+    found: list[Stats] = []
     for batch in batches:
         with torch.autocast(batch.x.device.type, dtype=precision, enabled=precision != torch.float32):
             loss, stats = phase.loss(batch, step)
         (loss / len(batches)).backward(inputs=phase.params)
-        seen.append({f"{phase.name}/loss": loss.detach(), **stats})
+        found.append({f"{phase.name}/loss": loss.detach(), **stats})
     gradients = [p.grad for p in phase.params if p.grad is not None]
     average_over_processes(gradients)
     norm = get_total_norm(gradients)
@@ -55,19 +55,19 @@ def play(phase: Phase, batches: list[Batch], step: int, precision: torch.dtype) 
         phase.after_step()
     if phase.average:
         phase.average.update()
-    return {**mean_stats(seen), f"{phase.name}/grad_norm": norm}
+    return {**mean_stats(found), f"{phase.name}/grad_norm": norm}
 
 
-def mean_stats(seen: list[Stats]) -> Stats:
-    """The mean of each statistic over those that report it."""
-    names = dict.fromkeys(name for stats in seen for name in stats)
-    if len(seen) == 1:
-        return seen[0]
-    return {name: torch.stack([s[name].float() for s in seen if name in s]).mean() for name in names}
+def mean_stats(all_stats: list[Stats]) -> Stats:
+    """The mean of each statistic over those that have it."""
+    names = dict.fromkeys(name for stats in all_stats for name in stats)
+    if len(all_stats) == 1:
+        return all_stats[0]
+    return {name: torch.stack([s[name].float() for s in all_stats if name in s]).mean() for name in names}
 
 
 def reseed(seed: int, rank: int, step: int) -> None:
-    """Seeds the generators that exist; `torch.manual_seed` takes a millisecond over those that do not."""
+    """Seeds the existing generators; `torch.manual_seed` spends a millisecond on missing ones."""
     number = int(np.random.SeedSequence((seed, rank, step)).generate_state(1, np.uint64)[0]) >> 1
     torch.default_generator.manual_seed(number)
     if torch.cuda.is_available():
@@ -77,7 +77,7 @@ def reseed(seed: int, rank: int, step: int) -> None:
 
 
 def average_over_processes(gradients: list[Tensor]) -> None:
-    """All-reduces explicitly: DDP's hooks miss gradients that an earlier backward of the same step has made."""
+    """All-reduces explicitly: DDP's hooks miss gradients of an earlier backward in the same step."""
     if dist.is_initialized():
         for gradient in gradients:
             dist.all_reduce(gradient)
@@ -87,16 +87,16 @@ def average_over_processes(gradients: list[Tensor]) -> None:
 class EMA(Module):
     """The exponential moving average of a model's weights; buffers, such as batch norm's statistics, are copied.
 
-    The decay rises as (1 + n) / (10 + n) to `decay`, so that early averages forget the initialisation.
+    The decay rises as (1 + n) / (10 + n) to `decay`, so that the average forgets the initialisation early.
     """
 
     updates: Tensor
 
     def __init__(self, source: Module, average: Module, decay: float) -> None:
-        """`average` is a copy of `source` that nothing else trains."""
+        """`average` is a copy of `source`, which nothing else trains."""
         super().__init__()
         self.model = average.requires_grad_(False).eval()
-        self._source = [source]  # in a list, so that it is not registered here a second time
+        self._source = [source]  # in a list, so that it is not registered here
         self.decay = decay
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 

@@ -1,9 +1,9 @@
 """Samplers: from noise to an image, by the differential equation that a denoiser defines.
 
 Everything is in the coordinates of EDM (Karras et al. 2022, arXiv:2206.00364): x at noise level σ is an image plus
-σ · noise, a denoiser answers D(x; σ), the mean of the images that it may have been, and dx/dσ = (x - D(x; σ)) / σ leads
-from noise at the largest σ to an image at σ = 0. Flow matching is the same equation: x at σ is xₜ / (1 - t) with
-σ = t / (1 - t), and since every sampler here is exact where D is constant, a step of Euler's is the same in both.
+σ · noise, a denoiser returns D(x; σ), the mean of the possible images, and dx/dσ = (x - D(x; σ)) / σ leads from noise
+at the largest σ to an image at σ = 0. Flow matching is the same equation: x at σ is xₜ / (1 - t) with
+σ = t / (1 - t), and since every sampler here is exact where D is constant, an Euler step is the same in both.
 
 A sampler is a generator that yields x after each of its steps, and so the sample last.
 """
@@ -23,7 +23,7 @@ Denoise = Callable[[Tensor, float], Tensor]  # (x (N, ...), σ) -> D(x; σ) (N, 
 Noise = Callable[[Tensor], Tensor]  # x -> N(0, I) of its shape, which stochastic samplers draw
 Sampler = Callable[[Denoise, Tensor, Sequence[float], Noise], Iterator[Tensor]]  # (denoise, x at σ₀, σ₀ … 0, noise)
 
-Schedule = Callable[[int, float, float], list[float]]  # (n, σ_min, σ_max) -> σ₀ … 0
+NoiseSchedule = Callable[[int, float, float], list[float]]  # (n, σ_min, σ_max) -> σ₀ … 0
 
 
 # -- noise levels: n + 1 of them, the last 0 ---------------------------------------------------------------------------
@@ -36,18 +36,18 @@ def karras(n: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float
 
 
 def straight(n: int, sigma_min: float = 0.0, sigma_max: float = 80.0) -> list[float]:
-    """σ = t / (1 - t) at n equal steps of flow matching's t, from σ_max to 0; `sigma_min` has no part in it."""
+    """σ = t / (1 - t) at n equal steps of flow matching's t, from σ_max to 0; `sigma_min` is ignored."""
     ts = [sigma_max / (1 + sigma_max) * (1 - i / n) for i in range(n + 1)]
     return [t / (1 - t) for t in ts]
 
 
-SCHEDULES: dict[str, Schedule] = {"karras": karras, "straight": straight}
+SCHEDULES: dict[str, NoiseSchedule] = {"karras": karras, "straight": straight}
 
 
-def schedule(name: str) -> Schedule:
-    """The schedule of that name; a RequestError with the nearest names where there is none."""
+def schedule(name: str) -> NoiseSchedule:
+    """The schedule of that name; a RequestError with similar names where there is none."""
     if name not in SCHEDULES:
-        raise unknown("schedule", name, SCHEDULES)
+        raise unknown("schedule", name, SCHEDULES, field="options.schedule")
     return SCHEDULES[name]
 
 
@@ -55,7 +55,7 @@ def schedule(name: str) -> Schedule:
 
 
 def euler(denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise = torch.randn_like) -> Iterator[Tensor]:
-    """x ← x + (σ' - σ) (x - D) / σ: first order, one look at the denoiser a step."""
+    """x ← x + (σ' - σ) (x - D) / σ: first order, one call of the denoiser per step."""
     for sigma, to in pairwise(sigmas):
         x = x + (to - sigma) * (x - denoise(x, sigma)) / sigma
         yield x
@@ -64,7 +64,7 @@ def euler(denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise = t
 def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise = torch.randn_like) -> Iterator[Tensor]:
     """Euler's step, then again with the mean of the slopes at its two ends: second order (EDM, algorithm 1).
 
-    Two looks a step, one at the last.
+    Two calls per step, one in the last.
     """
     for sigma, to in pairwise(sigmas):
         slope = (x - denoise(x, sigma)) / sigma
@@ -74,18 +74,18 @@ def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise = to
 
 
 def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise = torch.randn_like) -> Iterator[Tensor]:
-    """DPM-Solver++(2M): second order from a step's one look and the last (Lu et al. 2022, arXiv:2211.01095, alg. 2).
+    """DPM-Solver++(2M): second order from the last two calls (Lu et al. 2022, arXiv:2211.01095, alg. 2).
 
     In λ = -ln σ the equation is linear but for D, which is extrapolated from its last two values; h are the steps of λ.
-    The first step has no value before it, and the last goes to λ = ∞: both are of first order.
+    The first step has no value before it, and the last goes to λ = ∞: both are first order.
     """
-    before, h_before = None, 0.0
+    previous, h_previous = None, 0.0
     for sigma, to in pairwise(sigmas):
         d = denoise(x, sigma)
         h = math.log(sigma / to) if to else math.inf
-        mixed = d if before is None or not to else d + h / (2 * h_before) * (d - before)
+        mixed = d if previous is None or not to else d + h / (2 * h_previous) * (d - previous)
         x = to / sigma * x + (1 - to / sigma) * mixed
-        before, h_before = d, h
+        previous, h_previous = d, h
         yield x
 
 
@@ -94,8 +94,8 @@ def ancestral(
 ) -> Iterator[Tensor]:
     """Euler's step further down than σ', then fresh noise up to it: the stochastic sampler of DDPM (Ho et al. 2020).
 
-    σ_up² = σ'² (σ² - σ'²) / σ², σ_down² = σ'² - σ_up², so that what it draws is distributed as x at σ' is, given x at
-    σ and the image D.
+    σ_up² = σ'² (σ² - σ'²) / σ², σ_down² = σ'² - σ_up²: the result has the distribution of x at σ', given x at σ and the
+    image D.
     """
     for sigma, to in pairwise(sigmas):
         up = to * math.sqrt(sigma**2 - to**2) / sigma
@@ -110,9 +110,9 @@ SAMPLERS: dict[str, Sampler] = {"euler": euler, "heun": heun, "dpm++": dpmpp_2m,
 
 
 def sampler(name: str) -> Sampler:
-    """The sampler of that name; a RequestError with the nearest names where there is none."""
+    """The sampler of that name; a RequestError with similar names where there is none."""
     if name not in SAMPLERS:
-        raise unknown("sampler", name, SAMPLERS)
+        raise unknown("sampler", name, SAMPLERS, field="options.sampler")
     return SAMPLERS[name]
 
 
@@ -122,7 +122,7 @@ def sampler(name: str) -> Sampler:
 def guided(conditional: Denoise, unconditional: Denoise, scale: float) -> Denoise:
     """Classifier-free guidance, D(x) + w (D(x | label) - D(x)) (Ho and Salimans 2022, arXiv:2207.12598).
 
-    w = 1 is the conditional denoiser alone, and costs no second look; above it, images are more typical of their label
+    w = 1 is the conditional denoiser alone, without a second call. With more, images are more typical of their label
     and less varied.
     """
     if scale == 1:

@@ -1,4 +1,4 @@
-"""The shapes everything else agrees on. Imports nothing of ganvas.
+"""The types that everything shares. Imports nothing of ganvas.
 
 Items are either images, `(N, C, H, W)` in [-1, 1], or points, `(N, D)` in the units of their data.
 """
@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
     x: Tensor  # (N, C, H, W) float32 in [-1, 1], or (N, D) float32
     label: Tensor | None  # (N,) int64, where the data set has classes
-    index: Tensor  # (N,) int64, the rows of the data set: captions and attributes are looked up by it
+    index: Tensor  # (N,) int64, the rows of the data set, for captions and attributes
 
 
 class Images(Protocol):
@@ -38,15 +38,15 @@ class Images(Protocol):
     def classes(self) -> int: ...
     def __len__(self) -> int: ...
     def batch(self, step: int, size: int) -> Batch:
-        """The batch of a step, a function of (seed, step) alone, so that resume is exact."""
+        """The batch of a step, a function of (seed, step), so that resume is exact."""
         ...
 
 
 class Decoder(Protocol):
-    """What turns latents into items: a GAN's generator, a VAE's decoder, a deterministic sampler."""
+    """Latents to items: a GAN's generator, a VAE's decoder, a deterministic sampler."""
 
     def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """`n` latents drawn from the prior, on the CPU where a generator is given."""
+        """`n` latents from the prior, on the CPU where a generator is given."""
         ...
 
     def __call__(self, z: Tensor, label: Tensor | None = None) -> Tensor: ...
@@ -57,7 +57,7 @@ Penalty = Callable[[Critic, Tensor, Tensor], Tensor]  # (critic, real, fake) -> 
 
 
 class Adversarial(NamedTuple):
-    """The two losses of a game: (real logits, fake logits) -> per-sample loss, both (N,)."""
+    """The losses of both networks: (real logits, fake logits) -> per-sample loss, both (N,)."""
 
     critic: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
@@ -81,13 +81,13 @@ class Schedule(NamedTuple):
         return self.start <= step % self.period < self.stop
 
     def count_before(self, step: int) -> int:
-        """How many times the phase has acted before `step`, at which it acts."""
+        """How many times the phase acted before `step`, where it acts."""
         return step // self.period * (self.stop - self.start) + step % self.period - self.start
 
 
 @dataclass
 class Phase:
-    """One player's move: `loss(batch, step) -> (scalar, stats)`, and the optimiser that follows it."""
+    """One optimiser's part of a step: `loss(batch, step) -> (scalar, stats)`."""
 
     name: str
     params: list[Parameter]
@@ -100,7 +100,7 @@ class Phase:
 
 
 class Examination(NamedTuple):
-    """What a system shows of itself at the sampling steps."""
+    """What a system shows at the sampling steps."""
 
     picture: Image
     figures: dict[str, float]  # measured on held-out items, for the log
@@ -108,10 +108,10 @@ class Examination(NamedTuple):
 
 @dataclass
 class System:
-    """Everything that trains. Whatever must be remembered is a module here, and is checkpointed.
+    """Everything that trains. All state is in `modules`, which checkpoints hold.
 
-    A run draws the samples of `decoder` and leaves it as `generator.safetensors`. A family that has more to show, or no
-    decoder, says so: `examine` draws in place of the samples, `products` are the files that lie beside a checkpoint.
+    A run draws samples of `decoder` and writes it as `generator.safetensors`. A family with more to show, or without a
+    decoder, sets `examine`, which draws in place of the samples, and `products`, the files next to a checkpoint.
     Neither may change what trains.
     """
 
@@ -120,4 +120,4 @@ class System:
     decoder: Decoder | None = None
     precision: torch.dtype = field(default=torch.float32)  # of the autocast region that train() opens
     examine: Callable[[], Examination] | None = None
-    products: dict[str, Callable[[Path], None]] = field(default_factory=dict)  # by file name: what writes it
+    products: dict[str, Callable[[Path], None]] = field(default_factory=dict)  # file name -> its writer

@@ -1,19 +1,17 @@
-"""What the numbers of a training run mean: the probe that measures samples as they go, and the judge of the log."""
+"""What the numbers of a training run mean: a probe measures samples as training goes, rules judge the log."""
 
-from .probe import LEAST, SAMPLES, Probe
-from .rules import COPIED, RULES, VAGUE, WINDOW, WORDS, Finding, Line, Looks, diverged, judge, symptoms
+from .probe import MIN_ITEMS, SAMPLES, Probe
+from .rules import COPIED, EXPLANATIONS, RULES, WINDOW, Finding, Measured, diverged, judge, symptoms
 
 __all__ = [
     "COPIED",
-    "LEAST",
+    "EXPLANATIONS",
+    "MIN_ITEMS",
     "RULES",
     "SAMPLES",
-    "VAGUE",
     "WINDOW",
-    "WORDS",
     "Finding",
-    "Line",
-    "Looks",
+    "Measured",
     "Probe",
     "diverged",
     "judge",

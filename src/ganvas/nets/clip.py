@@ -14,7 +14,7 @@ from ..errors import RequestError
 from .cnn import CNN
 from .resnet import ClipResNet
 from .text import TextTransformer
-from .tower import Colour, ImageTower
+from .tower import ImageTower
 from .vit import VisionTransformer
 
 Spec = dict[str, Any]  # {"net": a name of the tables below, "options": its arguments}
@@ -104,8 +104,7 @@ class Clip(nn.Module):
             raise RequestError(
                 f"the towers embed in {self.dim} and {text_tower.dim} dimensions", "use the same for both"
             )
-        mean, deviation = (_colour(c) for c in colours)
-        self.image_tower = image_tower if image["net"] in LOCKED else ImageTower(image_tower, mean, deviation)
+        self.image_tower = image_tower if image["net"] in LOCKED else ImageTower(image_tower, *colours)
         self.text_tower = text_tower
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
@@ -137,8 +136,3 @@ def tower(spec: Spec, known: dict[str, type[nn.Module]]) -> nn.Module:
     if spec.get("net") not in known:
         raise RequestError(f"a tower of kind {spec.get('net')!r} is not known to this version", "update ganvas")
     return known[spec["net"]](**spec["options"])
-
-
-def _colour(values: Sequence[float]) -> Colour:
-    red, green, blue = values
-    return red, green, blue

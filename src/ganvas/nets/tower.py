@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,44 +16,23 @@ CLIP: Colours = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.
 IMAGENET: Colours = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class ImageNetwork(Protocol):
-    """Prepared images (N, 3, size, size) -> embeddings (N, dim)."""
-
-    size: int
-    dim: int
-
-    def __call__(self, x: Tensor) -> Tensor: ...
-
-
 class ImageTower(nn.Module):
     """Images (N, C, H, W) in [-1, 1], C 1 or 3, of any size -> embeddings (N, dim), of any length. Differentiable.
 
-    `network` is an `ImageNetwork`; mean and deviation are those of its training images.
+    `network` takes prepared images (N, 3, size, size), and has `size` and `dim`; mean and deviation are those of its
+    training images.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, network: nn.Module, mean: Colour, deviation: Colour) -> None:
+    def __init__(self, network: nn.Module, mean: Sequence[float], deviation: Sequence[float]) -> None:
         super().__init__()
         self.network = network
+        self.size: int = network.size  # pyright: ignore[reportAttributeAccessIssue] - every image network has both
+        self.dim: int = network.dim  # pyright: ignore[reportAttributeAccessIssue]
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation)[:, None, None], persistent=False)
-
-    @property
-    def typed(self) -> ImageNetwork:
-        """The network with its type."""
-        return self.network  # pyright: ignore[reportReturnType] - nn.Module's attributes are Any
-
-    @property
-    def dim(self) -> int:
-        """Numbers of an embedding."""
-        return self.typed.dim
-
-    @property
-    def size(self) -> int:
-        """Pixels a side of the network's input."""
-        return self.typed.size
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # which would round pixels to 8 bits

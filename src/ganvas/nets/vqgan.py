@@ -61,13 +61,8 @@ class VQGANDecoder(Generator):
     ) -> None:
         """`latent` is VQGAN's embed_dim; for the rest see `VQGAN`."""
         options = {"n_embed": n_embed, "ch": ch, "ch_mult": list(ch_mult), "num_res_blocks": num_res_blocks}
-        options |= {
-            "attn_resolutions": list(attn_resolutions),
-            "z_channels": z_channels,
-            "dropout": dropout,
-            "groups": groups,
-        }
-        super().__init__(latent, shape, options)
+        options |= {"attn_resolutions": list(attn_resolutions), "z_channels": z_channels}
+        super().__init__(latent, shape, {**options, "dropout": dropout, "groups": groups})
         widths, attention = levels(shape, ch, ch_mult, attn_resolutions)
         self.factor = 1 << (len(ch_mult) - 1)
         self.quantize = VectorQuantizer(n_embed, latent)

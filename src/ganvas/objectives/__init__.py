@@ -1,9 +1,9 @@
 """The loss table: one pure function per formula, symbols as in the papers, means left to the caller.
 
-A critic gives one number a sample: a logit, D(x) before any sigmoid, or for BEGAN an energy, the reconstruction error.
-`real` and `fake` are those numbers, (N,), taken to float32 first, so that no loss is computed in bfloat16.
-A penalty takes `(critic, real items, fake items)`, both without a graph, and returns one number for each of the
-critic's judgements: (N,), or (N/m,) where it judges packs of m.
+A critic returns one number per sample: a logit, D(x) before any sigmoid, or for BEGAN an energy, the reconstruction
+error. `real` and `fake` are those numbers, (N,), converted to float32, so that no loss is computed in bfloat16.
+A penalty takes `(critic, real items, fake items)`, both without a graph, and returns one number per output of the
+critic: (N,), or (N/m,) with packs of m.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def minimax_critic(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def minimax_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """log(1 - D(x̂)): vanishes where the critic is sure, which is why the non-saturating form exists."""
+    """log(1 - D(x̂)): its gradient vanishes where the critic is sure; the non-saturating form's does not."""
     return -softplus(fake.float())
 
 
@@ -43,7 +43,7 @@ def wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def wasserstein_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """-D(x̂); the hinge game's generator too."""
+    """-D(x̂); also the hinge loss's generator."""
     return -fake.float()
 
 
@@ -85,7 +85,7 @@ def began_generator(real: Tensor, fake: Tensor) -> Tensor:
 class Equilibrium(nn.Module):
     """BEGAN's proportional control: kₜ₊₁ = kₜ + λₖ(γ L(x) - L(x̂)), kept in [0, 1].
 
-    γ, the diversity ratio, is the wanted E L(x̂) / E L(x). M = L(x) + |γ L(x) - L(x̂)| measures convergence.
+    γ, the diversity ratio, is the target of E L(x̂) / E L(x). M = L(x) + |γ L(x) - L(x̂)| measures convergence.
     """
 
     k: Tensor
@@ -96,7 +96,7 @@ class Equilibrium(nn.Module):
         self.register_buffer("k", torch.zeros(()))
 
     def losses(self) -> Adversarial:
-        """The two losses at the present kₜ."""
+        """The two losses at the current kₜ."""
         return Adversarial(partial(began_critic, k=self.k.clone()), began_generator)
 
     @torch.no_grad()
@@ -111,7 +111,7 @@ class Equilibrium(nn.Module):
 
 
 def squared_gradient(critic: Critic, x: Tensor) -> Tensor:
-    """‖∇D(x)‖² for each judgement, (N,), differentiable in the critic's weights (a double backward)."""
+    """‖∇D(x)‖² for each output, (N,), differentiable in the critic's weights (a double backward)."""
     x = x.detach().requires_grad_()
     logits = critic(x).float()
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
@@ -170,7 +170,7 @@ class Objective:
     penalty: str = ""  # as parse_penalty reads it
     clip: float = 0.0  # weights are clipped to ±clip after each critic step; 0: not at all
     critic_steps: int = 1
-    boundary: float | None = 0.0  # the logit at which the critic is undecided; None: only differences mean something
+    boundary: float | None = 0.0  # the logit of an undecided critic; None: only differences have a meaning
     paired: bool = False  # the generator's loss needs the real logits too
     energy: bool = False  # the critic is an autoencoder, low on real items
 
@@ -187,7 +187,7 @@ ADVERSARIAL: dict[str, Objective] = {
     "wgan-gp": Objective(WASSERSTEIN, penalty="gp:10", critic_steps=5, boundary=None),
     "lsgan": Objective(Adversarial(least_squares_critic, least_squares_generator), boundary=0.5),
     "dragan": Objective(NON_SATURATING, penalty="dragan:10"),
-    "dragan-mm": Objective(MINIMAX, penalty="dragan:10"),  # the generator's loss as the source's table prints it
+    "dragan-mm": Objective(MINIMAX, penalty="dragan:10"),  # with the generator's loss of the course material's table
     "began": Objective(Adversarial(partial(began_critic, k=0.0), began_generator), boundary=None, energy=True),
     "hinge": Objective(Adversarial(hinge_critic, wasserstein_generator)),
     "rpgan": Objective(RELATIVISTIC, boundary=None, paired=True),
@@ -205,9 +205,9 @@ PENALTIES: dict[str, Penalty] = {
 
 
 def objective(name: str) -> Objective:
-    """The row of that name; a RequestError with the nearest names where there is none."""
+    """The row of that name; a RequestError with similar names where there is none."""
     if name not in ADVERSARIAL:
-        raise unknown("objective", name, ADVERSARIAL)
+        raise unknown("objective", name, ADVERSARIAL, field="options.objective")
     return ADVERSARIAL[name]
 
 
@@ -217,20 +217,21 @@ def parse_penalty(text: str) -> dict[str, float]:
     for part in text.split("+") if text not in ("", "none") else ():
         name, _, weight = part.strip().partition(":")
         if name not in PENALTIES:
-            raise unknown("penalty", name, PENALTIES)
+            raise unknown("penalty", name, PENALTIES, field="options.penalty")
         try:
             weights[name] = float(weight or 1)
         except ValueError:
-            raise RequestError(f"penalty {part!r}: the weight {weight!r} is not a number; write it as r1:1") from None
+            problem = f"the weight {weight!r} is not a number"
+            raise RequestError(problem, "write, for example, r1:1", field="options.penalty") from None
         if not 0 <= weights[name] < math.inf:
-            raise RequestError(f"penalty {part!r}: the weight must be finite and at least 0")
+            raise RequestError(f"the weight {weight} is not possible", "give 0 or more", field="options.penalty")
     return weights
 
 
 def margins(real: Tensor, fake: Tensor, row: Objective) -> tuple[Tensor, Tensor]:
-    """How far each sample lies on the real side of where the critic is undecided; negative: on the fake side.
+    """How far each sample is on the real side of the decision boundary; negative: on the fake side.
 
-    Where only differences of logits mean something, that is midway between the two means.
+    Where only differences of logits have a meaning, the boundary is midway between the two means.
     """
     if row.energy:
         real, fake = -real, -fake
@@ -239,8 +240,5 @@ def margins(real: Tensor, fake: Tensor, row: Objective) -> tuple[Tensor, Tensor]
 
 
 def accuracy(real: Tensor, fake: Tensor) -> Stats:
-    """The critic's accuracy on real and on fake samples, from their margins; 1/2 each where it cannot tell."""
-    return {
-        "critic/accuracy_real": (real > 0).float().mean(),
-        "critic/accuracy_fake": (fake < 0).float().mean(),
-    }
+    """The critic's accuracy on real and on fake samples, from their margins; 1/2 each where it guesses."""
+    return {"critic/accuracy_real": (real > 0).float().mean(), "critic/accuracy_fake": (fake < 0).float().mean()}

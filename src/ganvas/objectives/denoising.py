@@ -1,9 +1,9 @@
-"""What a denoiser learns from: images under noise, and what its error weighs at each noise level.
+"""The loss of a denoiser: its noise levels, and the weight of its error at each.
 
 Both ways to train one are the same regression, E λ(σ) ‖D(x + σε; σ) - x‖², in the coordinates of EDM (Karras et al.
 2022, "Elucidating the design space of diffusion-based generative models", arXiv:2206.00364). Flow matching's path
 xₜ = (1 - t) x + t ε (Lipman et al. 2023, arXiv:2210.02747; Liu et al. 2023, arXiv:2209.03003) is (x + σε) / (1 + σ)
-with σ = t / (1 - t), and its velocity v = ε - x is told by D, since D = xₜ - t v.
+with σ = t / (1 - t), and its velocity v = ε - x follows from D, since D = xₜ - t v.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ def lognormal(n: int, mean: float, std: float, device: torch.device | str) -> Te
 
 
 def uniform(n: int, mean: float, std: float, device: torch.device | str) -> Tensor:
-    """σ = t / (1 - t) with t ~ U(0, 1), (n,): flow matching. It has neither mean nor deviation to choose."""
+    """σ = t / (1 - t) with t ~ U(0, 1), (n,): flow matching. Mean and deviation are ignored."""
     t = torch.rand(n, device=device).clamp(CLOSEST, 1 - CLOSEST)
     return t / (1 - t)
 
 
 def edm_weight(sigma: Tensor, sigma_data: float) -> Tensor:
-    """λ(σ) = (σ² + σ_data²) / (σ σ_data)²: the network's own output has the same error at every σ (EDM, table 1)."""
+    """λ(σ) = (σ² + σ_data²) / (σ σ_data)²: the network's error weighs the same at every σ (EDM, table 1)."""
     return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
 
 
 def flow_weight(sigma: Tensor, sigma_data: float) -> Tensor:
-    """1 / t² = ((1 + σ) / σ)²: then λ ‖D - x‖² is ‖v - (ε - x)‖², flow matching's loss. σ_data has no part in it."""
+    """1 / t² = ((1 + σ) / σ)²: then λ ‖D - x‖² is ‖v - (ε - x)‖², flow matching's loss. σ_data is ignored."""
     return ((1 + sigma) / sigma) ** 2
 
 
 @dataclass(frozen=True)
-class Denoising:
-    """A row: the noise levels that its paper trains at, and the weight of the error at each."""
+class DenoisingObjective:
+    """A row: the noise levels of its paper, and the weight of the error at each."""
 
     noise: str  # of NOISES
     weight: Callable[[Tensor, float], Tensor]  # (σ (N,), σ_data) -> (N,)
@@ -52,19 +52,19 @@ NOISES: dict[str, Callable[[int, float, float, torch.device | str], Tensor]] = {
     "lognormal": lognormal,
     "uniform": uniform,
 }
-DENOISING: dict[str, Denoising] = {
-    "edm": Denoising("lognormal", edm_weight),
-    "flow": Denoising("uniform", flow_weight),
+DENOISING: dict[str, DenoisingObjective] = {
+    "edm": DenoisingObjective("lognormal", edm_weight),
+    "flow": DenoisingObjective("uniform", flow_weight),
 }
 
 
-def denoising(name: str) -> Denoising:
-    """The row of that name; a RequestError with the nearest names where there is none."""
+def denoising(name: str) -> DenoisingObjective:
+    """The row of that name; a RequestError with similar names where there is none."""
     if name not in DENOISING:
-        raise unknown("objective", name, DENOISING)
+        raise unknown("objective", name, DENOISING, field="options.objective")
     return DENOISING[name]
 
 
 def denoising_loss(x: Tensor, denoised: Tensor, weight: Tensor) -> Tensor:
-    """λ(σ) ‖D(x + σε; σ) - x‖², a mean over the pixels, (N,). x and D's answer: (N, ...); weight: (N,)."""
+    """λ(σ) ‖D(x + σε; σ) - x‖², a mean over the pixels, (N,). x and D: (N, ...); weight: (N,)."""
     return weight * (denoised.float() - x.float()).square().flatten(1).mean(1)

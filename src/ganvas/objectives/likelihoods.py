@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-LEVELS = 256  # values that a pixel of an 8-bit image can have
+LEVELS = 256  # values of a pixel of an 8-bit image
 
 # -- -log p(x|z) -------------------------------------------------------------------------------------------------------
 
@@ -22,8 +22,8 @@ LEVELS = 256  # values that a pixel of an 8-bit image can have
 def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
     """-Σ p log π + (1 - p) log(1 - π), p = (x + 1) / 2 and π = σ(logits): (N,).
 
-    For a grey pixel it is the mean over the two values that a coin of probability p gives: the bound is then one of
-    images whose pixels are such coins, and of no others.
+    For a grey pixel it is the mean over the two values of a coin with probability p: the bound is then one of images
+    whose pixels are such coins.
     """
     p = (x.float() + 1) / 2
     return binary_cross_entropy_with_logits(logits.float(), p, reduction="none").flatten(1).sum(1)
@@ -38,8 +38,8 @@ def gaussian(mean: Tensor, x: Tensor, log_sigma: Tensor) -> Tensor:
 def discretised_logistic(mean: Tensor, x: Tensor, log_s: Tensor, levels: int = LEVELS) -> Tensor:
     """-Σ log(F(x⁺) - F(x⁻)), F the logistic distribution of scale s, x± the edges of a level: (N,), Kingma et al. 2016.
 
-    The lowest level reaches to -∞ and the highest to ∞, so that the probabilities of all levels sum to 1. Since
-    σ(a) - σ(b) = σ(a) σ(-b) (1 - exp(b - a)), no difference of rounded numbers is taken.
+    The lowest level reaches to -∞ and the highest to ∞, so that all probabilities sum to 1. σ(a) - σ(b) is computed as
+    σ(a) σ(-b) (1 - exp(b - a)), which does not subtract rounded numbers.
     """
     half, x = 1 / (levels - 1), x.float()
     scale = log_s.exp()
@@ -51,9 +51,9 @@ def discretised_logistic(mean: Tensor, x: Tensor, log_s: Tensor, levels: int = L
 
 
 class Likelihood(NamedTuple):
-    """A row: what pixels are taken for, given what the decoder says of them before its last function."""
+    """A row: the distribution of pixels, given the decoder's output before its last function."""
 
-    out: str  # that function, as nets.blocks.OUTPUTS names it
+    out: str  # that function, of nets.blocks.OUTPUTS
     nll: Callable[[Tensor, Tensor, Tensor], Tensor]  # (before `out`, x, log of the scale) -> (N,)
     level: float = 0.0  # nats a pixel that turn a density into the probability of one of LEVELS levels
     scaled: bool = True  # whether it has a scale
@@ -69,10 +69,10 @@ LIKELIHOODS: dict[str, Likelihood] = {
 
 
 def bits_per_dim(nll: float, dims: int, row: Likelihood) -> float:
-    """-log p(x) in nats, of `dims` pixels -> bits a pixel of 8-bit images.
+    """-log p(x) in nats, of `dims` pixels -> bits per pixel of 8-bit images.
 
-    For the discretised logistic exactly; for a density as if it were even within a level. For the Bernoulli likelihood
-    it is bits a coin (see `bernoulli`).
+    Exact for the discretised logistic; a density counts as constant within a level. For the Bernoulli likelihood it is
+    bits per coin (see `bernoulli`).
     """
     return (nll / dims + row.level) / math.log(2)
 
@@ -92,12 +92,12 @@ def reparameterised(mu: Tensor, log_var: Tensor, epsilon: Tensor) -> Tensor:
 
 
 def free_bits(kl: Tensor, least: float) -> Tensor:
-    """Σ_j max(λ, mean of KL_j over the batch), a scalar: no unit gains by saying less than λ. Kingma et al. 2016."""
+    """Σ_j max(λ, mean of KL_j over the batch), a scalar: no unit gains by less than λ. Kingma et al. 2016."""
     return kl.mean(0).clamp(min=least).sum()
 
 
 def active_units(mu: Tensor, threshold: float = 0.01) -> Tensor:
-    """How many units' means vary over the items of (N, L) with a variance above 0.01, a scalar: Burda et al. 2016."""
+    """How many units have means with a variance above 0.01 over the items of (N, L), a scalar: Burda et al. 2016."""
     return (mu.float().var(0) > threshold).sum()
 
 
@@ -110,6 +110,6 @@ def log_normal(z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
 def importance_bound(log_w: Tensor) -> Tensor:
     """-log(Σ w / K) of the weights w = p(x|z) p(z) / q(z|x) of K samples: (K, N) -> (N,), Burda et al. 2016.
 
-    An upper bound of -log p(x) in expectation, and the tighter the larger K.
+    An upper bound of -log p(x) in expectation, tighter for larger K.
     """
     return math.log(len(log_w)) - log_w.logsumexp(0)

@@ -27,6 +27,12 @@ def opt(default: Any, meaning: str, low: float = 0, high: float = math.inf) -> A
     return field(default=default, metadata={"meaning": meaning, "bounds": (low, high)})
 
 
+def held_out_option(default: float) -> Any:
+    """The option `held_out`; 0 is possible only where it is the default."""
+    meaning = "share of the items to measure on and not train on, where the data has no test split"
+    return opt(default, meaning if default else f"{meaning}; 0: none", low=0.01 if default else 0, high=0.9)
+
+
 @dataclass(frozen=True)
 class Training:
     """Data and training."""
@@ -41,9 +47,7 @@ class Training:
     sample_every: int = opt(250, "steps between two sample grids")
     checkpoint_every: int = opt(500, "steps between two checkpoints")
     monitor_every: int = opt(250, "steps between two measurements of the samples by the monitor; 0: none")
-    held_out: float = opt(
-        0.0, "share of the items to measure on and not train on, where the data has no test split; 0: none", high=0.9
-    )
+    held_out: float = held_out_option(0.0)
 
 
 Options = TypeVar("Options", bound=Training)
@@ -94,14 +98,12 @@ def type_text(hint: Any) -> str:
 
 def describe(options: Training) -> list[Row]:
     """(name, type, value, meaning) of every option."""
-    hints = get_type_hints(type(options))
-
-    def row(name: str, meaning: str) -> Row:
-        value = getattr(options, name)
+    hints, rows = get_type_hints(type(options)), []
+    for f in fields(options):
+        value = getattr(options, f.name)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        return name, type_text(hints[name]), text, meaning
-
-    return [row(f.name, f.metadata["meaning"]) for f in fields(options)]
+        rows.append((f.name, type_text(hints[f.name]), text, f.metadata["meaning"]))
+    return rows
 
 
 def grouped(options: Training) -> dict[str, list[Row]]:
@@ -112,9 +114,6 @@ def grouped(options: Training) -> dict[str, list[Row]]:
         owner = next(c for c in classes if row[0] in getattr(c, "__dataclass_fields__", ()))
         groups.setdefault((owner.__doc__ or "").partition(".")[0], []).append(row)
     return groups
-
-
-# -- what `build` needs ------------------------------------------------------------------------------------------------
 
 
 def warmup_cosine(warmup: int, decay: int) -> Callable[[int], float]:

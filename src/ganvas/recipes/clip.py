@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -23,7 +22,7 @@ from ..nets.clip import IMAGE, TEXT, Projection
 from ..objectives.contrastive import contrastive_loss
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, examination, held_out_of, opt, warmup_cosine
+from .base import Training, examination, held_out_of, held_out_option, opt, warmup_cosine
 from .pairs import Pairs, gather
 
 SHOWN, NEAREST = 8, 5  # captions in the picture, images found for each
@@ -33,9 +32,7 @@ SHOWN, NEAREST = 8, 5  # captions in the picture, images found for each
 class Clip(Training):
     """Towers."""
 
-    held_out: float = opt(
-        0.1, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
-    )
+    held_out: float = held_out_option(0.1)
     gallery: int = opt(100, "held-out items with different captions that retrieval searches; 0: all of them")
     image_tower: str = opt("conv", "conv, vit; or a fixed one behind a trained projection: clip, dino")
     text_tower: str = opt("transformer", "transformer; or a fixed one behind a trained projection: minilm")
@@ -111,10 +108,7 @@ class ClipTask:
         meaning = self.pairs.meaning(rows)
         loss = contrastive_loss(image, text, self.network.scale, meaning)
         right = meaning[(image @ text.T).argmax(1)] == meaning
-        return loss.mean(), {
-            "clip/accuracy": right.float().mean(),
-            "clip/scale": self.network.scale.detach(),
-        }
+        return loss.mean(), {"clip/accuracy": right.float().mean(), "clip/scale": self.network.scale.detach()}
 
     def freeze(self) -> frozen.Clip:
         return frozen.take_clip(self.model, self.facts)
@@ -134,9 +128,6 @@ class ClipTask:
         right = best == torch.arange(len(best))[:, None]
         picture = media.ranked(held.captions[:SHOWN], held.items.at(best.flatten()).x.unflatten(0, best.shape), right)
         return examination(picture, figures, held.items)
-
-    def write(self, path: Path) -> None:
-        self.freeze().write(path)
 
 
 def resolve(o: Clip, shape: tuple[int, ...], device: str = "cpu") -> Clip:
@@ -255,5 +246,5 @@ def build(options: Clip, images: Dataset, plan: Plan) -> System:
         [Phase("clip", params, optimizer, task.loss, lr_factor=factor, after_step=network.clamp)],
         precision=plan.dtype,
         examine=task.examine,
-        products={files.CLIP: task.write},
+        products={files.CLIP: lambda path: task.freeze().write(path)},
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,7 +18,7 @@ from ..errors import RequestError
 from ..nets import CNN as Network
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, examination, opt, place, warmup_cosine
+from .base import Training, examination, held_out_option, opt, place, warmup_cosine
 
 BATCH = 500  # held-out images at a time
 
@@ -28,9 +27,7 @@ BATCH = 500  # held-out images at a time
 class CNN(Training):
     """Classifier."""
 
-    held_out: float = opt(
-        0.2, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
-    )
+    held_out: float = held_out_option(0.2)
     widths: tuple[int, ...] = opt((), "channels of the stages; none: 16, 32, 64, 128, … down to 4 pixels", 1)
     depth: int = opt(2, "convolutions of a stage", low=1)
     kernel: int = opt(3, "side of the kernels, in pixels", low=1)
@@ -88,9 +85,6 @@ class ClassifierTask:
         picture = media.confusion(counts, self.class_names, title)
         return examination(picture, {"loss": loss, "accuracy": accuracy}, self.held_out)
 
-    def write(self, path: Path) -> None:
-        self.freeze().write(path)
-
 
 def confusion(classifier: frozen.Classifier, images: Dataset) -> tuple[Tensor, float]:
     """The confusion matrix, (true, predicted) int64, and the mean cross-entropy in nats."""
@@ -138,20 +132,8 @@ def build(options: CNN, images: Dataset, plan: Plan) -> System:
     """The network, optimiser and loss of `options` for the images and their held-out items."""
     held_out = check(options, images)
     o = resolve(options, images.shape, plan.device)
-    network = Network(
-        images.shape,
-        images.classes,
-        o.widths,
-        o.depth,
-        o.kernel,
-        o.stride,
-        o.padding,
-        o.pooling,
-        o.hidden,
-        o.dropout,
-        o.norm,
-        o.activation,
-    )
+    stages = (o.widths, o.depth, o.kernel, o.stride, o.padding, o.pooling)
+    network = Network(images.shape, images.classes, *stages, o.hidden, o.dropout, o.norm, o.activation)
     place([network], plan)
     params = list(network.parameters())
     task = ClassifierTask(o, network, images, held_out.to(plan.device))
@@ -161,5 +143,5 @@ def build(options: CNN, images: Dataset, plan: Plan) -> System:
         [Phase("classifier", params, optimizer, task.loss, lr_factor=warmup_cosine(o.warmup, o.decay))],
         precision=plan.dtype,
         examine=task.examine,
-        products={files.CLASSIFIER: task.write},
+        products={files.CLASSIFIER: lambda path: task.freeze().write(path)},
     )

@@ -25,6 +25,7 @@ from .gan_options import GAN
 
 PROMPTS = 1024  # sets of keywords that a generator remembers
 MIN_KEYWORDS = 2
+RECOMMENDED: dict[str, Any] = vars(presets.gan())
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,6 @@ class Conditional(GAN):
     keyword_dropout: float = opt(0.1, "keywords: share left out of each item's, so that a part of them is enough", 0, 1)
 
 
-def recommended() -> dict[str, Any]:
-    """The options of the recipe gan."""
-    return dict(vars(presets.gan()))
-
-
 def cgan() -> Conditional:
     """A class-conditional GAN (Mirza and Osindero 2014; course slides "Epoch 2"): both networks see the label.
 
@@ -56,7 +52,7 @@ def cgan() -> Conditional:
     prediction alone makes the items of a class alike, projection alone mistakes one in eight (docs/conditional.md).
     rule=embedding is the first published way, rule=ac the auxiliary classifier's (Odena et al. 2017).
     """
-    return Conditional(**{**recommended(), "data": "fashion-mnist", "rule": "both", "rule_weight": 0.2})
+    return Conditional(**{**RECOMMENDED, "data": "fashion-mnist", "rule": "both", "rule_weight": 0.2})
 
 
 def prompt_gan() -> Conditional:
@@ -66,7 +62,7 @@ def prompt_gan() -> Conditional:
     has no lower bound; rule=source uses a bounded form. Scenes of several shapes take long, and a critic memorises ten
     thousand of them unless they are moved; where words mean absolute places, such as "at the left", use augment=none.
     """
-    options = Conditional(**{**recommended(), "data": "shapes", "told": "keywords", "rule": "both"})
+    options = Conditional(**{**RECOMMENDED, "data": "shapes", "told": "keywords", "rule": "both"})
     moved = replace(options, augment="diffaugment", augment_policy="translation")
     return replace(moved, steps=20_000, sample_every=1000, decay=-1)
 
@@ -189,17 +185,9 @@ def build_generator(
     o: Conditional, shape: tuple[int, ...], inner: dict[str, Any], known: Sequence[str], labels: Tensor | None
 ) -> ConditionalGenerator:
     """The generator around one with the options `inner`; it remembers some rows of keyword `labels`."""
-    by_class = labels is None
-    generator = ConditionalGenerator(
-        shape,
-        o.latent,
-        o.net,
-        inner,
-        len(known) if by_class else 0,
-        () if by_class else known,
-        o.embedding,
-        0 if labels is None else min(PROMPTS, len(labels)),
-    )
+    words = (len(known), ()) if labels is None else (0, known)
+    prompts = 0 if labels is None else min(PROMPTS, len(labels))
+    generator = ConditionalGenerator(shape, o.latent, o.net, inner, *words, o.embedding, prompts)
     if labels is not None:
         generator.prompts.copy_(labels[torch.randperm(len(labels))[: len(generator.prompts)]])
     return generator

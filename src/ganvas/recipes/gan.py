@@ -122,39 +122,34 @@ def check(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> None:
     penalties = objectives.parse_penalty(o.penalty)
     finite = [name for name in penalties if name.startswith("fd-")]
     transforms(o.augment_policy)
+    energy, reason = row.energy, f"with objective {o.objective!r}"
     extras = o.critic_norm != "none" or o.dropout > 0 or o.minibatch_discrimination > 0
     refuse(
         (
             bool(penalties) and o.critic_norm == "batch",
             "critic_norm",
-            "with batch normalisation the critic's gradient depends on the whole batch, so that the penalty "
-            f"{o.penalty!r} is not defined",
-            "use critic_norm=none or spectral",
+            f"'batch' makes the gradient depend on the whole batch, which penalty {o.penalty!r} does not allow",
+            "use none or spectral",
         ),
         (
             bool(finite) and o.dropout > 0,
             "dropout",
-            f"finite differences ({', '.join(finite)}) compare two passes of the critic, which dropout makes differ",
-            "use dropout=0 or the exact penalty",
+            f"{o.dropout} makes two passes differ, which finite differences ({', '.join(finite)}) compare",
+            "use 0 or the exact penalty",
         ),
         (
-            row.energy and o.net == "residual",
+            energy and o.net == "residual",
             "net",
-            f"objective {o.objective!r} needs an autoencoder as critic, which 'residual' does not have",
-            "use net=mlp or dcgan",
+            "'residual' has no autoencoder as critic",
+            f"use mlp or dcgan {reason}",
         ),
-        (
-            row.energy and o.pack > 1,
-            "pack",
-            f"{o.pack} is not possible: objective {o.objective!r} reconstructs each item by itself",
-            "use pack=1",
-        ),
-        (o.batch % o.pack != 0, "pack", f"{o.pack} does not divide batch={o.batch}", "use a divisor of the batch"),
+        (energy and o.pack > 1, "pack", f"{o.pack} is not possible with one energy per item", f"use 1 {reason}"),
+        (o.batch % o.pack != 0, "pack", f"{o.pack} does not divide batch={o.batch}", "use a divisor"),
         (
             o.critic_norm == "batch" and o.net != "dcgan",
             "critic_norm",
-            f"net={o.net} has no batch normalisation in its critic",
-            "use net=dcgan, or another critic_norm",
+            f"'batch' does not exist for net={o.net}",
+            "use none",
         ),
         (
             o.net == "residual" and extras,
@@ -162,12 +157,7 @@ def check(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> None:
             "'residual' has no normalisation, dropout or minibatch discrimination",
             "leave these options at their defaults",
         ),
-        (
-            o.augment != "none" and len(shape) == 1,
-            "augment",
-            f"{o.augment!r} is for images, and the data are points",
-            "use augment=none",
-        ),
+        (o.augment != "none" and len(shape) == 1, "augment", f"{o.augment!r} is for images, not points", "use none"),
     )
 
 

@@ -33,11 +33,6 @@ class Pairs:
         """One per pair."""
         return self.items.captions or ()
 
-    @property
-    def split(self) -> str:
-        """Which part of the data it is."""
-        return self.items.split
-
     def images(self, batch: Batch) -> Tensor:
         """The image tower's input of a batch."""
         return batch.x if self.features is None else self.features[batch.index.to(self.features.device)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
@@ -19,7 +18,7 @@ from ..objectives import likelihoods
 from ..objectives.likelihoods import LIKELIHOODS
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, averaged, examination, held_out_of, opt, place, warmup_cosine
+from .base import Training, averaged, examination, held_out_of, held_out_option, opt, place, warmup_cosine
 
 SCALE = 0.2  # initial scale of the pixels' noise, where it is learned: a tenth of their range
 SCALE_LR = 10  # its learning rate, in times lr
@@ -31,9 +30,7 @@ COLUMNS, TRAVERSED, REACH = 10, 6, 3.0  # of the picture; units that it shows; t
 class VAE(Training):
     """Autoencoder."""
 
-    held_out: float = opt(
-        0.1, "share of the items to measure on and not train on, where the data has no test split", low=0.01, high=0.9
-    )
+    held_out: float = held_out_option(0.1)
     net: Literal["auto", "mlp", "dcgan"] = opt(
         "auto", "architecture; auto: dcgan for squares of 16, 28, 32, 56, 64, … pixels"
     )
@@ -151,9 +148,6 @@ class VAETask:
         }
         return examination(picture(trained, held, found), figures, held)
 
-    def write(self, path: Path) -> None:
-        self.freeze().write(path)
-
 
 def picture(network: frozen.Autoencoder, held: Dataset, found: Bounds) -> Image:
     """Held-out originals above their reconstructions, samples of the prior, traversals of the units with most KL."""
@@ -204,19 +198,9 @@ def build(options: VAE, images: Dataset, plan: Plan) -> System:
     o = resolve(options, images.shape, plan.device)
     held_out = check(o, images)
     row = LIKELIHOODS[o.likelihood]
-    network = Network(
-        images.shape,
-        o.net,
-        o.latent,
-        o.hidden,
-        o.width,
-        o.max_width,
-        o.activation,
-        o.norm,
-        row.out,
-        log_scale=torch.tensor(o.scale or SCALE).log().item(),
-        learned=row.scaled and not o.scale,
-    )
+    layers = (o.net, o.latent, o.hidden, o.width, o.max_width, o.activation, o.norm)
+    log_scale = torch.tensor(o.scale or SCALE).log().item()
+    network = Network(images.shape, *layers, row.out, log_scale, learned=row.scaled and not o.scale)
     place([network], plan)
     kept, average = averaged(network, o.ema)
     task = VAETask(o, network, kept, images, held_out.to(plan.device))
@@ -233,5 +217,5 @@ def build(options: VAE, images: Dataset, plan: Plan) -> System:
         kept.decoder,
         plan.dtype,
         examine=task.examine,
-        products={files.AUTOENCODER: task.write},
+        products={files.AUTOENCODER: lambda path: task.freeze().write(path)},
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -36,8 +35,7 @@ class VQGAN(Training):
 
     ch: int = opt(16, "channels at the largest resolution", low=1)
     ch_mult: tuple[int, ...] = opt(
-        (),
-        "channels of the levels, in times ch, with halvings between them; none: 1,2,4,4,… down to 8 codes a side",
+        (), "channels of the levels, in times ch, with halvings between them; none: 1,2,4,4,… down to 8 codes a side"
     )
     num_res_blocks: int = opt(1, "residual blocks per level; one more in the decoder", low=1)
     attn_resolutions: tuple[int, ...] = opt((), "heights in pixels with attention, in addition to the middle")
@@ -163,10 +161,6 @@ class VQGANTask:
         shown = torch.linspace(0, len(x) - 1, min(4 * SHOWN, len(x))).long()
         return examination(media.reconstructions(x[shown], output[shown], SHOWN), figures, self.held_out)
 
-    def write(self, path: Path) -> None:
-        """Write the autoencoder as it is now."""
-        self.freeze().write(path)
-
 
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
     """λ = ‖∇_L L_rec‖ / (‖∇_L L_adv‖ + δ), at most 10⁴, L being the decoder's last layer: equation 7.
@@ -233,18 +227,8 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
     o = resolve(options, images.shape, plan.device)
     held_out = check(o, images)
     distance = None if o.perceptual == "none" else perceptual(o.perceptual, images, plan.device)
-    network = nets.VQGAN(
-        images.shape,
-        o.embed_dim,
-        o.n_embed,
-        o.ch,
-        o.ch_mult,
-        o.num_res_blocks,
-        o.attn_resolutions,
-        o.z_channels,
-        o.dropout,
-        o.groups,
-    )
+    layers = (o.ch, o.ch_mult, o.num_res_blocks, o.attn_resolutions, o.z_channels, o.dropout, o.groups)
+    network = nets.VQGAN(images.shape, o.embed_dim, o.n_embed, *layers)
     critic = PatchCritic(images.shape[0], o.critic_width, o.critic_layers)
     place([network, critic], plan)
     task = VQGANTask(o, network, critic, distance, images, held_out.to(plan.device))
@@ -254,5 +238,5 @@ def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
         network.as_generator(),
         plan.dtype,
         task.examine,
-        {files.AUTOENCODER: task.write},
+        {files.AUTOENCODER: lambda path: task.freeze().write(path)},
     )

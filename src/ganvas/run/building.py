@@ -20,7 +20,7 @@ from ..data import NAMES, Dataset, opening
 from ..errors import RequestError
 from ..features import open_features
 from ..loop import train
-from ..monitor import LEAST
+from ..monitor import MIN_ITEMS
 from ..plan import Plan, computing
 from ..progress import Steps
 from ..types import System
@@ -108,7 +108,7 @@ def described(dataset: Dataset) -> dict[str, Any]:
 
 def watched(options: recipes.Training, dataset: Dataset, system: System) -> str | None:
     """The features in which the monitor looks at a run's samples; None where it does not."""
-    if system.decoder is None or not options.monitor_every or len(dataset) < LEAST:
+    if system.decoder is None or not options.monitor_every or len(dataset) < MIN_ITEMS:
         return None
     return open_features("auto", dataset=dataset).name
 

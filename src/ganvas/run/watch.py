@@ -14,7 +14,7 @@ from ..data import Dataset
 from ..errors import unknown
 from ..features import open_features
 from ..frozen import TrainedGenerator
-from ..monitor import SAMPLES, WORDS, Finding, Probe, symptoms
+from ..monitor import EXPLANATIONS, SAMPLES, Finding, Probe, symptoms
 from ..types import System
 from . import checkpoint, folder
 from .budget import due
@@ -91,7 +91,7 @@ class Watch:
     def judge(self, lines: Sequence[Line], spent: bool) -> list[Finding]:
         """What the last line shows for the first time: warn of it, and act on it unless the budget is `spent`."""
         kinds = [kind for kind in symptoms(lines) if kind not in self.kinds]
-        found = [Finding(kind, self.run.step, *WORDS[kind]) for kind in kinds]
+        found = [Finding(kind, self.run.step, *EXPLANATIONS[kind]) for kind in kinds]
         for finding in found:
             logger.warning("%s at step %d. %s %s", finding.kind, finding.step, finding.meaning, finding.advice)
         self.kinds += kinds

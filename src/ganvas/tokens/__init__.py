@@ -18,7 +18,7 @@ Spec = dict[str, Any]
 class Tokenizer(Protocol):
     """Texts -> tokens (N, context) int64, the end of each text its largest number, zeros behind it.
 
-    `size` is that of the vocabulary; `spec`, which is JSON-able and names its `kind`, rebuilds the tokeniser.
+    `size` is the vocabulary's; `spec`, JSON-able, holds the `kind` and rebuilds the tokeniser.
     """
 
     context: int
@@ -38,9 +38,9 @@ __all__ = ["CONTEXT", "TEMPLATE", "TOKENIZERS", "Bpe", "Spec", "Tokenizer", "Wor
 
 
 def from_spec(spec: Spec) -> Tokenizer:
-    """The tokeniser that wrote this spec. Raises RequestError for a kind that this version does not know."""
+    """The tokeniser of a spec. Raises RequestError for an unknown kind."""
     options = dict(spec)
     kind = options.pop("kind", None)
     if kind not in TOKENIZERS:
-        raise RequestError(f"a tokeniser of kind {kind!r} is not known to this version; update ganvas")
+        raise RequestError(f"a tokeniser of kind {kind!r} is not known to this version", "update ganvas")
     return TOKENIZERS[kind](**options)

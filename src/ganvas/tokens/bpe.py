@@ -1,7 +1,7 @@
 """CLIP's byte-pair encoding (Sennrich et al. 2016; Radford et al. 2021), with CLIP's own merges.
 
-A word is taken as bytes, its last one marked as the end of a word; then the pair of neighbours that stands first in the
-list of merges becomes one token, again and again, until no pair of the list is left. Nothing is ever unknown.
+A word is a sequence of bytes, the last marked as its end. The pair of neighbours that is first in the list of merges
+becomes one token, again and again, until no pair is in the list. So no word is unknown.
 
 `clip-merges.txt.gz` holds the 48,894 merges of OpenAI's CLIP (github.com/openai/CLIP, MIT, see LICENSE-CLIP).
 """
@@ -31,17 +31,14 @@ Pair = tuple[str, str]
 
 @lru_cache(maxsize=1)
 def clip_merges() -> tuple[Pair, ...]:
-    """OpenAI's merges, the first to be made first."""
+    """OpenAI's merges, in their order."""
     pairs = (line.split(" ") for line in gzip.decompress(MERGES.read_bytes()).decode().split("\n"))
     return tuple((left, right) for left, right in pairs)
 
 
 @lru_cache(maxsize=1)
 def byte_units() -> tuple[str, ...]:
-    """A printable character for each byte, in the order of CLIP's vocabulary: those that need none of their own first.
-
-    `units[i]` is of the i-th byte of PRINTED, then of the others.
-    """
+    """A printable character for each byte, in the order of CLIP's vocabulary: those of PRINTED, then the others."""
     others = 256 - len(PRINTED)
     return (*map(chr, PRINTED), *(chr(256 + i) for i in range(others)))
 
@@ -54,7 +51,7 @@ def unit_of_byte() -> dict[int, str]:
 
 
 def kind(character: str) -> str:
-    """'space', 'letter', 'number', or 'other', as CLIP's regular expression tells them apart: by Unicode's category."""
+    """'space', 'letter', 'number', or 'other', as in CLIP's regular expression: by Unicode's category."""
     if character.isspace():
         return "space"
     return {"L": "letter", "N": "number"}.get(unicodedata.category(character)[0], "other")
@@ -78,8 +75,8 @@ def pieces(text: str) -> Iterator[str]:
 class Bpe:
     """Texts -> tokens (N, context), as OpenAI's: start, the text cut to what fits, end, zeros.
 
-    merges: which of CLIP's merges to keep, by number; None for all 48,894. A vocabulary that is `reduced` to the merges
-        that a collection of captions makes encodes those captions alike, and any other text in smaller pieces.
+    merges: the numbers of CLIP's merges to keep; None for all 48,894. A vocabulary `reduced` to the merges in some
+        captions encodes those captions the same, and other text in smaller pieces.
     """
 
     def __init__(self, context: int = CONTEXT, merges: Sequence[int] | None = None) -> None:
@@ -91,8 +88,8 @@ class Bpe:
         tokens = [*units, *(unit + END for unit in units), *("".join(pair) for pair in pairs)]
         self._number = {token: i for i, token in enumerate(tokens)}
         self.start, self.end = len(tokens), len(tokens) + 1
-        self._seen: dict[str, list[str]] = {}
-        self._made: set[int] = set()  # the ranks of the merges that were made so far
+        self._cache: dict[str, list[str]] = {}
+        self._used: set[int] = set()  # the ranks of the merges used so far
 
     @property
     def size(self) -> int:
@@ -112,26 +109,26 @@ class Bpe:
         return padded(map(self.encode, texts), self.context, self.start, self.end)
 
     def reduced(self, texts: Sequence[str], context: int) -> Bpe:
-        """The tokeniser with those merges alone that are made in `texts`."""
+        """The tokeniser with only the merges that `texts` use."""
         fresh = Bpe(context, self.merges)
         for text in texts:
             fresh.encode(text)
-        kept = sorted(fresh._made)
+        kept = sorted(fresh._used)
         return Bpe(context, kept if self.merges is None else [self.merges[i] for i in kept])
 
     def _split(self, piece: str) -> list[str]:
         """The tokens of one word."""
-        if piece not in self._seen:
+        if piece not in self._cache:
             units = [unit_of_byte()[byte] for byte in piece.encode()]
-            self._seen[piece] = self._merged([*units[:-1], units[-1] + END])
-        return self._seen[piece]
+            self._cache[piece] = self._merged([*units[:-1], units[-1] + END])
+        return self._cache[piece]
 
     def _merged(self, word: list[str]) -> list[str]:
         while len(word) > 1:
             first = min(pairwise(word), key=lambda pair: self._rank.get(pair, len(self._rank)))
             if first not in self._rank:
                 break
-            self._made.add(self._rank[first])
+            self._used.add(self._rank[first])
             merged: list[str] = []
             for token in word:
                 if merged and (merged[-1], token) == first:

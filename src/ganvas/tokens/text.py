@@ -1,4 +1,4 @@
-"""What every tokeniser does to a text before and after it looks words up."""
+"""What all tokenisers do before and after looking words up."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-QUOTES = str.maketrans("‘’‚‛“”„‟", "''''" + '"' * 4)  # typesetters' quotes, which captions seldom have
+QUOTES = str.maketrans("‘’‚‛“”„‟", "''''" + '"' * 4)  # typographic quotes, rare in captions
 
 
 def cleaned(text: str) -> str:
-    """Unescaped from HTML (twice, as captions of the web need), composed, straight quotes, single spaces, lower case.
+    """Unescaped from HTML (twice, as in captions of the web), composed, straight quotes, single spaces, lower case.
 
-    What OpenAI does, but for the repair of text that was decoded wrongly, which it leaves to ftfy.
+    As OpenAI's, without ftfy's repair of wrongly decoded text.
     """
     text = unicodedata.normalize("NFC", html.unescape(html.unescape(text)))
     return " ".join(text.translate(QUOTES).split()).lower()

@@ -1,4 +1,4 @@
-"""BERT's tokeniser, without capitals and accents: the longest pieces that a word divides into from its start."""
+"""BERT's tokeniser, without capitals and accents: a word splits into its longest known pieces, from the start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CJK = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2CEAF), (0xF900, 0xFAFF),
 
 
 def spaced(character: str) -> str:
-    """A character as it stands between words: signs and Chinese characters are words of their own."""
+    """A character with spaces around it if it is a word of its own: signs and Chinese characters."""
     category, code = unicodedata.category(character), ord(character)
     if character.isspace():
         return " "
@@ -32,7 +32,7 @@ def words(text: str) -> list[str]:
 
 
 class WordPiece:
-    """Texts -> tokens (N, T): [CLS], the pieces cut to what fits, [SEP], zeros; T is that of the longest of them."""
+    """Texts -> tokens (N, T): [CLS], the pieces cut to what fits, [SEP], zeros; T is that of the longest text."""
 
     def __init__(self, vocabulary: Sequence[str], context: int) -> None:
         self.context = context

@@ -1,4 +1,4 @@
-"""The plainest tokeniser: a number for each word of the captions. Small, and blind to any other word."""
+"""The simplest tokeniser: a number for each word of the captions. Other words are unknown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST = 2  # of the words
 
 
 class Words:
-    """Texts -> tokens (N, context): start, the words' numbers, end, zeros; a word that is not known is UNKNOWN."""
+    """Texts -> tokens (N, context): start, the words' numbers, end, zeros; other words are UNKNOWN."""
 
     def __init__(self, context: int, words: Sequence[str]) -> None:
         self.context, self.words = context, tuple(words)
