@@ -80,10 +80,10 @@ def _similarities(images: Tensor, first: Tensor, other: Tensor) -> Tensor:
         mean, variance = _moments(planes, batch)
         local = []
         for i, j in zip(first.split(batch), other.split(batch), strict=True):
-            product = mean[i] * mean[j]
-            contrast = (2 * (_windowed(planes[i] * planes[j]) - product) + C2) / (variance[i] + variance[j] + C2)
+            (x, y), (a, b), (u, v) = ((_chosen(z, i), _chosen(z, j)) for z in (planes, mean, variance))
+            contrast = (_windowed(x * y) - a * b).mul_(2).add_(C2).div_((u + v).add_(C2))
             if scale == scales - 1:  # only the coarsest has the luminance
-                a, b = mean[i] + 0.5, mean[j] + 0.5  # counted from black
+                a, b = a + 0.5, b + 0.5  # counted from black
                 contrast *= (2 * a * b + C1) / (a * a + b * b + C1)
             local.append(contrast.mean((1, 2)))
         means = torch.cat(local).view(count, channels).mean(1)
@@ -108,13 +108,22 @@ def _windowed(x: Tensor) -> Tensor:
     size = min(WINDOW, *x.shape[1:])
     at = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     weights = (-at.square() / (2 * SIGMA**2)).softmax(0).tolist()
-    for dim in (1, 2):
-        length = x.shape[dim] - size + 1
-        total = x.narrow(dim, 0, length) * weights[0]
-        for k in range(1, size):
-            total.add_(x.narrow(dim, k, length), alpha=weights[k])
-        x = total
-    return x
+    rows, found = max(size, CACHED // (len(x) * x.shape[2])), []
+    for start in range(0, x.shape[1] - size + 1, rows):
+        part = x[:, start : start + rows + size - 1]
+        for dim in (1, 2):
+            length = part.shape[dim] - size + 1
+            total = part.narrow(dim, 0, length) * weights[0]
+            for k in range(1, size):
+                total.add_(part.narrow(dim, k, length), alpha=weights[k])
+            part = total
+        found.append(part)
+    return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+
+def _chosen(planes: Tensor, rows: Tensor) -> Tensor:
+    """The planes of these rows, of a single one without a copy."""
+    return planes[rows] if len(rows) > 1 else planes.narrow(0, int(rows), 1)
 
 
 def ms_ssim_diversity(images: ImageList, pairs: int = 1000, seed: int = 0) -> Estimate:
