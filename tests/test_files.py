@@ -95,10 +95,3 @@ def test_a_damaged_line_of_a_log_is_named(run: Path, line: str) -> None:
         file.write(f"{line}\n")
     with pytest.raises(RequestError, match=r"log\.jsonl is damaged"):
         records.read_log(run)
-
-
-def test_a_name_that_no_file_can_have_is_an_error_of_the_system(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="null"):
-        files.write(tmp_path / "a\0b" / "c", b"")
-    with pytest.raises(OSError, match="null"):
-        files.write(tmp_path / "a\0b", b"")

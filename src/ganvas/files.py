@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -52,7 +51,7 @@ def new_file(target: Path, *, flush: bool = True) -> Iterator[Path]:
     flush=False leaves it to the system when: for many files that can be made again. Raises OSError where the disk is
     full or the folder cannot be written; an older file at `target` then survives.
     """
-    make_folder(check_name(target).parent)
+    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
     try:
         yield temporary
@@ -63,18 +62,6 @@ def new_file(target: Path, *, flush: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
     if flush:
         sync(target.parent)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it. Raises OSError where that fails."""
-    check_name(path).mkdir(parents=True, exist_ok=True)
-
-
-def check_name(path: Path) -> Path:
-    """Itself; an OSError, not the ValueError that Python raises, where it holds a null character."""
-    if "\0" in str(path):
-        raise OSError(errno.EINVAL, "a name cannot hold a null character", str(path))
-    return path
 
 
 def write_json(path: Path, content: object) -> None:
@@ -97,7 +84,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
     Raises OSError where it cannot be written, or where `target` is by then a folder with something in it.
     """
-    make_folder(check_name(target).parent)
+    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{target.name}")
     temporary.mkdir()
     try:

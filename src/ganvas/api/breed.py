@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,7 +86,7 @@ class Litter(Shown):
             media.save_png(self.picture(), folder / SHEET)
             for i, image in enumerate(self.images):
                 media.save_png(media.single(image), folder / f"child-{i:02d}.png")
-            (folder / LINEAGE).write_text(json.dumps(self.lineage, indent=1), encoding="utf-8")
+            files.write_json(folder / LINEAGE, self.lineage)
 
 
 @Verb

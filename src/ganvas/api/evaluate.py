@@ -31,8 +31,8 @@ def evaluate(
     `source` may also be samples in memory: images (N, C, H, W) in [-1, 1] or points (N, D), or the result of `sample`.
     """
     from ..errors import writing
-    from ..evaluation import PICTURE, evaluating
-    from ..files import METRICS, RECORD
+    from ..evaluation import evaluating
+    from ..files import METRICS, NEIGHBOURS, RECORD
     from ..frozen.opening import path_of
     from ..reports import attempt_report
     from .arguments import parse_names
@@ -48,7 +48,7 @@ def evaluate(
     for file in (*([Path(json)] if json else []), *([run / METRICS] if run else [])):  # what was asked for first
         with writing(file):
             found.write(file)
-        beside = f", nearest neighbours: {file.with_name(PICTURE)}" if found.neighbours else ""
+        beside = f", nearest neighbours: {file.with_name(NEIGHBOURS)}" if found.neighbours else ""
         yield Note(f"written: {file}{beside}")
     if run is not None:
         attempt_report(run)

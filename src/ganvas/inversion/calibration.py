@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .. import files
 from ..errors import RequestError
 from ..evaluation.sources import Training, open_real, unwatched
 from ..features import lpips
 from ..frozen import Autoencoder, TrainedGenerator, load, load_classifier, weights
 from .search import PerceptualLoss
 
-ENCODER = "autoencoder.safetensors"  # next to a decoder that was trained with an encoder
 OWN = 3 * 10**6  # seed of the samples that are projected for comparison
 MOST = 256  # pixels a side at which LPIPS, learnt on small images, sees larger ones (Karras et al. 2020)
 LOUDNESS = 10  # times LPIPS beside the pixels: at a tenth of it photographs are found less well, in pixels too
@@ -94,6 +94,6 @@ def guesses(path: Path | None, targets: Tensor, device: str) -> Tensor | None:
     """What the encoder next to a generator makes of pictures: latents (N, ...); None where there is no encoder."""
     if path is None:
         return None
-    inside = path / ENCODER
+    inside = path / files.AUTOENCODER
     loaded = load(inside if inside.is_file() else path, device)
     return loaded.encode(targets) if isinstance(loaded, Autoencoder) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from .. import files, records
 from ..errors import RequestError
 from ..types import Decoder
 from .breeding import Child, seed_name
@@ -63,26 +63,15 @@ def read_child(text: str, like: Tensor) -> Individual:
     folder, which = Path(text).parent, Path(text).name
     if not (folder / LINEAGE).is_file():
         raise RequestError(f"{text!r} is neither a seed nor a child", "write such as 3,17 or litter/5", field="parents")
-    lineage, z = read_lineage(folder), read_latents(folder / LATENTS, like)
+    lineage = files.read_json(folder / LINEAGE, records.Lineage, "breed the litter again")
+    z = read_latents(folder / LATENTS, like)
     names = lineage["children"]
     row = names.index(which) if which in names else int(which) if which.isdecimal() else len(names)
     if row >= min(len(names), len(z)):
         raise RequestError(
             f"{folder} has no child {which!r}", f"its children are 0 to {min(len(names), len(z)) - 1}", field="parents"
         )
-    return Individual(names[row], z[row], lineage["individuals"])
-
-
-def read_lineage(folder: Path) -> dict[str, Any]:
-    """The lineage.json of a litter. Raises RequestError where it is damaged."""
-    try:
-        lineage = json.loads((folder / LINEAGE).read_bytes())
-        names, individuals = lineage["children"], lineage["individuals"]
-        if not all(isinstance(name, str) for name in names) or not isinstance(individuals, dict):
-            raise TypeError("`children` are names, `individuals` a table")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{folder / LINEAGE} is damaged ({error})", "breed the litter again") from error
-    return lineage
+    return Individual(names[row], z[row], {name: {**birth} for name, birth in lineage["individuals"].items()})
 
 
 def lineage_of(parents: Sequence[Individual], litter: Sequence[Child], **facts: object) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from torch import Tensor
 from ..data.decode import SUFFIXES
 from ..data.pictures import Picture, read_picture
 from ..errors import RequestError
+from ..files import read_arrays
 from ..frozen import Clip, TrainedGenerator, openai
 from ..frozen.opening import open_clip, open_image_generator, path_of
 from ..frozen.weights import SHIPPED
 from ..inversion import guesses, project
-from ..latent.saved import gather_latents, read_arrays
+from ..latent.saved import gather_latents
 from ..progress import Note, Progress, Steps
 from .crops import Crops
 from .score import Prompt, Prompts, clip_score, parse_prompt
@@ -179,7 +180,10 @@ def painted_state(init: object) -> dict[str, np.ndarray]:
 def recorded(init: object) -> dict[str, Any] | None:
     """The recipe of the painting that left a latent; None where none did."""
     arrays = painted_state(init)
-    return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None
+    try:
+        return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None
+    except ValueError as error:
+        raise RequestError(f"{init} is damaged ({error})", "begin again without it", field="init") from error
 
 
 def begin_from(setup: Setup, init: Any) -> Beginning:

@@ -11,7 +11,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from .. import film, latent, media
+from .. import files, film, latent, media
 from ..errors import RequestError, writing
 from ..progress import Progress, Steps
 from ..shown import Shown
@@ -62,7 +62,7 @@ class Painting(Shown):
         """Write the directory, with a report after each frame of the films."""
         out, setup = Path(out), self.setup
         with writing(out):
-            latent.saved.write_arrays(out / LATENT, self.state)
+            files.write_arrays(out / LATENT, self.state)
             for i, (words, image) in enumerate(zip(self.words, self.images, strict=True), 1):
                 path = out / (f"{PAINTING}.png" if len(self.done) == 1 else f"{PAINTING}-{i}.png")
                 recipe = {**setup.recipe, "steps": setup.request.steps, "painted": words}
@@ -149,4 +149,4 @@ def save_state(painting: Painting, out: Path, picture: Image) -> None:
     """Write the picture as it is now and the latent that continues from here."""
     with writing(out):
         media.save_png(picture, out / PREVIEW)
-        latent.saved.write_arrays(out / LATENT, painting.state)
+        files.write_arrays(out / LATENT, painting.state)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from .. import records
-from ..files import GENERATOR
+from .. import files, records
 
 
 def next_steps(run: Path) -> list[tuple[str, str]]:
@@ -14,13 +13,13 @@ def next_steps(run: Path) -> list[tuple[str, str]]:
     where, record = shlex.quote(str(run)), records.read_record(run)
     pictures = sorted((run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.removeprefix("step-")))
     found = [("the picture", str(pictures[-1]))] if pictures else []
-    found.append(("the report", str(run / "report.html")))
-    if (run / GENERATOR).exists():
+    found.append(("the report", str(run / files.REPORT)))
+    if (run / files.GENERATOR).exists():
         found.append(("more samples", f"ganvas sample {where} --seeds 0-63 --out grid.png"))
-    if (run / "clip.safetensors").exists():
+    if (run / files.CLIP).exists():
         found.append(("what it shows", f'ganvas classify picture.png --labels "a,b,c" --clip {where}'))
         found.append(("to find some", f'ganvas search "words" FOLDER --clip {where} --out sheet.png'))
-    if (run / "autoencoder.safetensors").exists():
+    if (run / files.AUTOENCODER).exists():
         data = shlex.quote(record["options"]["data"])
         found.append(("what it keeps", f"ganvas reconstruct {where} {data} --out sheet.png"))
     best = run / "checkpoints" / "best"

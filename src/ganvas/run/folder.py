@@ -60,7 +60,7 @@ def first_free(parent: Path, name: str) -> Path:
 
 def emptied(path: Path, overwrite: bool) -> Path:
     """Make `path`; where it holds a run that may go, remove what ganvas wrote of it and leave any other file."""
-    files.make_folder(path)
+    path.mkdir(parents=True, exist_ok=True)
     if not any(path.iterdir()):
         return path
     if not (path / RECORD).is_file():
