@@ -9,8 +9,13 @@ from ..progress import Note, Steps
 from .verb import Verb
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..evaluation import Evaluation
-    from .types import Data, Device, Names, Out, Source
+    from .sample import Samples
+    from .types import Data, Device, Names, Out, RunLike
+
+    Source = RunLike | Data | Samples | Tensor
 
 
 @Verb
