@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from benchmarks import neighbour
 from ganvas.openmp import SPINS, shorten_spinning
 
 
@@ -17,3 +20,10 @@ def test_idle_threads_sleep_soon_unless_the_user_has_chosen(
     monkeypatch.setattr("os.environ", given)
     shorten_spinning()
     assert given.get("GOMP_SPINCOUNT") == spins
+
+
+def test_training_is_timed_next_to_a_busy_process(capsys: pytest.CaptureFixture[str]) -> None:
+    neighbour.main(["--once", "--recipe", "mlp", "--data", "digits", "--seconds", "0.05"])
+    quiet, shared = json.loads(capsys.readouterr().out)
+    assert quiet > 0
+    assert shared > 0
