@@ -9,8 +9,15 @@ from ..progress import Note, Steps
 from .verb import Verb
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..data import Dataset
     from ..evaluation import Evaluation
-    from .types import Data, Device, Names, Out, Source
+    from ..frozen import TrainedGenerator
+    from .sample import Samples
+    from .types import Data, Device, Names, Out, RunPath
+
+    Source = RunPath | TrainedGenerator | Samples | Dataset | Tensor
 
 
 @Verb

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from torch import Tensor
-
 from ..data import Dataset
 from ..data.pictures import Picture
 from ..frozen import Autoencoder, Clip, TrainedGenerator
@@ -17,7 +15,6 @@ from ..latent.saved import Latents
 from ..latent.seeds import Seeds
 from ..painting import Painting
 from ..run import Run
-from .sample import Samples
 
 RunLike = str | Path | Run | TrainedGenerator | Autoencoder
 RunPath = str | Path | Run
@@ -25,7 +22,6 @@ ClipLike = str | Path | Run | Clip
 Label = str | int
 DataPath = str | Path
 Data = str | Path | Dataset
-Source = str | Path | Run | TrainedGenerator | Samples | Dataset | Tensor
 Pictures = Picture | Sequence[Picture]
 Sources = Data | Pictures
 DirectionLike = str | Path | Directions  # FILE[:K]
