@@ -29,7 +29,7 @@ from ganvas.frozen.towers import open_tower
 from ganvas.painting import Brush, Crops, Prompts, paint
 from ganvas.painting.score import encode
 from ganvas.plan import choose
-from ganvas.tokens.keywords import named
+from ganvas.tokens.keywords import content_words
 
 from .lit import on_white, seen
 
@@ -88,7 +88,7 @@ class Judge:
         self.pixels, self.captions = real.items, real.captions
         self.tower, digest = open_tower("dino")
         self.cache = Cache(digest)
-        self.real, self.words = self.see(real.items), [set(named(caption)) for caption in real.captions]
+        self.real, self.words = self.see(real.items), [set(content_words(caption)) for caption in real.captions]
 
     def see(self, pixels: Tensor) -> Tensor:
         """Unit vectors (N, D) of images (N, C, H, W) uint8."""

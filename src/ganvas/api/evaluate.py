@@ -11,11 +11,13 @@ from .verb import Verb
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..data import Dataset
     from ..evaluation import Evaluation
+    from ..frozen import TrainedGenerator
     from .sample import Samples
-    from .types import Data, Device, Names, Out, RunLike
+    from .types import Data, Device, Names, Out, RunPath
 
-    Source = RunLike | Data | Samples | Tensor
+    Source = RunPath | TrainedGenerator | Samples | Dataset | Tensor
 
 
 @Verb
