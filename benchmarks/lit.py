@@ -28,12 +28,13 @@ from torch import Tensor
 
 import ganvas
 from ganvas.data import open_data
-from ganvas.features.cached import Cache, looked
+from ganvas.features.cached import Cache, embedding
 from ganvas.files import write
 from ganvas.frozen import Clip, load_clip
 from ganvas.frozen.towers import open_sentences
 from ganvas.metrics.retrieval import recall
 from ganvas.plan import choose
+from ganvas.progress import drain
 from ganvas.recipes.pairs import different
 
 SIZE = 224
@@ -184,7 +185,7 @@ def zero_shot(clip: Clip, count: int) -> float:
 def seen(clip: Clip, pixels: Tensor) -> Tensor:
     """The embeddings of images (N, C, H, W) uint8; the output of the fixed tower is computed once."""
     assert clip.eye is not None and clip.eye_spec is not None
-    features = looked(Cache(clip.eye_spec["hash"]), clip.eye, pixels, choose(str(clip.device)), "looking at images")
+    features = drain(embedding(Cache(clip.eye_spec["hash"]), clip.eye, pixels, choose(str(clip.device))))
     with torch.inference_mode():
         return clip.network.image(features.to(clip.device)).cpu()
 

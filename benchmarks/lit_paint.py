@@ -22,13 +22,14 @@ from torch.nn import functional as F
 import ganvas
 from ganvas import media
 from ganvas.data import Dataset, open_data
-from ganvas.features.cached import Cache, looked
+from ganvas.features.cached import Cache, embedding
 from ganvas.files import write
 from ganvas.frozen import TrainedGenerator, load_clip, load_generator
 from ganvas.frozen.towers import open_tower
 from ganvas.painting import Brush, Crops, Prompts, paint
 from ganvas.painting.score import encode
 from ganvas.plan import choose
+from ganvas.progress import drain
 from ganvas.tokens.keywords import content_words
 
 from .lit import on_white, seen
@@ -92,7 +93,7 @@ class Judge:
 
     def see(self, pixels: Tensor) -> Tensor:
         """Unit vectors (N, D) of images (N, C, H, W) uint8."""
-        return F.normalize(looked(self.cache, self.tower, pixels, choose("cpu"), "judging"), dim=1)
+        return F.normalize(drain(embedding(self.cache, self.tower, pixels, choose("cpu"), "judging")), dim=1)
 
     def order(self, pixels: Tensor) -> Tensor:
         """(N, real): the indices of the real emoji, most similar first."""

@@ -18,11 +18,11 @@ import ganvas
 from ganvas import nets
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError, WorkError
-from ganvas.evaluation import Evaluation, Figure, copies, evaluate, figures, words
+from ganvas.evaluation import Evaluation, Figure, copies, evaluate, figures, findings
 from ganvas.evaluation.copies import Copies
-from ganvas.evaluation.figures import Metric, spread
+from ganvas.evaluation.extraction import Extracted
+from ganvas.evaluation.figures import Metric, standard_errors
 from ganvas.evaluation.sources import Items
-from ganvas.evaluation.views import View
 from ganvas.metrics import inputs, path_length
 from ganvas.types import Batch
 
@@ -108,7 +108,7 @@ def test_a_single_picture_is_a_collapse(digits: Dataset) -> None:
 def test_noise_is_not_called_a_collapse(digits: Dataset) -> None:
     for seed in (0, 1):  # a classifier takes one for 5 digits, the other for 4
         found = evaluate(noise(300, 1, 8, 8, seed=seed), digits, metrics=FINE, device="cpu")
-        assert "cannot be told of samples that are unlike the data" in found.findings[0]
+        assert "cannot be measured, since the samples are unlike the data" in found.findings[0]
     assert found.figures["modes"].value < 5
 
 
@@ -219,13 +219,13 @@ def test_the_seed_decides_everything(digits: Dataset) -> None:
 
 def test_the_spread_of_a_mean_is_its_standard_error() -> None:
     x = torch.randn(400, 1, generator=torch.Generator().manual_seed(0))
-    view = View(Items(lambda rows: x[rows], torch.arange(400)), x)
+    some = Extracted(Items(lambda rows: x[rows], torch.arange(400)), x)
 
-    def mean(view: View) -> tuple[float, float]:
-        return view.features.mean().item(), 3.0
+    def mean(items: Extracted) -> tuple[float, float]:
+        return items.features.mean().item(), 3.0
 
     halves, subsets = (
-        spread(Metric(("mean", "constant"), lambda reference: mean, 2000, subset), view, view, 0)
+        standard_errors(Metric(("mean", "constant"), lambda reference: mean, 2000, subset), some, some, 0)
         for subset in (None, 50)
     )
     exact = x.std().item() / math.sqrt(400)
@@ -290,7 +290,7 @@ def test_items_that_repeat_are_warned_of(digits: Dataset) -> None:
     for distinct, warned in ((8, True), (300, False)):
         repeated = digits.rows(torch.arange(320) % distinct)
         found = evaluate(items(digits)[:100], repeated, metrics=["pr"], device="cpu")
-        assert any("are there several times" in warning for warning in found.warnings) == warned
+        assert any("occur several times" in warning for warning in found.warnings) == warned
 
 
 def test_nothing_is_warned_of_where_nothing_is_wrong() -> None:
@@ -385,7 +385,7 @@ def test_a_checkpoint_is_judged_by_the_data_of_its_run(run: Path, digits: Datase
     assert of_best.warnings == of_run.warnings
     assert of_best.protocol["source_kind"] == "generator"
     assert of_best.protocol["generator"] == of_run.protocol["generator"]
-    with pytest.raises(RequestError, match=r"name the data \(--data\)"):
+    with pytest.raises(RequestError, match="data: there is nothing to compare the samples with"):
         evaluate(best, device="cpu")
 
 
@@ -402,11 +402,11 @@ def test_a_run_is_judged_as_the_samples_that_it_writes(run: Path, tmp_path: Path
 
 def test_a_run_on_other_items_is_warned_of(run: Path, digits: Dataset) -> None:
     half = digits.hold_out(0.5)
-    assert "trained on digits, and is judged by other items" in warned(
+    assert "trained on digits, and is compared with other items" in warned(
         evaluate(run, half, metrics=["fid"], samples=100, device="cpu")
     )
     mixed = evaluate(run, replace(half, held_out=digits), metrics=["fid"], samples=100, device="cpu")
-    assert "A train/test mix: this run was trained on the items that it is judged by" in warned(mixed)
+    assert "A train/test mix: this run was trained on the items that it is compared with" in warned(mixed)
 
 
 def test_an_evaluation_is_written_with_its_picture(parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
@@ -459,17 +459,17 @@ def test_the_path_length_is_measured_on_request(
 @pytest.mark.parametrize(
     ("source", "data", "metrics", "message"),
     [
-        (noise(50, 1, 8, 8), None, None, r"nothing to compare the samples with; name the data \(--data\)"),
+        (noise(50, 1, 8, 8), None, None, "data: there is nothing to compare the samples with; name"),
         (noise(50, 1, 9, 9), "digits", None, "give floating point numbers of the data's shape"),
         (torch.zeros(50, 1, 8, 8, dtype=torch.uint8), "digits", None, "torch.uint8"),
         (noise(50, 2), "digits", None, "data's shape"),
         (noise(5, 1, 8, 8), "digits", None, "5 samples and 898 real items are too few"),
         (noise(50, 1, 8, 8), "digits", ["fidd"], "unknown metric 'fidd'; did you mean fid"),
-        (noise(50, 1, 8, 8), "digits", ["ppl"], "metric 'ppl' needs a generator of images"),
+        (noise(50, 1, 8, 8), "digits", ["ppl"], "metrics: 'ppl' needs a generator of images"),
         (noise(50, 1, 8, 8), "digits", ["curve"], "needs the points of sine"),
         (noise(50, 1, 8, 8), "digits", ["accuracy"], "needs samples with labels"),
         (noise(50, 2), "sine", ["high_quality"], "needs points with known modes"),
-        (7, "digits", None, "a int cannot be judged"),
+        (7, "digits", None, "source: int cannot be measured"),
         ("ring", "digits", None, "ring contains points, which have no size"),
     ],
 )
@@ -515,9 +515,9 @@ def test_fewer_samples_than_none_are_refused(digits: Dataset) -> None:
 
 def test_no_mode_is_missed_by_chance() -> None:
     some = {"modes": Figure(8, 6.4, 9.6, 9, "higher", ""), "precision": Figure(0.9, 0.8, 1, 0.9, "higher", "")}
-    assert "no sign of mode collapse" in words.variety(some)[0]
+    assert "no sign of mode collapse" in findings.variety(some)[0]
     some["modes"] = Figure(8, 7.6, 8.4, 9, "higher", "")
-    assert "some modes are missing" in words.variety(some)[0]
+    assert "some modes are missing" in findings.variety(some)[0]
 
 
 @pytest.mark.parametrize(
@@ -534,9 +534,9 @@ def test_no_mode_is_missed_by_chance() -> None:
 )
 def test_copies_are_told_by_the_odds_of_real_items(near: float, floor: float, said: str) -> None:
     x = torch.zeros(100, 1)
-    view = View(Items(lambda rows: x[rows], torch.arange(100)), x)
-    found = Copies(torch.arange(100) < 100 * near, floor, 1.0, view, (), x[:, 0])
-    assert said in words.memory(found, 1000, tested=True)
+    some = Extracted(Items(lambda rows: x[rows], torch.arange(100)), x)
+    found = Copies(torch.arange(100) < 100 * near, floor, 1.0, some, (), x[:, 0])
+    assert said in findings.memorisation(found, 1000, tested=True)
 
 
 def floors(**values: float) -> dict[str, Figure]:
@@ -550,9 +550,9 @@ def floors(**values: float) -> dict[str, Figure]:
         ({"coverage": 0.1, "density": 0.9}, "this is mode collapse"),
         ({"coverage": 0.1, "precision": 0.9, "recall": 0.1}, "this is mode collapse"),
         ({"coverage": 0.1, "precision": 0.1, "recall": 0.1}, "unlike the data"),
-        ({"coverage": 0.3, "precision": 0.6, "recall": 0.6}, "this is no mode collapse"),
-        ({"coverage": 0.3, "precision": 0.7, "recall": 0.4}, "this is no mode collapse"),  # a GAN after a few minutes
-        ({"coverage": 0.1, "precision": 0.7, "recall": 0.1, "modes": 0.9}, "this is no mode collapse"),
+        ({"coverage": 0.3, "precision": 0.6, "recall": 0.6}, "not a mode collapse"),
+        ({"coverage": 0.3, "precision": 0.7, "recall": 0.4}, "not a mode collapse"),  # a GAN after a few minutes
+        ({"coverage": 0.1, "precision": 0.7, "recall": 0.1, "modes": 0.9}, "not a mode collapse"),
         ({"coverage": 0.05, "density": 0.9, "modes": 0.9}, "this is mode collapse: they cover 5%"),
         ({"modes": 0.9, "reverse_kl": 1.5}, "no sign of mode collapse"),
         ({"modes": 0.9, "reverse_kl": 1.7}, "this is mode collapse: they are spread as unevenly as over 0.4 modes"),
@@ -570,6 +570,6 @@ def floors(**values: float) -> dict[str, Figure]:
     ids=str,
 )
 def test_sentences_rest_on_what_was_measured(figures: dict[str, float], said: str) -> None:
-    (told,) = words.variety(floors(**figures))
+    (told,) = findings.variety(floors(**figures))
     assert said in told
-    assert words.variety({}) == words.variety(floors(fid=1.0)) == []
+    assert findings.variety({}) == findings.variety(floors(fid=1.0)) == []

@@ -57,10 +57,10 @@ def test_what_was_asked_for_is_written_though_the_run_cannot_be(
 ) -> None:
     write = files.write
 
-    def elsewhere(path: Path, content: bytes) -> None:
+    def elsewhere(path: Path, content: bytes, *, flush: bool = True) -> None:
         if path.is_relative_to(run):
             raise PermissionError(13, "Permission denied")
-        write(path, content)
+        write(path, content, flush=flush)
 
     monkeypatch.setattr(files, "write", elsewhere)
     assert cli.main(["evaluate", str(run), "--json", str(tmp_path / "a.json"), *QUICK]) == 1
@@ -84,7 +84,7 @@ def test_points_that_were_saved_are_judged(tmp_path: Path, capsys: pytest.Captur
         (("--data", "digits", "--metrics", "fdi"), "unknown metric 'fdi'; did you mean fid"),
         (("--data", "digits", "--features", "cnn-digit"), "cnn-digit"),
         (("--data", "digits", "--samples", "3"), "3 samples and 898 real items are too few"),
-        ((), "name the data (--data)"),
+        ((), "--data: there is nothing to compare the samples with"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(

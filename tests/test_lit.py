@@ -18,13 +18,14 @@ from ganvas.cli import main
 from ganvas.data import open_data
 from ganvas.errors import RequestError
 from ganvas.features import minilm
-from ganvas.features.cached import Cache, key, looked
+from ganvas.features.cached import Cache, embedding, key
 from ganvas.features.convert import convert
 from ganvas.frozen.published import write
 from ganvas.frozen.towers import Sentences, open_tower
 from ganvas.nets.bert import Bert
 from ganvas.nets.vit import VisionTransformer
 from ganvas.plan import Plan
+from ganvas.progress import drain
 from ganvas.run import checkpoint
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "an", "and", "of", "left", "right", "above", "below"]
@@ -161,15 +162,15 @@ def test_what_was_seen_is_kept_whatever_its_order(tmp_path: Path, monkeypatch: p
 
     pixels = torch.randint(0, 256, (300, 1, 2, 2), dtype=torch.uint8)
     expected = (pixels.float() / 127.5 - 1).flatten(1).sum(1, keepdim=True)
-    torch.testing.assert_close(looked(Cache("one"), see, pixels, Plan()), expected)
+    torch.testing.assert_close(drain(embedding(Cache("one"), see, pixels, Plan())), expected)
     assert sum(seen) == 300
     order = torch.randperm(300)
-    torch.testing.assert_close(looked(Cache("one"), see, pixels[order], Plan()), expected[order])
+    torch.testing.assert_close(drain(embedding(Cache("one"), see, pixels[order], Plan())), expected[order])
     assert sum(seen) == 300
-    looked(Cache("other"), see, pixels[:3], Plan())
+    drain(embedding(Cache("other"), see, pixels[:3], Plan()))
     assert sum(seen) == 303
     more = torch.cat([pixels[:5], 255 - pixels[:2]])
-    assert looked(Cache("one"), see, more, Plan()).shape == (7, 1)
+    assert drain(embedding(Cache("one"), see, more, Plan())).shape == (7, 1)
     assert sum(seen) == 305
     assert len({key(b"a"), key(b"b"), key(b"a")}) == 2
 
@@ -186,12 +187,12 @@ def test_a_file_that_holds_something_else_is_passed_over(
 ) -> None:
     monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
     kept = key(b"a")
-    Cache("one").vectors([kept], lambda rows: torch.full((1, 2), 7.0))
+    drain(Cache("one").vectors([kept], lambda rows: torch.full((1, 2), 7.0)))
     save_file(content, tmp_path / "features" / "one" / "00.safetensors")
     cache = Cache("one")
     assert set(cache.known) == {kept}
     assert "00.safetensors is damaged" in caplog.text
-    assert cache.vectors([kept], lambda rows: torch.zeros(1, 2)).tolist() == [[7, 7]]
+    assert drain(cache.vectors([kept], lambda rows: torch.zeros(1, 2))).tolist() == [[7, 7]]
 
 
 # -- the sentence encoder ----------------------------------------------------------------------------------------------

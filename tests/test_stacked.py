@@ -14,7 +14,7 @@ import torch
 
 from ganvas.data import Dataset, open_data, stacked
 from ganvas.errors import RequestError
-from ganvas.evaluation import evaluate, views
+from ganvas.evaluation import evaluate, extraction
 from ganvas.features import Extractor
 from ganvas.frozen import weights
 
@@ -88,9 +88,11 @@ def triples() -> Dataset:
 
 
 def test_modes_of_stacked_digits_are_read_channel_by_channel(triples: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = views.open_features
+    opened = extraction.open_features
     shades = Extractor("cnn-mnist", "0123456789abcdef", 10, "as they are", shade, shade)
-    monkeypatch.setattr(views, "open_features", lambda name, **k: shades if name == "cnn-mnist" else opened(name, **k))
+    monkeypatch.setattr(
+        extraction, "open_features", lambda name, **k: shades if name == "cnn-mnist" else opened(name, **k)
+    )
     some = triples.rows((triples.labels < 120).nonzero()[:, 0])
     found = evaluate(some, replace(triples, held_out=triples), metrics=["modes", "accuracy"], device="cpu")
     assert found.figures["modes"].value == 120

@@ -87,7 +87,7 @@ def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor]
     import torch
 
     from ..data.pictures import read_picture
-    from ..features.cached import PIECE, Cache, looked
+    from ..features.cached import PIECE, Cache, embedding
     from ..frozen.weights import digest
     from ..plan import choose
 
@@ -104,7 +104,7 @@ def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor]
             except RequestError as error:
                 yield Note(f"left out: {error.problem}")
         if pixels:
-            parts.append(drain(looked(cache, see, torch.stack(pixels), plan)))
+            parts.append(drain(embedding(cache, see, torch.stack(pixels), plan)))
         yield Progress("looking at pictures", min(i + PIECE, len(files)), len(files))
     if not kept:
         raise RequestError(f"none of the {len(files)} pictures can be decoded", "replace them", field="folder")

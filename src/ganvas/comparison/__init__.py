@@ -19,9 +19,9 @@ import torch
 from .. import files, recipes, records
 from ..data import Dataset, open_data
 from ..errors import RequestError, WorkError, unknown
+from ..evaluation.extraction import open_networks
 from ..evaluation.figures import available
-from ..evaluation.judging import select, tell_classes
-from ..evaluation.views import open_eyes
+from ..evaluation.protocol import add_classifier, select
 from ..features import lpips
 from ..objectives import ADVERSARIAL
 from ..recipes.conditional import Conditional
@@ -213,8 +213,8 @@ def metrics_of(dataset: Dataset, asked: str | None, labelled: bool) -> list[str]
     images = len(dataset.shape) == 3
     if asked:
         names = asked.replace(" ", "").split(",")
-        eyes, _ = tell_classes(open_eyes(dataset, "auto", "cpu"), dataset, "cpu", names)
-        known = available(dataset, eyes, seed=0, labelled_samples=labelled)
+        networks, _ = add_classifier(open_networks(dataset, "auto", "cpu"), dataset, "cpu", names)
+        known = available(dataset, networks, seed=0, labelled_samples=labelled)
         chosen = select(names, [*known, "copies", *(["ppl"] if images else [])])
         if "ppl" in chosen:
             lpips.load()  # or its weights would be missed after hours

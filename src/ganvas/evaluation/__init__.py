@@ -1,4 +1,4 @@
-"""How good samples are: figures with their intervals, with what perfect looks like, and with how they were measured."""
+"""How good samples are: figures with their intervals, the same figures of real items, and the protocol."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from ..data import Dataset
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
 from ..plan import choose
-from . import copies, judging, words
+from ..progress import Progress, Steps, drain
+from . import copies, findings, protocol
+from .extraction import needed_for, open_networks
 from .figures import Figure, available, figure, measure, path_length
-from .sources import Watch, drawn, lying, open_generator, open_real, trained_on, unwatched
-from .views import only_for, open_eyes
+from .sources import generated_items, open_generator, opening_items, opening_real, trained_on
 
-__all__ = ["Evaluation", "Figure", "Watch", "evaluate"]
+__all__ = ["Evaluation", "Figure", "evaluate", "evaluating"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcome of `evaluate`."""
+    """The result of `evaluate`."""
 
     figures: dict[str, Figure]
     protocol: dict[str, Any]  # JSON-able: what was measured, how, and with what
-    warnings: tuple[str, ...] = ()  # sentences: why the figures may be less than they seem
+    warnings: tuple[str, ...] = ()  # sentences: why the figures may mean less than they seem to
     findings: tuple[str, ...] = ()  # sentences: whether the samples are varied, and whether they are copies
     shares: dict[str, dict[str, float]] = field(default_factory=dict)  # "samples", "real" -> class -> its share
-    neighbours: Image.Image | None = None  # the samples nearest to training images, beside those
+    neighbours: Image.Image | None = None  # the samples nearest to training images, next to those
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the picture."""
@@ -45,24 +46,74 @@ class Evaluation:
         }
 
     def write(self, path: Path) -> None:
-        """Write the JSON to `path`, and `neighbours.png` beside it. Raises OSError where that fails."""
+        """Write the JSON to `path`, and `neighbours.png` next to it. Raises OSError where that fails."""
         files.write_json(path, self.to_json())
         if self.neighbours is not None:
             media.save_png(self.neighbours, path.with_name(files.NEIGHBOURS))
 
 
-def evaluate(
+def evaluating(
     source: str | Path | TrainedGenerator | Dataset | Tensor,
-    data: str | Dataset | None = None,
+    data: str | Path | Dataset | None = None,
     *,
     metrics: Sequence[str] | None = None,
     features: str | Path = "auto",
     samples: int = 10_000,
     seed: int = 0,
     device: str = "auto",
-    track: Watch = unwatched,
+) -> Steps[Evaluation]:
+    """`evaluate` as a generator: yields Progress and returns the Evaluation."""
+    where = choose(device, "fp32").device
+    training, generator = trained_on(source), open_generator(source, where)
+    spec = str(data) if isinstance(data, Path) else data if data is not None else training and training.data
+    if spec is None:
+        raise RequestError("there is nothing to compare the samples with", "name the data set", field="data")
+    shape = None if generator is None else generator.decoder.shape
+    real = yield from opening_real(spec, training, shape, seed)
+    if generator is None:
+        judged = yield from opening_items(source, real.dataset, seed)
+    else:
+        judged = generated_items(generator, source, seed)
+    networks = open_networks(real.dataset, features, where)
+    networks, warnings = protocol.add_classifier(networks, real.dataset, where, metrics)
+    known = available(real.dataset, networks, seed, judged.draw(1).labels is not None)
+    chosen = protocol.select(metrics, [*known, "copies", *(["ppl"] if shape and len(shape) == 3 else [])])
+    networks = needed_for(chosen, networks)
+    sets = yield from protocol.extract_all(real, judged, networks, samples, "copies" in chosen)
+
+    measured = {name: known[name] for name in chosen if name in known}
+    facts = protocol.describe(real, judged, networks, sets, measured, seed, where)
+    figures: dict[str, Figure] = {}
+    for i, (name, metric) in enumerate(measured.items()):
+        yield Progress(f"measuring {name}", i, len(chosen))
+        figures |= measure(metric, sets.reference, sets.samples, sets.held_out, seed)
+    if "ppl" in chosen and generator is not None:
+        yield Progress("measuring ppl", len(measured), len(chosen))
+        figures["ppl"], facts["ppl"] = path_length(generator, seed)
+    sentences, picture = findings.variety(figures), None
+    if "copies" in chosen:
+        yield Progress("measuring copies", len(chosen) - 1, len(chosen))
+        found = copies.find_copies(sets.train, sets.samples, sets.test)
+        figures["copies"] = figure("copies", found.share, 0.0, found.floor, len(found.near))
+        facts["copies"] = found.describe(len(sets.train), networks.extractor.name)
+        sentences.append(findings.memorisation(found, len(sets.train), sets.test is not None))
+        picture = copies.picture(found, sets.train) if len(real.dataset.shape) == 3 else None
+    warnings += findings.warn(real, training, judged, sets.reference, sets.samples)
+    shares = protocol.class_shares(sets, real.dataset.class_names)
+    return Evaluation(figures, facts, tuple(warnings), tuple(sentences), shares, picture)
+
+
+def evaluate(
+    source: str | Path | TrainedGenerator | Dataset | Tensor,
+    data: str | Path | Dataset | None = None,
+    *,
+    metrics: Sequence[str] | None = None,
+    features: str | Path = "auto",
+    samples: int = 10_000,
+    seed: int = 0,
+    device: str = "auto",
 ) -> Evaluation:
-    """Measure how good samples are, beside held-out real items that are measured alike.
+    """Measure how good samples are, and held-out real items in the same way.
 
     source: a run directory or its checkpoints/best, the file of a trained generator, or samples: what `open_data`
         opens, a data set, or a tensor, images (N, C, H, W) in [-1, 1] or points (N, D).
@@ -73,38 +124,9 @@ def evaluate(
     features: what `open_features` opens: "auto", "pixels", "inception", the run of a classifier, ...
     samples: how many to measure, at most; never more than there are held-out real items, so that the two compare.
     seed: of the samples drawn and of every random choice.
-    track: wraps the batches of a pass over items, with words on what is done; `rich.progress.track` will do.
 
-    Raises RequestError where the request is wrong, WorkError where samples are not finite or a run's record is damaged.
+    Raises RequestError where the request is wrong or a run's record is damaged, WorkError where samples are not finite.
     """
-    where = choose(device, "fp32").device
-    training, generator = trained_on(source), open_generator(source, where)
-    spec = data if data is not None else training and training.data
-    if spec is None:
-        raise RequestError("there is nothing to compare the samples with; name the data (--data)")
-    shape = None if generator is None else generator.decoder.shape
-    real = open_real(spec, training, shape, seed, track)
-    judged = lying(source, real.dataset, seed, track) if generator is None else drawn(generator, source, seed)
-    eyes, warnings = judging.tell_classes(open_eyes(real.dataset, features, where), real.dataset, where, metrics)
-    known = available(real.dataset, eyes, seed, judged.draw(1).labels is not None)
-    chosen = judging.select(metrics, [*known, "copies", *(["ppl"] if shape and len(shape) == 3 else [])])
-    eyes = only_for(eyes, chosen)
-    sides = judging.look_around(real, judged, eyes, samples, "copies" in chosen, track)
-
-    measured = {name: known[name] for name in chosen if name in known}
-    told = judging.protocol(real, judged, eyes, sides, measured, seed, where)
-    figures: dict[str, Figure] = {}
-    for metric in track(list(measured.values()), "measuring"):
-        figures |= measure(metric, sides.reference, sides.samples, sides.held_out, seed)
-    if "ppl" in chosen and generator is not None:
-        figures["ppl"], told["ppl"] = path_length(generator, seed)
-    findings, picture = words.variety(figures), None
-    if "copies" in chosen:
-        found = copies.find_copies(sides.train, sides.samples, sides.test)
-        figures["copies"] = figure("copies", found.share, 0.0, found.floor, len(found.near))
-        told["copies"] = found.told(len(sides.train), eyes.extractor.name)
-        findings.append(words.memory(found, len(sides.train), sides.test is not None))
-        picture = copies.picture(found, sides.train) if len(real.dataset.shape) == 3 else None
-    warnings += words.warn(real, training, judged, sides.reference, sides.samples)
-    shares = judging.class_shares(sides, real.dataset.class_names)
-    return Evaluation(figures, told, tuple(warnings), tuple(findings), shares, picture)
+    return drain(
+        evaluating(source, data, metrics=metrics, features=features, samples=samples, seed=seed, device=device)
+    )

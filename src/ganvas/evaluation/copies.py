@@ -1,10 +1,10 @@
-"""Memorisation: are samples nearer to the training items than fresh real items are?
+"""Memorisation: are samples nearer to the training items than new real items are?
 
-The training items nearest to samples are found in the features and in pixels. How near is too near is calibrated on
-real items that are not in the training set: the 1st percentile of their distances to it, below which 1 % of them lie,
-and 1 % of the samples of a perfect generator. A test of the whole distribution of distances, such as the C_T of Meehan,
+For each sample the nearest training item is searched in the features and in pixels. The threshold of "too near" is the
+1st percentile of the same distance of real items that are not in the training set: 1 % of them are nearer, and so are
+1 % of the samples of a perfect generator. A test of the whole distribution of distances, such as the C_T of Meehan,
 Chaudhuri & Dasgupta 2020 (arXiv 2004.05675), from whom the comparison is taken, also rejects generators that merely
-avoid rare items, and overlooks one that copies now and then; the lower tail is where copies lie.
+avoid rare items, and misses one that copies now and then; copies are in the lower tail.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torch import Tensor
 
 from .. import media, metrics
 from ..nets.resize import resize
+from .extraction import Extracted
 from .sources import Items
-from .views import View
 
-QUERIES = 2000  # items of either side whose nearest training items are sought
+QUERIES = 2000  # samples, and real items, whose nearest training items are searched
 QUANTILE = 0.01
 SHOWN, SIDE = 25, 256  # samples in the picture, and pixels of each
 
@@ -31,16 +31,16 @@ class Copies(NamedTuple):
     near: Tensor  # (n,) bool, samples nearer than the quantile
     floor: float  # the share of real items that are as near
     threshold: float  # the quantile, in units of the features
-    samples: View  # those whose neighbours were sought
-    nearest: tuple[Tensor, ...]  # for each space, (n,) rows of the training view
+    samples: Extracted  # those whose neighbours were searched
+    nearest: tuple[Tensor, ...]  # for each space, (n,) rows of the training items
     distance: Tensor  # (n,) in the features
 
     @property
     def share(self) -> float:
-        """Of the samples, how many are that near."""
+        """The share of the samples that are that near."""
         return self.near.double().mean().item()
 
-    def told(self, count: int, features: str) -> str:
+    def describe(self, count: int, features: str) -> str:
         """The protocol."""
         return (
             f"{len(self.near):,} samples nearer than {self.threshold:.4g} to one of {count:,} training items in "
@@ -48,10 +48,10 @@ class Copies(NamedTuple):
         )
 
 
-def find_copies(train: View, samples: View, test: View | None) -> Copies:
-    """Seek the training items nearest to samples, and to real items that are not among them.
+def find_copies(train: Extracted, samples: Extracted, test: Extracted | None) -> Copies:
+    """Find the training items nearest to samples, and to real items that are not among them.
 
-    Without a test split the real items are training items, each sought among the others: exchangeable with fresh ones.
+    Without a test split the real items are training items, each compared with the others: exchangeable with new ones.
     """
     samples = samples.at(slice(QUERIES))
     distance, index = metrics.nearest(samples.features, train.features)
@@ -68,7 +68,7 @@ def find_copies(train: View, samples: View, test: View | None) -> Copies:
     return Copies(distance <= threshold, floor, threshold, samples, tuple(nearest), distance)
 
 
-def picture(found: Copies, train: View) -> Image.Image:
+def picture(found: Copies, train: Extracted) -> Image.Image:
     """The samples that are nearest to training images next to those, cell by cell, each reduced to SIDE pixels."""
     order = found.distance.argsort()[:SHOWN]
     shown = {"samples": _reduced(found.samples.items.at(order))}

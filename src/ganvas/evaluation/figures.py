@@ -1,4 +1,4 @@
-"""Every metric that `evaluate` knows: what it compares, how its interval is found, and what it means in a line."""
+"""Every metric of `evaluate`: what it compares, how its interval is found, and its meaning in a line."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from ..frozen import TrainedGenerator
 from ..frozen.weights import digest
 from ..metrics.inputs import at_once
 from ..types import Decoder
-from .views import Eyes, View
+from .extraction import Extracted, Networks
+from .sources import Items
 
-NEIGHBOURS = 5000  # items of each side that nearest neighbours are sought among: the cost grows with their square
-SUBSET = 1000  # items of each side that they are sought among in a round of an interval
-PICTURED = 500  # images that pairs are drawn from
+NEIGHBOURS = 5000  # items of each side among which nearest neighbours are searched: the cost grows with their square
+SUBSET = 1000  # the same in a round of an interval
+PAIRS, PICTURED = 1000, 500  # pairs that ms_ssim compares, and the images that they are of, at most;
+GROUPS = 16  # of large images as many as are held at one time, so often: 336 of 512 pixels in colour, 80 of 1,024
 SPLITS = 10  # of the inception score
 Z = 1.96  # standard errors to either side: 95 %
 
 Better = Literal["lower", "higher", ""]
-Measure = Callable[[View], tuple[float, ...]]  # of samples, against a reference that it knows
+Measure = Callable[[Extracted], tuple[float, ...]]  # of samples, against a reference that it holds
 
 
 class Figure(NamedTuple):
@@ -48,11 +50,11 @@ class Metric:
     """
 
     figures: tuple[str, ...]
-    against: Callable[[View], Measure]
+    against: Callable[[Extracted], Measure]
     rounds: int = 100
     subset: int | None = None  # items of a round, of the samples and of the reference; None: half of the samples alone
     most: int | None = None  # items of either side
-    alone: bool = False  # compares with no reference, whose items, which no classifier has seen, are then the floor
+    alone: bool = False  # uses no reference: the reference's items, which no classifier was trained on, give the floor
 
     def interval(self) -> str:
         """How its intervals are found, in words."""
@@ -89,24 +91,24 @@ OF_SAMPLES: tuple[str, ...] = ("precision", "high_quality", "accuracy", "copies"
 OF_REFERENCE: tuple[str, ...] = ("recall", "coverage")
 
 
-def available(dataset: Dataset, eyes: Eyes, seed: int, labelled_samples: bool) -> dict[str, Metric]:
-    """The metrics of views that can be had of a data set, by the names that a request calls them."""
+def available(dataset: Dataset, networks: Networks, seed: int, labelled_samples: bool) -> dict[str, Metric]:
+    """The metrics that suit a data set and the networks, by the names of a request."""
     found = {
-        "fid": Metric(("fid",), frechet, rounds=100 if eyes.extractor.dim <= 512 else 20),
+        "fid": Metric(("fid",), frechet, rounds=100 if networks.extractor.dim <= 512 else 20),
         "kid": Metric(("kid",), lambda reference: kernel(reference, seed), rounds=0),
         "pr": Metric(("precision", "recall"), precision_recall, 20, SUBSET, NEIGHBOURS),
         "dc": Metric(("density", "coverage"), density_coverage, 20, SUBSET, NEIGHBOURS),
         "diversity": Metric(("diversity",), lambda reference: diversity(reference, seed)),
     }
     if len(dataset.shape) == 3:
-        found["ms_ssim"] = Metric(("ms_ssim",), lambda reference: similarity(seed), rounds=0, alone=True)
-    if eyes.logits:
+        found["ms_ssim"] = Metric(("ms_ssim",), lambda reference: ms_ssim(seed), rounds=0, alone=True)
+    if networks.logits:
         found["is"] = Metric(("is",), lambda reference: inception, alone=True)
-    if eyes.classifier:
-        classes = eyes.classifier.classes
+    if networks.classifier:
+        classes = networks.classifier.classes
         found["modes"] = Metric(("modes", "entropy", "reverse_kl"), lambda reference: labelled(classes), alone=True)
-    if eyes.classifier and labelled_samples and dataset.labels is not None:
-        found["accuracy"] = Metric(("accuracy",), lambda reference: lambda samples: (share_right(samples),), alone=True)
+    if networks.classifier and labelled_samples and dataset.labels is not None:
+        found["accuracy"] = Metric(("accuracy",), lambda reference: lambda samples: (accuracy(samples),), alone=True)
     if dataset.modes:
         modes = dataset.modes
         found["modes"] = Metric(
@@ -117,15 +119,17 @@ def available(dataset: Dataset, eyes: Eyes, seed: int, labelled_samples: bool) -
     return found
 
 
-def measure(metric: Metric, reference: View, samples: View, held_out: View, seed: int) -> dict[str, Figure]:
+def measure(
+    metric: Metric, reference: Extracted, samples: Extracted, held_out: Extracted, seed: int
+) -> dict[str, Figure]:
     """The figures of a metric, each with its interval and its floor."""
-    reference, samples, held_out = (view.at(slice(metric.most)) for view in (reference, samples, held_out))
+    reference, samples, held_out = (items.at(slice(metric.most)) for items in (reference, samples, held_out))
     judge, perfect = metric.against(reference), held_out
     if metric.alone and (reference.items.labels is not None or held_out.items.labels is None):  # or accuracy has none
         perfect = reference.at(slice(len(held_out)))
     if metric.rounds:
         values, floors = judge(samples), judge(perfect)
-        errors = spread(metric, reference, samples, seed)
+        errors = standard_errors(metric, reference, samples, seed)
     else:
         (value, error), (floor, _) = judge(samples), judge(perfect)
         values, floors, errors = (value,), (floor,), (error,)
@@ -143,7 +147,7 @@ def figure(name: str, value: float, error: float, floor: float | None, count: in
     return Figure(value, low, high, floor, better, meaning)
 
 
-def spread(metric: Metric, reference: View, samples: View, seed: int) -> tuple[float, ...]:
+def standard_errors(metric: Metric, reference: Extracted, samples: Extracted, seed: int) -> tuple[float, ...]:
     """The standard error of each figure: the delete-d jackknife (Shao & Wu 1989).
 
     Rounds measure m of the n samples, drawn without replacement; their variance s² makes the figure's s² m/(n − m).
@@ -151,9 +155,9 @@ def spread(metric: Metric, reference: View, samples: View, seed: int) -> tuple[f
     """
     generator = torch.Generator().manual_seed(seed)
 
-    def some(view: View) -> View:
-        m = min(len(view) // 2, metric.subset or len(view))
-        return view.at(torch.randperm(len(view), generator=generator)[:m])
+    def some(items: Extracted) -> Extracted:
+        m = min(len(items) // 2, metric.subset or len(items))
+        return items.at(torch.randperm(len(items), generator=generator)[:m])
 
     whole = metric.against(reference)
     rounds = [
@@ -164,53 +168,65 @@ def spread(metric: Metric, reference: View, samples: View, seed: int) -> tuple[f
     return tuple((torch.tensor(rounds, dtype=torch.float64).var(0) * m / (n - m)).sqrt().tolist())
 
 
-def frechet(reference: View) -> Measure:
+def frechet(reference: Extracted) -> Measure:
     """The Fréchet distance to the reference."""
 
-    def moments(view: View) -> metrics.Moments:
-        gathered = metrics.Moments(view.features.shape[1])
-        gathered.update(view.features)
+    def moments(items: Extracted) -> metrics.Moments:
+        gathered = metrics.Moments(items.features.shape[1])
+        gathered.update(items.features)
         return gathered
 
     real = moments(reference)
     return lambda samples: (metrics.frechet(real, moments(samples)),)
 
 
-def kernel(reference: View, seed: int) -> Measure:
+def kernel(reference: Extracted, seed: int) -> Measure:
     """The kernel distance to the reference and its standard error."""
     return lambda samples: metrics.kernel_distance(reference.features, samples.features, seed=seed)
 
 
-def precision_recall(reference: View) -> Measure:
+def precision_recall(reference: Extracted) -> Measure:
     """Precision and recall against the reference."""
     return lambda samples: metrics.precision_recall(reference.features, samples.features)
 
 
-def density_coverage(reference: View) -> Measure:
+def density_coverage(reference: Extracted) -> Measure:
     """Density and coverage of the reference."""
     return lambda samples: metrics.density_coverage(reference.features, samples.features)
 
 
-def diversity(reference: View, seed: int) -> Measure:
-    """How far samples lie from one another, over how far real items do."""
+def diversity(reference: Extracted, seed: int) -> Measure:
+    """The mean distance of two samples, over that of two real items."""
 
-    def distance(view: View) -> float:
-        order = torch.randperm(len(view), generator=torch.Generator().manual_seed(seed))
-        a, b = (view.features[rows].double() for rows in order[: len(view) // 2 * 2].chunk(2))
+    def distance(items: Extracted) -> float:
+        order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed))
+        a, b = (items.features[rows].double() for rows in order[: len(items) // 2 * 2].chunk(2))
         return (a - b).norm(dim=1).mean().item()
 
     real = distance(reference)
     return lambda samples: (distance(samples) / real if real else 1.0,)
 
 
-def similarity(seed: int) -> Measure:
+def ms_ssim(seed: int) -> Measure:
     """How alike the samples' pictures are, and its standard error."""
-    return lambda samples: metrics.ms_ssim_diversity(samples.items.at(slice(PICTURED)), seed=seed)
+    return lambda samples: metrics.ms_ssim_diversity(pictured(samples.items), PAIRS, seed)
+
+
+def pictured(items: Items) -> Items:
+    """The items that pairs of `ms_ssim` are of."""
+    return items.at(slice(min(PICTURED, GROUPS * at_once(items.numbers))))
+
+
+def pairing(items: Items) -> str:
+    """The protocol of `ms_ssim`."""
+    count, group = len(pictured(items)), at_once(items.numbers)
+    close = f", both of the same {group}" if count > group else ""
+    return f"at most {PAIRS:,} random pairs of {count:,} samples{close}"
 
 
 @dataclass(frozen=True)
-class Prompted:
-    """The decoder of a generator of keywords, told by the number of one of its data's prompts."""
+class PromptDecoder:
+    """The decoder of a generator of keywords, whose label is the number of one of its data's prompts."""
 
     decoder: Decoder
     prompts: torch.Tensor  # (P, keywords)
@@ -231,16 +247,16 @@ def path_length(generator: TrainedGenerator, seed: int) -> tuple[Figure, str]:
     device = str(generator.device)
     network = lpips.load("vgg", device)
     decoder, classes = generator.decoder, generator.classes
-    if generator.keywords:  # without any it would draw what it never met in training
+    if generator.keywords:  # without any it would draw what it was never trained on
         prompts = decoder.get_buffer("prompts")
-        decoder, classes = Prompted(decoder, prompts), len(prompts)
+        decoder, classes = PromptDecoder(decoder, prompts), len(prompts)
     decoded = min(generator.batch, at_once(2 * lpips.widest(generator.decoder.shape)))
     found = metrics.path_length(decoder, network.distance, classes=classes, seed=seed, decoded=decoded, device=device)
-    told = f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"
-    return figure("ppl", *found, floor=None), told
+    facts = f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"
+    return figure("ppl", *found, floor=None), facts
 
 
-def inception(samples: View) -> tuple[float]:
+def inception(samples: Extracted) -> tuple[float]:
     """The inception score."""
     assert samples.logits is not None
     return (metrics.inception_score(samples.logits, max(1, min(SPLITS, len(samples) // 20))).value,)
@@ -249,29 +265,29 @@ def inception(samples: View) -> tuple[float]:
 def labelled(classes: int) -> Measure:
     """Classes reached, their entropy, and their divergence from evenness."""
 
-    def measure(samples: View) -> tuple[float, ...]:
-        assert samples.named is not None
-        return metrics.labelled_modes(samples.named, classes)
+    def measure(samples: Extracted) -> tuple[float, ...]:
+        assert samples.predicted is not None
+        return metrics.labelled_modes(samples.predicted, classes)
 
     return measure
 
 
-def share_right(samples: View) -> float:
-    """How often the classifier sees the class that an item has, or was asked to have."""
-    assert samples.named is not None and samples.items.labels is not None
-    return (samples.named == samples.items.labels).double().mean().item()
+def accuracy(samples: Extracted) -> float:
+    """How often the classifier sees the class that an item has, or that was requested of it."""
+    assert samples.predicted is not None and samples.items.labels is not None
+    return (samples.predicted == samples.items.labels).double().mean().item()
 
 
 def mixture(centres: torch.Tensor, sigma: float) -> Measure:
     """Modes reached, the share of samples that are near one, and how unevenly they are reached."""
 
-    def measure(samples: View) -> tuple[float, ...]:
+    def measure(samples: Extracted) -> tuple[float, ...]:
         report = metrics.mode_report(samples.features, centres, sigma)
         return report.modes, report.high_quality, report.reverse_kl
 
     return measure
 
 
-def curve(samples: View) -> tuple[float, ...]:
+def curve(samples: Extracted) -> tuple[float, ...]:
     """Distance from the sine curve, and how much of it has samples."""
     return metrics.curve_report(samples.features)

@@ -1,36 +1,24 @@
-"""What is judged, and the real items that it is judged by: items that can be had by their rows."""
+"""The samples to measure and the real items to compare them with, read or drawn by their rows."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import records
-from ..data import NAMES, Dataset, open_data
-from ..data.options import NoSplit
+from ..data import NAMES, Dataset, opening
+from ..data.options import DataError, NoSplit
 from ..errors import RequestError
 from ..files import GENERATOR, RECORD
 from ..frozen import TrainedGenerator, load_generator
-
-T = TypeVar("T")
-
-
-class Watch(Protocol):
-    """Shows how far a pass over items has come: `rich.progress.track` is one."""
-
-    def __call__(self, sequence: Sequence[T], description: str) -> Iterable[T]: ...
-
-
-def unwatched(sequence: Sequence[T], description: str) -> Iterable[T]:
-    """The Watch that shows nothing."""
-    return sequence
+from ..progress import Steps
 
 
 @dataclass(frozen=True)
@@ -49,10 +37,6 @@ class Items:
         """These items themselves: few enough to hold."""
         return self.take(self.rows[rows])
 
-    def load(self) -> Tensor:
-        """All of them at once."""
-        return self[:]
-
     def at(self, index: Tensor | slice) -> Items:
         """Those of the index, in its order."""
         return replace(self, rows=self.rows[index], labels=None if self.labels is None else self.labels[index])
@@ -60,16 +44,16 @@ class Items:
 
 @dataclass(frozen=True)
 class Source:
-    """What is judged: a generator that draws as many items as are wanted, or items that lie there."""
+    """The samples: a generator, which draws as many as are wanted, or existing items."""
 
-    told: dict[str, Any]  # what the protocol says of it
+    facts: dict[str, Any]  # for the protocol
     draw: Callable[[int], Items]  # as many items, or all where there are fewer
     warnings: tuple[str, ...] = ()
 
     @property
     def generated(self) -> bool:
         """Whether a generator draws them."""
-        return self.told["kind"] in ("generator", "run")
+        return self.facts["kind"] in ("generator", "run")
 
 
 @dataclass(frozen=True)
@@ -91,16 +75,16 @@ class Real:
     dataset: Dataset  # the training split
     train: Items
     test: Items | None
-    tested_by: str  # what `test` is, in words
-    told: dict[str, Any]
+    tested_by: str  # where the items of `test` come from, in words
+    facts: dict[str, Any]  # for the protocol
 
 
 def trained_on(source: object) -> Training | None:
-    """What the run at `source`, or of the checkpoint there, was trained on; None where that is neither.
+    """What the run or checkpoint at `source` was trained on; None where there is neither.
 
     Raises RequestError where the run's record is damaged.
     """
-    run = run_of(Path(source)) if isinstance(source, str | Path) else None
+    run = run_directory(Path(source)) if isinstance(source, str | Path) else None
     if run is None:
         return None
     record = records.read_record(run)
@@ -122,8 +106,8 @@ def same_data(spec: str, recorded: str) -> bool:
     return Path(spec).expanduser().resolve() == Path(recorded)
 
 
-def run_of(path: Path) -> Path | None:
-    """The run directory that `path` is, or that holds it as checkpoints/best; None where there is none."""
+def run_directory(path: Path) -> Path | None:
+    """The run directory at `path`, or that of the checkpoint at `path`; None where there is none."""
     if (path / RECORD).is_file():
         return path
     above = path.resolve().parent.parent
@@ -141,10 +125,10 @@ def open_generator(source: object, device: str) -> TrainedGenerator | None:
     return None
 
 
-def drawn(generator: TrainedGenerator, source: object, seed: int) -> Source:
+def generated_items(generator: TrainedGenerator, source: object, seed: int) -> Source:
     """A generator as a source: n samples have the latents of the seeds from `seed * n`.
 
-    Images are rounded to 8 bits, as saved pictures are, so that a run is judged as the files that it would write.
+    Images are rounded to 8 bits, as saved pictures are, so that a run is measured as the files that it would write.
     """
 
     def take(rows: Tensor) -> Tensor:
@@ -156,58 +140,66 @@ def drawn(generator: TrainedGenerator, source: object, seed: int) -> Source:
         labels = None if generator.keywords else generator.labels(rows.tolist())
         return Items(take, rows, labels, prod(generator.decoder.shape))
 
-    told: dict[str, Any] = {"kind": "generator", "recipe": generator.recipe}
+    facts: dict[str, Any] = {"kind": "generator", "recipe": generator.recipe}
     if isinstance(source, str | Path):
         path = Path(source)
         file = path / GENERATOR if path.is_dir() else path
-        told |= {"path": str(source), "generator": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
+        facts |= {"path": str(source), "generator": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
         if (path / RECORD).is_file():
             steps = [int(folder.name.removeprefix("step-")) for folder in path.glob("checkpoints/step-*")]
-            told |= {"kind": "run", "step": max(steps, default=None)}
-    return Source(told, draw)
+            facts |= {"kind": "run", "step": max(steps, default=None)}
+    return Source(facts, draw)
 
 
-def lying(source: object, like: Dataset, seed: int, track: Watch) -> Source:
-    """Items that lie there, brought to the shape of the data: a folder, an archive, or what is in memory."""
+def opening_items(source: object, like: Dataset, seed: int) -> Steps[Source]:
+    """Existing items in the shape of the data: a folder, an archive, or what is in memory."""
     shape = like.shape
     if isinstance(source, Tensor):
         if tuple(source.shape[1:]) != shape or not source.is_floating_point():
             raise RequestError(
-                f"the samples are {source.dtype} of shape {tuple(source.shape)} and an item of the data is {shape}; "
-                "give floating point numbers of the data's shape, images in [-1, 1]"
+                f"it is {source.dtype} of shape {tuple(source.shape)}, and an item of the data has shape {shape}",
+                "give floating point numbers of the data's shape, images in [-1, 1]",
+                field="source",
             )
         every = shuffled(source, seed, lambda rows: source[rows].float(), None)
         return Source({"kind": "tensor"}, lambda n: every.at(slice(n)))
     if not isinstance(source, str | Path | Dataset):
-        raise RequestError(f"a {type(source).__name__} cannot be judged; give a run, a generator, a path or a tensor")
-    dataset, warnings = (source, ()) if isinstance(source, Dataset) else _fitted(str(source), shape)
+        raise RequestError(
+            f"{type(source).__name__} cannot be measured", "give a run, a generator, a path or a tensor", field="source"
+        )
+    try:
+        dataset, warnings = (source, ()) if isinstance(source, Dataset) else (yield from _resized(str(source), shape))
+    except DataError as error:
+        raise RequestError(error.problem, error.hint, field="source") from error
     if dataset.shape != shape:
         raise RequestError(
-            f"the samples of {dataset.name} have shape {dataset.shape} and the data {shape}; give samples of that shape"
+            f"{dataset.name} has items of shape {dataset.shape}, and the data {shape}",
+            "give samples of that shape",
+            field="source",
         )
-    told = {"kind": "items", "path": dataset.spec or dataset.name, "fingerprint": dataset.fingerprint}
-    every = of(dataset, seed)
+    facts = {"kind": "items", "path": dataset.spec or dataset.name, "fingerprint": dataset.fingerprint}
+    every = all_items(dataset, seed)
     if dataset.class_names != like.class_names:  # their numbers mean something else
         every = replace(every, labels=None)
-    return Source(told, lambda n: every.at(slice(n)), warnings)
+    return Source(facts, lambda n: every.at(slice(n)), warnings)
 
 
-def _fitted(spec: str, shape: tuple[int, ...]) -> tuple[Dataset, tuple[str, ...]]:
-    """The items of a path in the data's shape, and a warning where that meant to resize them."""
+def _resized(spec: str, shape: tuple[int, ...]) -> Steps[tuple[Dataset, tuple[str, ...]]]:
+    """The items of a path in the data's shape, and a warning where they had to be resized."""
     if len(shape) == 1:
-        return open_data(spec), ()
+        return (yield from opening(spec)), ()
     channels, size = shape[0], shape[1]
-    dataset = open_data(spec, size=size, channels=channels)
+    dataset = yield from opening(spec, size=size, channels=channels)
     smallest, largest = dataset.origin.smallest, dataset.origin.largest
     if smallest is None or largest is None:  # an array, which opens in its own size
-        height, width = open_data(spec).shape[1:]
+        height, width = (yield from opening(spec)).shape[1:]
         smallest = largest = (width, height)
     if smallest == largest == (size, size):
         return dataset, ()
     found = "×".join(map(str, smallest)) + ("" if smallest == largest else f" to {'×'.join(map(str, largest))}")
     return dataset, (
         f"The samples are {found} pixels and were cut to squares and resized to the data's {size}×{size}, which "
-        "changes every figure: compare only with figures of samples that were resized alike.",
+        "changes every figure: compare only with figures of samples that were resized in the same way.",
     )
 
 
@@ -217,14 +209,14 @@ def shuffled(items: Tensor, seed: int, take: Callable[[Tensor], Tensor], labels:
     return Items(take, order, None if labels is None else labels.cpu()[order], prod(items.shape[1:]))
 
 
-def of(dataset: Dataset, seed: int) -> Items:
+def all_items(dataset: Dataset, seed: int) -> Items:
     """All items of a data set in a random order that the seed gives."""
     return shuffled(dataset.items, seed, lambda rows: dataset.at(rows).x, dataset.labels)
 
 
-def open_real(
-    spec: str | Dataset, training: Training | None, shape: tuple[int, ...] | None, seed: int, track: Watch
-) -> Real:
+def opening_real(
+    spec: str | Dataset, training: Training | None, shape: tuple[int, ...] | None, seed: int
+) -> Steps[Real]:
     """The data, in the form of the generator's items where there is one (`shape`), and as the run saw it."""
     if isinstance(spec, Dataset):
         train, test = spec, spec.held_out
@@ -235,21 +227,22 @@ def open_real(
         else:
             channels, size = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)
         data_seed = training.seed if training else 0  # of what is drawn: the items that the run has seen
-        train = open_data(spec, size=size, channels=channels, seed=data_seed)
+        train = yield from opening(spec, size=size, channels=channels, seed=data_seed)
         if len(train.shape) == 3:  # files choose their own form, which must be the same in both splits
             channels, size = train.shape[0], train.shape[-1]
         try:
-            test = open_data(spec, size=size, channels=channels, split="test", seed=data_seed)
+            test = yield from opening(spec, size=size, channels=channels, split="test", seed=data_seed)
         except NoSplit:
             train = train.hold_out(share) if share else train
             test = train.held_out
     if shape is not None and train.shape != shape:
         raise RequestError(
-            f"the generator makes items of shape {shape} and those of {train.name} have {train.shape}; "
-            "judge it by data like that it was trained on"
+            f"the items of {train.name} have shape {train.shape}, and the generator's {shape}",
+            "give data like that it was trained on",
+            field="data",
         )
-    told = {"spec": train.spec, "name": train.name, "shape": list(train.shape), "fingerprint": train.fingerprint}
+    facts = {"spec": train.spec, "name": train.name, "shape": list(train.shape), "fingerprint": train.fingerprint}
     if test is not None:
-        told["test_fingerprint"] = test.fingerprint
+        facts["test_fingerprint"] = test.fingerprint
     tested_by = "the test split" if test is None or test.split != "held out" else "a share held out of training"
-    return Real(train, of(train, seed), None if test is None else of(test, seed), tested_by, told)
+    return Real(train, all_items(train, seed), None if test is None else all_items(test, seed), tested_by, facts)

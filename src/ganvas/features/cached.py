@@ -1,7 +1,7 @@
-"""What fixed towers make of pictures and texts, computed once and kept on the disk.
+"""The vectors of fixed towers for pictures and texts, computed once and kept on the disk.
 
-A vector is found again by the tower's hash and the content that it was made of, whatever data set, split or order that
-comes in. What is computed is kept piece by piece, so that an interruption loses little.
+A vector is found again by the hashes of the tower and of the content, in any data set, split or order. It is kept piece
+by piece, so that an interruption loses little.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .. import files
 from ..plan import Plan
+from ..progress import Progress, Steps
 
 PIECE = 128  # contents a file
 BATCH = 16  # images at a time
-KEY = 16  # bytes of what a content is known by
+KEY = 16  # bytes of a content's hash
 
 logger = logging.getLogger(__name__)
 
@@ -41,20 +40,19 @@ class Cache:
                 keys = (key.tobytes() for key in content["keys"].numpy())
                 self.known |= dict(zip(keys, content["vectors"], strict=True))  # all of a file or nothing
             except (SafetensorError, OSError, KeyError, ValueError) as error:
-                logger.warning("%s is damaged (%s) and is passed over", file, error)
+                logger.warning("%s is damaged (%s) and is left out", file, error)
 
-    def vectors(self, keys: Sequence[bytes], compute: Callable[[list[int]], Tensor], what: str = "") -> Tensor:
+    def vectors(self, keys: Sequence[bytes], compute: Callable[[list[int]], Tensor], what: str = "") -> Steps[Tensor]:
         """The vectors (N, D) float32 on the CPU of the contents that the keys are of, at least one.
 
-        `compute` makes those that are not known yet, by number. `what` names it on the bar that a terminal shows.
+        `compute` makes those that are not known yet, by number. `what` says what that is, in the reports.
         """
         missing = [i for i, key in enumerate(keys) if key not in self.known]
         pieces = [missing[i : i + PIECE] for i in range(0, len(missing), PIECE)]
-        console = Console(stderr=True)
-        hidden = not (what and console.is_terminal)
         if pieces and what:
             logger.info("%s: %d are known, %d are computed once", what, len(keys) - len(missing), len(missing))
-        for piece in track(pieces, what, console=console, transient=True, disable=hidden):
+        for i, piece in enumerate(pieces):
+            yield Progress(what, PIECE * i, len(missing))
             vectors = compute(piece).float().cpu()
             self.known |= zip((keys[i] for i in piece), vectors, strict=True)
             self._keep([keys[i] for i in piece], vectors)
@@ -70,22 +68,24 @@ class Cache:
 
 
 def key(content: bytes) -> bytes:
-    """What a content is known by."""
+    """The hash of a content."""
     return blake2b(content, digest_size=KEY).digest()
 
 
-def looked(cache: Cache, see: Callable[[Tensor], Tensor], pixels: Tensor, plan: Plan, what: str = "") -> Tensor:
-    """What a tower sees in images (N, C, H, W) uint8, at least one: (N, D) on the CPU.
+def embedding(
+    cache: Cache, tower: Callable[[Tensor], Tensor], pixels: Tensor, plan: Plan, what: str = "looking at images"
+) -> Steps[Tensor]:
+    """A tower's vectors of images (N, C, H, W) uint8, at least one: (N, D) on the CPU.
 
-    Under a plan of bf16 it takes half the time, and its vectors turn by a thousandth; those that are kept serve either.
+    With bf16 it takes half the time, and vectors differ by a thousandth; the cache does not distinguish the two.
     """
     shape = str(tuple(pixels.shape[1:])).encode()
     keys = [key(shape + np.ascontiguousarray(image).tobytes()) for image in pixels.cpu().numpy()]
 
     @torch.inference_mode()
-    def look(rows: list[int]) -> Tensor:
+    def compute(rows: list[int]) -> Tensor:
         parts = (pixels[part].to(plan.device).float() / 127.5 - 1 for part in torch.tensor(rows).split(BATCH))
         with torch.autocast(plan.device, plan.dtype, enabled=plan.dtype != torch.float32):
-            return torch.cat([see(x).float().cpu() for x in parts])
+            return torch.cat([tower(x).float().cpu() for x in parts])
 
-    return cache.vectors(keys, look, what)
+    return (yield from cache.vectors(keys, compute, what))

@@ -11,9 +11,10 @@ from torch.nn import functional
 
 from .. import files
 from ..errors import RequestError
-from ..evaluation.sources import Training, open_real, unwatched
+from ..evaluation.sources import Training, opening_real
 from ..features import lpips
 from ..frozen import Autoencoder, TrainedGenerator, load, load_classifier, weights
+from ..progress import drain
 from .search import PerceptualLoss
 
 OWN = 3 * 10**6  # seed of the samples that are projected for comparison
@@ -84,10 +85,10 @@ def comparisons(generator: TrainedGenerator, training: Training | None, count: i
     if training is None or not count:
         return own, count
     try:
-        real = open_real(training.data, training, generator.decoder.shape, 0, unwatched)
+        real = drain(opening_real(training.data, training, generator.decoder.shape, 0))
     except RequestError:  # the data has been moved or changed, which is no reason not to look
         return own, count
-    return torch.cat([own, (real.test or real.train).at(slice(count)).load().cpu()]), count
+    return torch.cat([own, (real.test or real.train)[:count].cpu()]), count
 
 
 def guesses(path: Path | None, targets: Tensor, device: str) -> Tensor | None:

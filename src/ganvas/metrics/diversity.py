@@ -133,7 +133,8 @@ def ms_ssim_diversity(images: ImageList, pairs: int = 1000, seed: int = 0) -> Es
 
     Of images with more numbers than NUMBERS together (85 images of 256×256×3, 5 of 1024×1024×3) both of a pair come
     from the same group of so many that follow one another, and the groups are read in turn. In images that are in
-    random order such a pair is as random as any, so that the expectation is the same.
+    random order such a pair is as random as any, so that the expectation is the same. A group of n gives n (n − 1) / 2
+    pairs at most, which is how many differ.
 
     Args:
         images: (N, C, H, W) in [-1, 1], N ≥ 2, in random order. The paper takes those of one class.
@@ -159,6 +160,7 @@ def ms_ssim_diversity(images: ImageList, pairs: int = 1000, seed: int = 0) -> Es
     values = []
     for start, end in pairwise(ends):
         n, m = end - start, round(pairs * end / count) - round(pairs * start / count)
+        m = m if groups == 1 else min(m, n * (n - 1) // 2)
         first = torch.randint(n, (m,), generator=generator)
         other = (first + torch.randint(1, n, (m,), generator=generator)) % n  # never the same one
         if m:

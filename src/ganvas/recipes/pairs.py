@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .. import frozen, nets
 from ..data import Dataset
-from ..features.cached import Cache, key, looked
+from ..features.cached import Cache, embedding, key
 from ..plan import Plan
+from ..progress import drain
 from ..tokens.text import cleaned
 from ..types import Batch
 
@@ -82,7 +83,7 @@ def read_captions(captions: Sequence[str], model: frozen.Clip) -> Tensor:
     if not isinstance(reader, frozen.Sentences):
         return reader(captions)
     keys = [key(caption.encode()) for caption in captions]
-    return Cache(reader.hash).vectors(keys, lambda rows: reader([captions[i] for i in rows]), "reading captions")
+    return drain(Cache(reader.hash).vectors(keys, lambda rows: reader([captions[i] for i in rows]), "reading captions"))
 
 
 def image_features(items: Dataset, model: frozen.Clip, plan: Plan) -> Tensor | None:
@@ -90,4 +91,4 @@ def image_features(items: Dataset, model: frozen.Clip, plan: Plan) -> Tensor | N
     eye, spec = model.eye, model.eye_spec
     if eye is None or spec is None:
         return None
-    return looked(Cache(spec["hash"]), eye, items.items, plan, "looking at images").to(plan.device)
+    return drain(embedding(Cache(spec["hash"]), eye, items.items, plan)).to(plan.device)

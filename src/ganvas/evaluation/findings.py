@@ -1,4 +1,4 @@
-"""What the figures mean, and what to beware of, in sentences."""
+"""What the figures mean, and what limits them, in sentences."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 from .. import metrics
 from .copies import Copies
+from .extraction import Extracted
 from .figures import Figure
 from .sources import Real, Source, Training
-from .views import View
 
-BALLS = 3  # neighbours of precision and recall
+NEIGHBOURS = 3  # of precision and recall
 FEW = 1000  # items: with fewer, figures depend on how many there are
 HALF = 0.5  # of the variety of real items: less is a collapse
 QUARTER = 0.25  # of the coverage of real items, where nothing is known of modes: less is a collapse
@@ -23,58 +23,58 @@ SOME, MANY = 3, 10  # times the odds that a real item is as near to the training
 UNEVEN = 0.05  # of the real items in other classes than an even draw would give
 
 
-def warn(real: Real, training: Training | None, source: Source, reference: View, samples: View) -> list[str]:
-    """What makes the figures less than they seem."""
-    told, name, own = [], real.dataset.name, training is not None and training.fingerprint
+def warn(real: Real, training: Training | None, source: Source, reference: Extracted, samples: Extracted) -> list[str]:
+    """Why the figures may mean less than they seem to."""
+    found, name, own = [], real.dataset.name, training is not None and training.fingerprint
     if real.test is None:
-        seen = ", all of which this run was trained on: figures flatter one that copies" if own else ""
-        told.append(
+        seen = ", all of which this run was trained on: the figures of copies would be good" if own else ""
+        found.append(
             f"{name} has no test split: samples are compared with a random half of its training split, and the other "
             f"half is the floor{seen if own == real.dataset.fingerprint else ''}."
         )
-    if own and own == real.told.get("test_fingerprint"):
-        told.append(
-            f"A train/test mix: this run was trained on the items that it is judged by, the test split of {name}."
+    if own and own == real.facts.get("test_fingerprint"):
+        found.append(
+            f"A train/test mix: this run was trained on the items that it is compared with, the test split of {name}."
         )
     elif training and own != real.dataset.fingerprint:
-        told.append(f"This run was trained on {training.data}, and is judged by other items, those of {name}.")
-    told += source.warnings
+        found.append(f"This run was trained on {training.data}, and is compared with other items, those of {name}.")
+    found += source.warnings
     dim = samples.features.shape[1]
     if min(len(samples), len(reference)) <= dim:
-        told.append(
+        found.append(
             f"{len(samples):,} samples and {len(reference):,} real items are no more than the {dim:,} features: their "
-            "covariances are singular and a Fréchet distance says more of the counts than of the samples; read kid, "
-            f"or use more than {dim:,} of both."
+            "covariances are singular, and a Fréchet distance depends on the counts more than on the samples; read "
+            f"kid, or use more than {dim:,} of both."
         )
     elif min(len(samples), len(reference)) < FEW:
-        told.append(
+        found.append(
             f"{len(samples):,} samples and {len(reference):,} real items are few: compare the figures with the floor, "
             "and with figures of the same counts only."
         )
     if repeated(reference):
-        told.append(
-            "Most of the real items are there several times: precision, density and coverage then ask of a sample that "
-            "it is exactly one of them, and mean little."
+        found.append(
+            "Most of the real items occur several times: precision, density and coverage then count only samples that "
+            "equal one of them, and mean little."
         )
     labels = real.train.labels
     if source.generated and samples.items.labels is not None and labels is not None:
         shares = torch.bincount(labels, minlength=real.dataset.classes) / len(labels)
         if (shares - 1 / len(shares)).clamp(min=0).sum() > UNEVEN:
-            told.append("The classes of the data are uneven, and the samples were asked for in even numbers of each.")
-    return told
+            found.append("The classes of the data are uneven, and as many samples of each class were requested.")
+    return found
 
 
-def repeated(view: View) -> bool:
-    """Whether most items have so many equals that the balls about them, of which precision is made, are points."""
-    some = view.features[:FEW]
-    return bool((metrics.nearest(some, view.features, BALLS + 1)[0][:, -1] == 0).double().mean() > HALF)
+def repeated(items: Extracted) -> bool:
+    """Whether most items have so many equals that their neighbourhoods, which precision uses, are single points."""
+    some = items.features[:FEW]
+    return bool((metrics.nearest(some, items.features, NEIGHBOURS + 1)[0][:, -1] == 0).double().mean() > HALF)
 
 
 def variety(figures: Mapping[str, Figure]) -> list[str]:
     """Whether the samples are as varied as real items: mode collapse in a sentence; none where nothing was measured."""
     facts, signs = [], []
     quality = figures.get("precision") or figures.get("density")
-    unlike = quality is None or short(quality)
+    unlike = quality is None or below_half(quality)
     pictures = figures.get("ms_ssim")  # noise is alike in features, but not as pictures
     alike = pictures is None or pictures.value > (pictures.floor or 0)
     # A classifier takes noise for some few classes.
@@ -85,23 +85,23 @@ def variety(figures: Mapping[str, Figure]) -> list[str]:
         signs += [few] if few and not guessed else []
     if spread := figures.get("diversity"):
         facts.append(f"two of them are {spread.value:.0%} as far apart as two real items")
-        signs += facts[-1:] if short(spread) and alike else []
+        signs += facts[-1:] if below_half(spread) and alike else []
     coverage, recall = figures.get("coverage"), figures.get("recall")
-    sparse = coverage is not None and short(coverage)
+    sparse = coverage is not None and below_half(coverage)
     if coverage:
         facts.append(f"they cover {coverage.value:.0%} of the real items, and other real ones {coverage.floor:.0%}")
         bare = coverage.value < (LOST if modes else QUARTER) * (coverage.floor or 0)
-        narrow = bare and (recall is None or short(recall)) and not unlike
+        narrow = bare and (recall is None or below_half(recall)) and not unlike
         signs += facts[-1:] if narrow or (sparse and signs) else []
     if recall and recall.value < LOST * (recall.floor or 0) and not unlike:
         signs.append(f"they recall {recall.value:.1%} of the real items, and other real ones {recall.floor:.0%}")
     if signs:
         return [f"Variety: this is mode collapse: {'; '.join(signs)}."]
     said = f"{'; '.join(facts)}."
-    if unlike and (sparse or (modes and short(modes))):
-        return [f"Variety: cannot be told of samples that are unlike the data: {said}"]
+    if unlike and (sparse or (modes and below_half(modes))):
+        return [f"Variety: cannot be measured, since the samples are unlike the data: {said}"]
     if sparse:
-        return [f"Variety: less than that of real items, though this is no mode collapse: {said}"]
+        return [f"Variety: lower than that of real items, but not a mode collapse: {said}"]
     if modes and modes.high < ALMOST * (modes.floor or 0):  # by more than chance
         return [f"Variety: some modes are missing: {said}"]
     return [f"Variety: no sign of mode collapse: {said}"] if facts else []
@@ -117,19 +117,19 @@ def few_modes(modes: Figure, reverse_kl: Figure | None) -> str:
 
     A reverse KL that is higher by log 2 than that of real items is that of as many with half of the modes missing.
     """
-    if short(modes):
+    if below_half(modes):
         return reached(modes)
     lean = 0.0 if reverse_kl is None else reverse_kl.value - (reverse_kl.floor or 0)
     even = (modes.floor or 0) * math.exp(-lean)
     return f"they are spread as unevenly as over {even:.1f} modes or classes" if lean > math.log(2) else ""
 
 
-def short(figure: Figure) -> bool:
+def below_half(figure: Figure) -> bool:
     """Whether it is less than half of what real items have."""
     return figure.value < HALF * (figure.floor or 0)
 
 
-def memory(found: Copies, total: int, tested: bool) -> str:
+def memorisation(found: Copies, total: int, tested: bool) -> str:
     """Whether the samples look copied from the training set."""
     share = found.share
     fresh = "held-out real items" if tested else "real items, each among the others,"
