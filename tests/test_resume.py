@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -320,7 +321,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     next(steps)
     system, _ = run._open()
     generator = system.phases[-1]  # it moves last, so that no loss of the step shows the damage
-    generator.after = lambda: generator.params[0].data.fill_(float("inf"))
+    generator.after_step = lambda: generator.params[0].data.fill_(float("inf"))
     with pytest.raises(WorkError, match="a weight of the generator at step 2 is not finite"):
         next(steps)
     assert [path.name for path in checkpoint.steps(run.path / "checkpoints")] == ["step-000001"]
@@ -336,7 +337,7 @@ def interrupt_within(run: Run, step: int, times: int) -> None:
             for _ in range(times):
                 signal.raise_signal(signal.SIGINT)
 
-    last.after = after
+    last.after_step = after
 
 
 def test_ctrl_c_ends_after_the_step_and_saves(tmp_path: Path) -> None:
@@ -402,7 +403,7 @@ def test_ctrl_c_on_the_command_line(tmp_path: Path) -> None:
         output, _ = process.communicate()
     assert process.returncode == 0
     assert f"`ganvas resume {path}`" in output
-    step = int(output.split("saved at step ")[1].split(";")[0])
+    step = int(re.search(r"stopped and saved: .*?([\d,]+)", output)[1].replace(",", ""))
     assert checkpoint.steps(path / "checkpoints")[0].name == f"step-{step:06d}"
 
 
