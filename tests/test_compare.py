@@ -295,7 +295,7 @@ def test_failures_are_shown_not_hidden(compared: Path) -> None:
     assert "- `began` seed 0: " in table
     assert "200 samples of each run against 10,000 items (the test split), points as features" in table
     page = (compared / "compare.html").read_text()
-    assert "1 of 3 runs failed" in page and "rebuilds each item" in page
+    assert "1 of 3 runs failed" in page and "reconstructs each item" in page
 
 
 def test_the_page_needs_nothing_but_itself_and_the_runs(compared: Path) -> None:

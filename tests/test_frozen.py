@@ -119,6 +119,7 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
         "ganvas.frozen",
         "ganvas.latent",
         "ganvas.nets",
+        "ganvas.openmp",
         "ganvas.records",
         "ganvas.samplers",
         "ganvas.tokens",

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -402,7 +403,7 @@ def test_ctrl_c_on_the_command_line(tmp_path: Path) -> None:
         output, _ = process.communicate()
     assert process.returncode == 0
     assert f"`ganvas resume {path}`" in output
-    step = int(output.split("saved: step ")[1].split(" ")[0].replace(",", ""))
+    step = int(re.search(r"stopped and saved: .*?([\d,]+)", output)[1].replace(",", ""))
     assert checkpoint.steps(path / "checkpoints")[0].name == f"step-{step:06d}"
 
 
