@@ -164,7 +164,7 @@ def test_litters_breed_on_and_keep_their_line(generator: Path, tmp_path: Path) -
     assert (tmp_path / "again" / "latents.npz").read_bytes() == (two / "latents.npz").read_bytes()
 
 
-def test_what_cannot_be_done_is_refused_with_its_mend(
+def test_what_cannot_be_done_is_refused_with_its_fix(
     generator: Path,
     directions: Path,
     tmp_path: Path,

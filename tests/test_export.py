@@ -167,14 +167,14 @@ def test_what_torch_cannot_follow_is_told(tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "g.pt2").exists()
 
 
-def test_what_cannot_be_exported_is_refused_with_its_mend(
+def test_what_cannot_be_exported_is_refused_with_its_fix(
     generator: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frozen(nets.MLPGenerator((2,), latent=2, hidden=(8,))).write(tmp_path / "points.safetensors")
     for words, said in {
         (generator, "--out", "model.h5"): "a .onnx, a .pt2, a .html",
         (generator, "--out", "folder/"): "a .onnx, a .pt2, a .html",
-        (generator, "--out", "model.onnx", "--directions", "d.npz"): "sliders of a page",
+        (generator, "--out", "model.onnx", "--directions", "d.npz"): "a page has sliders",
         (generator, "--out", "page.html", "--directions", "d.npz"): "d.npz",
         (tmp_path / "points.safetensors", "--out", "page.html"): "points have no picture",
     }.items():

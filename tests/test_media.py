@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import sys
-from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -13,7 +10,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganvas import media
-from ganvas.errors import RequestError
 
 REAL, FAKE = (0x8D, 0x99, 0xAE), (0xD1, 0x49, 0x5B)
 
@@ -114,44 +110,3 @@ def test_the_left_one_of_two_grids_can_be_had_back() -> None:
 def test_large_pictures_are_shrunk_in_proportion(size: tuple[int, int], fitted: tuple[int, int]) -> None:
     assert media.fitted(Image.new("L", size), 200).size == fitted
     assert media.fitted(Image.new("L", size), 200).mode == "RGB"
-
-
-FRAMES = [Image.new("RGB", (33, 21), (20 * i, 0, 0)) for i in range(8)]
-
-
-def test_without_the_extra_a_clip_is_an_animated_webp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    kind, data = media.encode_clip(FRAMES, fps=5)
-    assert kind == "image/webp"
-    with Image.open(BytesIO(data)) as clip:
-        clip.load()
-        assert (clip.n_frames, clip.size, clip.info["duration"]) == (8, (33, 21), 200)  # type: ignore[attr-defined]
-    with pytest.raises(RequestError, match=r"pip install 'ganvas\[video\]'"):
-        media.encode_mp4(FRAMES, fps=5)
-
-
-@pytest.mark.filterwarnings("ignore:Exception ignored.*:pytest.PytestUnraisableExceptionWarning")  # its reader's pipes
-def test_with_the_extra_a_clip_is_an_mp4_of_an_even_size() -> None:
-    ffmpeg = pytest.importorskip("imageio_ffmpeg")
-    kind, data = media.encode_clip(FRAMES, fps=5)
-    assert (kind, data[4:8]) == ("video/mp4", b"ftyp")
-    assert data.index(b"moov") < data.index(b"mdat")  # it plays before all of it is there
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.mp4"
-        path.write_bytes(data)
-        facts = next(reader := ffmpeg.read_frames(path))
-        assert (facts["size"], facts["codec"], len(list(reader))) == ((32, 20), "h264", 8)
-
-
-@pytest.mark.filterwarnings("ignore:Exception ignored.*:pytest.PytestUnraisableExceptionWarning")  # its reader's pipes
-@pytest.mark.parametrize("side", [64, 1080])
-def test_the_colours_of_a_film_are_those_of_its_frames(side: int, tmp_path: Path) -> None:
-    ffmpeg = pytest.importorskip("imageio_ffmpeg")
-    halves = Image.new("RGB", (side, side), (200, 40, 60))
-    halves.paste((30, 160, 220), (0, 0, side, side // 2))
-    (tmp_path / "clip.mp4").write_bytes(media.encode_mp4([halves] * 2, fps=25))
-    facts = next(reader := ffmpeg.read_frames(tmp_path / "clip.mp4"))
-    assert "bt709" in facts["pix_fmt"]
-    shown = np.frombuffer(next(reader), np.uint8).reshape(side, side, 3).astype(int)
-    for row in (side // 4, 3 * side // 4):
-        assert np.abs(shown[row, side // 2] - halves.getpixel((side // 2, row))).max() <= 3
