@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .sample import Samples
     from .types import Data, Device, Names, Out, RunLike
 
-    Source = RunLike | Data | Samples | Tensor
+    Source = RunLike | Data | Samples | Tensor  # a run, a file, or samples
 
 
 @Verb
