@@ -47,9 +47,15 @@ def evaluate(
 
     asked = None if metrics is None else parse_names(metrics, "metrics")
     path = path_of(source)
-    judged = source.images if isinstance(source, Samples) else source if path is None else path
+    judged = source.images if isinstance(source, Samples) else path or source
     found = yield from evaluating(
-        judged, data, metrics=asked, features=features, samples=samples, seed=seed, device=device
+        judged,  # pyright: ignore[reportArgumentType] - a Run has a path
+        data,
+        metrics=asked,
+        features=features,
+        samples=samples,
+        seed=seed,
+        device=device,
     )
     run = path if path is not None and (path / RECORD).is_file() else None
     for file in (*([Path(json)] if json else []), *([run / METRICS] if run else [])):  # what was asked for first

@@ -18,7 +18,7 @@ TYPES: dict[str, Any] = {
     **dict.fromkeys(("RunLike", "RunPath", "ClipLike", "Picture", "Init"), Path),
     **dict.fromkeys(("Label", "Data", "DataPath", "Source", "DirectionLike", "Names", "Parents", "Seeds"), str),
     **dict.fromkeys(("Grid", "Out"), str),
-    "Durations": float | str,
+    "Durations": str | float,  # cyclopts checks the default, a number
     **dict.fromkeys(("Pictures", "Latents"), list[Path]),
     **dict.fromkeys(("Texts", "Sources", "Options"), list[str]),
     "Strength": Annotated[str, Parameter(allow_leading_hyphen=True)],
