@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,16 @@ def drain(steps: Steps[T]) -> T:
             next(steps)
         except StopIteration as end:
             return end.value
+
+
+def drained(work: Callable[P, Steps[T]]) -> Callable[P, T]:
+    """The function that runs such work to its end, with the same arguments."""
+
+    @wraps(work)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return drain(work(*args, **kwargs))
+
+    return run
 
 
 def counted(items: Sequence[T] | Iterable[T], what: str, total: int | None = None) -> Steps[list[T]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from ..errors import RequestError
-from ..progress import Note, Steps
+from ..progress import Note, Steps, drained
 from ..shown import Shown
 from .verb import Verb
 from .walk import Film, film_of
@@ -49,11 +49,6 @@ class Edit(Shown):
 
         return media.grid(self.images, columns=len(self.strengths))
 
-    def save(self, out: Out) -> None:
-        """Write strip.png, or a film: .mp4, .gif, .webp, a directory."""
-        for _ in self.saving(out):
-            pass
-
     def saving(self, out: Out) -> Steps[None]:
         """Write what `out` names. WorkError where that fails."""
         from .. import media
@@ -64,6 +59,8 @@ class Edit(Shown):
             return
         with writing(out):
             media.save_png(self.picture(), Path(out))
+
+    save = drained(saving)
 
 
 def is_strip(out: Out | None) -> bool:

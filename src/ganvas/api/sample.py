@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ..errors import RequestError
-from ..progress import Progress, Steps
+from ..progress import Progress, Steps, drained
 from ..shown import Shown
 from .verb import Verb
 
@@ -99,11 +99,6 @@ class Samples(Shown):
         items = self.images
         return media.scatter(items) if items.ndim == 2 else media.grid(items[:SHOWN])
 
-    def save(self, out: Out) -> None:
-        """Write a .png sheet, an .npz, or a directory of PNGs; see `saving`."""
-        for _ in self.saving(out):
-            pass
-
     def saving(self, out: Out) -> Steps[None]:
         """Write what `out` names as it is drawn: a .png sheet of all, an .npz, or a directory with one PNG a seed.
 
@@ -120,6 +115,8 @@ class Samples(Shown):
             for part in WRITERS[kind](self, Path(out)):
                 done += len(part.seeds)
                 yield Progress("drawing", done, len(self))
+
+    save = drained(saving)
 
 
 def kind_of(out: Out, points: bool) -> str:

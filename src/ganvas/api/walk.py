@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..errors import RequestError
-from ..progress import Progress, Steps
+from ..progress import Progress, Steps, drained
 from ..shown import clip_html
 from .verb import Verb
 
@@ -38,11 +38,6 @@ class Film:
         """The frames in order."""
         return self.draw()
 
-    def save(self, out: Out) -> None:
-        """Write an .mp4, .gif, .webp, or a directory of numbered PNGs. Errors as of `saving`."""
-        for _ in self.saving(out):
-            pass
-
     def saving(self, out: Out) -> Steps[None]:
         """Write the film, with a report after each frame. RequestError for another suffix, WorkError where it fails."""
         from .. import film
@@ -51,6 +46,8 @@ class Film:
         with writing(out):
             for done in film.write(self.draw(), out, self.fps):
                 yield Progress("filming", done, self.count)
+
+    save = drained(saving)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from ..film import encode_clip

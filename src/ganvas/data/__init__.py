@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import unknown
-from ..progress import Steps, drain
+from ..progress import Steps, drained
 from . import arrays, cifar, digits, folder, hub, idx, points, shapes, stacked, store
 from .dataset import Dataset, Modes, Origin
 from .known import KNOWN, read_known
@@ -49,7 +49,17 @@ def opening(
     seed: int = 0,
     hold_out: float = 0.0,
 ) -> Steps[Dataset]:
-    """`open_data` as a generator: yields Progress while files are read or shapes are drawn, and returns the Dataset."""
+    """Open a data set: yields Progress while files are read or shapes are drawn. `open_data` is the same in one call.
+
+    size: pixels of a side; None keeps the native size of arrays, draws `shapes` at 32, and gives files of many sizes
+        the largest power of two from 8 to 256 that their median short side reaches. Images are cut to a centred square.
+    channels: 1 (grey) or 3 (colour); None keeps them, and makes files grey if all are.
+    split: "train" or "test", if the source has both (drawn sets do, and folders with `train` and `test` in them).
+    seed: of the order of batches and, for `shapes` and points, of what is drawn.
+    hold_out: above 0, give the train split a `held_out` part to measure on: the test split or, if the source has
+        none, this share of the items, which are then removed from the data set itself.
+    Errors: RequestError, with the reason and a fix; WorkError if the cache cannot be written.
+    """
     options = Options(size, channels, split, seed)
     options.check()
     dataset = yield from store.finished(_read(spec, options))
@@ -66,39 +76,13 @@ def opening(
     return replace(dataset, held_out=test)
 
 
-def open_data(
-    spec: str,
-    *,
-    size: int | None = None,
-    channels: int | None = None,
-    split: str = "train",
-    seed: int = 0,
-    hold_out: float = 0.0,
-) -> Dataset:
-    """Open a data set.
-
-    size: pixels of a side; None keeps the native size of arrays, draws `shapes` at 32, and gives files of many sizes
-        the largest power of two from 8 to 256 that their median short side reaches. Images are cut to a centred square.
-    channels: 1 (grey) or 3 (colour); None keeps them, and makes files grey if all are.
-    split: "train" or "test", if the source has both (drawn sets do, and folders with `train` and `test` in them).
-    seed: of the order of batches and, for `shapes` and points, of what is drawn.
-    hold_out: above 0, give the train split a `held_out` part to measure on: the test split or, if the source has
-        none, this share of the items, which are then removed from the data set itself.
-    Errors: RequestError, with the reason and a fix; WorkError if the cache cannot be written.
-    """
-    return drain(opening(spec, size=size, channels=channels, split=split, seed=seed, hold_out=hold_out))
-
-
 def inspecting(spec: str, size: int | None = None) -> Steps[Report]:
-    """`inspect` as a generator: yields Progress and returns the Report."""
+    """Open a data set and count what is in it: classes, exact duplicates, unreadable files. `inspect` in one call."""
     dataset = yield from opening(spec, size=size)
     return (yield from describe(dataset))
 
 
-def inspect(spec: str, size: int | None = None) -> Report:
-    """Open a data set and count what is in it: classes, exact duplicates, unreadable files."""
-    return drain(inspecting(spec, size))
-
+open_data, inspect = drained(opening), drained(inspecting)
 
 BUILT_IN: dict[str, Callable[[Options], store.Opened]] = {
     "digits": digits.read_digits,

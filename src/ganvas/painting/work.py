@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .. import files, film, latent, media
 from ..errors import RequestError, writing
-from ..progress import Progress, Steps
+from ..progress import Progress, Steps, drained
 from ..shown import Shown
 from .setup import Beginning, Setup, begin_from, search
 from .strokes import Stroke, paint
@@ -53,11 +53,6 @@ class Painting(Shown):
         """All of them in a row."""
         return media.grid(self.images, columns=len(self.done))
 
-    def save(self, out: str | Path) -> None:
-        """Write a directory: the pictures, each with its recipe, latent.npz, and films. WorkError where that fails."""
-        for _ in self.saving(out):
-            pass
-
     def saving(self, out: str | Path) -> Steps[None]:
         """Write the directory, with a report after each frame of the films."""
         out, setup = Path(out), self.setup
@@ -80,6 +75,8 @@ class Painting(Shown):
                 self.files["between them"] = out / f"{BETWEEN}{kind}"
                 for done in film.write(frames, self.files["between them"], self.fps):
                     yield Progress("filming", done, len(path))
+
+    save = drained(saving)
 
     def keep(self, stroke: Stroke) -> None:
         """Remember the latents, and all from which the last of them continues."""

@@ -18,7 +18,7 @@ from ..data import Dataset
 from ..errors import RequestError
 from ..monitor import Finding, judge
 from ..plan import choose, choose_precision, choose_threads, requested_threads
-from ..progress import Steps, drain
+from ..progress import Steps, drain, drained
 from ..reports import attempt_report
 from ..reports.content import step_of
 from ..types import System
@@ -89,39 +89,7 @@ class Run(RunState):
         run._built = system, placed
         return run
 
-    @staticmethod
-    def create(
-        recipe: str = "gan",
-        data: str | None = None,
-        *,
-        out: str | Path | None = None,
-        steps: int | None = None,
-        minutes: float | None = None,
-        batch: int | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        precision: str = "auto",
-        options: Mapping[str, object] | None = None,
-        on_collapse: str = "warn",
-        overwrite: bool = False,
-    ) -> Run:
-        """`creating`, without reports."""
-        return drain(
-            Run.creating(
-                recipe,
-                data,
-                out=out,
-                steps=steps,
-                minutes=minutes,
-                batch=batch,
-                seed=seed,
-                device=device,
-                precision=precision,
-                options=options,
-                on_collapse=on_collapse,
-                overwrite=overwrite,
-            )
-        )
+    create = staticmethod(drained(creating))
 
     def opening(self) -> Steps[None]:
         """Read the data that the run trains on, which `advance` does silently where this has not been done.
