@@ -139,7 +139,7 @@ def test_a_failure_is_one_sentence(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(recipes, "describe", fail)
+    monkeypatch.setattr(recipes, "grouped", fail)
     assert cli.main(["recipes", "gan"]) == status
     _, err = capsys.readouterr()
     assert str(error) in err and "Traceback" not in err

@@ -28,14 +28,16 @@ def describe(
     name: Annotated[str | None, "The recipe to describe."] = None, *, progress: bool = True
 ) -> Steps[Description]:
     """List the recipes, or describe one with all its options."""
-    from ..recipes import RECIPES, describe, recipe
+    from ..recipes import RECIPES, grouped, recipe
 
     if name is None:
         return Description(
             "", ("recipe", "what it is"), [(known, first_line(make.__doc__)) for known, make in RECIPES.items()]
         )
-    options = recipe(name)
-    rows = [(f"{row[0]}={row[2]}", f"{row[1].replace('|', ' | ')}: {row[3]}") for row in describe(options)]
+    rows: list[tuple[str, ...]] = []
+    for group, options in grouped(recipe(name)).items():
+        rows.append(("", f"{group}:"))
+        rows += [(f"{key}={value}", f"{kind.replace('|', ' | ')}: {text}") for key, kind, value, text in options]
     return Description(cleandoc(RECIPES[name].__doc__ or ""), ("option", "meaning"), rows)
     yield  # a verb is a generator, also where there is nothing to report
 

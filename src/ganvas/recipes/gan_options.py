@@ -41,7 +41,7 @@ class Perceptrons:
 
 @dataclass(frozen=True)
 class Convolutions:
-    """Convolutional networks (net=dcgan or residual)."""
+    """Convolutions (net=dcgan or residual)."""
 
     width: int = opt(64, "channels at the largest resolution, doubling inward; 0: by size and device")
     max_width: int = opt(512, "most channels of a layer", low=1)
