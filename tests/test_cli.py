@@ -16,10 +16,10 @@ from rich.console import Console
 
 import ganvas
 from ganvas import cli, machine, recipes
-from ganvas.cli.bars import Interrupted, watch
+from ganvas.cli.bars import watch
 from ganvas.errors import RequestError
 from ganvas.latent import parse_seeds
-from ganvas.progress import Progress, Steps, clock
+from ganvas.progress import Interrupted, Progress, Steps, clock
 from ganvas.run import Run
 from ganvas.run.budget import TrainingProgress, summary
 
@@ -161,12 +161,24 @@ def test_ctrl_c_ends_work_that_is_saved_and_says_how_to_continue(
 ) -> None:
     monkeypatch.setattr(Run, "advance", lambda *_: interrupted(tmp_path / "my run"))
     (tmp_path / "my run").mkdir()
+    (tmp_path / "my run" / "recipe.json").touch()
     assert cli.main(["train", "mlp", "digits", "--out", str(tmp_path / "r"), *SMALL]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
     assert said == f"stopped and saved: working 2 of 3; `ganvas resume '{tmp_path / 'my run'}'` continues"
     monkeypatch.setattr(Run, "advance", lambda *_: interrupted(tmp_path / "latent.npz"))
     assert cli.main(["train", "mlp", "digits", "--out", str(tmp_path / "s"), *SMALL]) == 0
     assert f"the same command with --init {tmp_path / 'latent.npz'}" in capsys.readouterr().out
+
+
+def test_ctrl_c_at_the_end_of_saved_work_says_what_is_saved(tmp_path: Path) -> None:
+    def work() -> Steps[None]:
+        yield Progress("painting", 3, 3, saved=tmp_path)
+        signal.raise_signal(signal.SIGINT)
+        yield Progress("filming", 1, 9)
+
+    with pytest.raises(Interrupted) as stop:
+        watch(work(), Console(file=io.StringIO()))
+    assert stop.value.last.what == "painting"
 
 
 def test_ctrl_c_interrupts_work_that_is_not_saved(

@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Single shapes by name, in sub-folders, with a file that is no picture."""
+    """Single shapes by name, in sub-folders, with a file that is not a picture."""
     folder = tmp_path_factory.mktemp("pictures")
     scenes: Dataset = open_data("shapes", size=48, split="test")
     assert scenes.captions is not None
@@ -41,9 +41,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_training_says_what_to_do_next(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", str(trained), "--steps", "81"]) == 0
-    told = capsys.readouterr().out
-    assert f'ganvas classify picture.png --labels "a,b,c" --clip {trained}' in told
-    assert f'ganvas search "words" FOLDER --clip {trained} --out sheet.png' in told
+    said = capsys.readouterr().out
+    assert f'ganvas classify picture.png --labels "a,b,c" --clip {trained}' in said
+    assert f'ganvas search "words" FOLDER --clip {trained} --out sheet.png' in said
 
 
 def test_classify(trained: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,7 +53,7 @@ def test_classify(trained: Path, pictures: Path, capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(images)
     right = [line.split(maxsplit=1) for line in lines]
-    right = sum(told.startswith("red circle" if "/circle/" in file else "blue star") for file, told in right)
+    right = sum(said.startswith("red circle" if "/circle/" in file else "blue star") for file, said in right)
     assert right > 0.7 * len(lines)
     assert all(
         line.split()[0] == str(image) and line.count("%") == 2 for line, image in zip(lines, images, strict=True)
@@ -66,7 +66,8 @@ def test_search(
     monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
     words = ["search", "a large blue star", str(pictures), "--clip", str(trained), "--top", "3"]
     assert main([*words, "--out", str(tmp_path / "sheet.png")]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err.startswith("left out: ") and "broken.png" in err and err.count("\n") == 1
     found = [line.split() for line in out.splitlines()[:-1]]
     assert len(found) == 3
     assert sum("/star/" in path for _, path in found) >= 2
@@ -88,15 +89,15 @@ def test_search(
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["classify", "PICTURE", "--labels", " , "], "names nothing"),
+        (["classify", "PICTURE", "--labels", " , "], "--labels: ' , ' holds no name"),
         (["classify", "PICTURE", "--labels", "a", "--template", "a photo"], "no place for the label"),
         (["classify", "nowhere.png", "--labels", "a"], "cannot read nowhere.png: no such file"),
-        (["classify", "BROKEN", "--labels", "a"], "is no picture that can be decoded"),
+        (["classify", "BROKEN", "--labels", "a"], "broken.png cannot be decoded"),
         (["classify", "PICTURE", "--labels", "a", "--clip", "nowhere"], "there is no file at nowhere"),
         (["classify", "--labels", "a"], "IMAGES"),
         (["search", "a cat", "nowhere"], "there is no folder nowhere"),
-        (["search", "a cat", "EMPTY"], "holds no images"),
-        (["search", "a cat", "FOLDER", "--top", "0"], "--top 0: give 1 or more"),
+        (["search", "a cat", "EMPTY"], "holds no pictures"),
+        (["search", "a cat", "FOLDER", "--top", "0"], "--top: 0 is too few; give 1 or more"),
     ],
 )
 def test_a_wrong_request_is_refused(
@@ -116,4 +117,4 @@ def test_without_a_clip_it_says_how_to_get_one(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert main(["search", "a cat", str(pictures)]) == 2
-    assert "there is no CLIP on this machine (looked for ViT-L-14.pt" in capsys.readouterr().err
+    assert "--clip: there is none on this machine (looked for ViT-L-14.pt" in capsys.readouterr().err

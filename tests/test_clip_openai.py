@@ -269,7 +269,7 @@ def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
 def test_the_best_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GANVAS_WEIGHTS", str(tmp_path))
-    with pytest.raises(RequestError, match=r"there is no CLIP on this machine \(looked for ViT-L-14\.pt.*--clip"):
+    with pytest.raises(RequestError, match=r"clip: there is none on .* \(looked for ViT-L-14\.pt.*ganvas train clip"):
         openai.best()
     for name in ("RN50.pt", "ViT-B-16.pt", "lit.safetensors"):
         (tmp_path / name).write_bytes(b"")

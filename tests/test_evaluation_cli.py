@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_run_is_told_of_and_keeps_its_figures(
+def test_a_run_is_measured_and_keeps_its_figures(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
@@ -45,7 +45,7 @@ def test_a_run_is_told_of_and_keeps_its_figures(
     assert lines[3].rstrip().endswith(fid["meaning"])
     assert lines[4].startswith("copies ↓")
     assert "\nMemorisation: no sign of it" in out
-    assert "\nBeware: digits has no test split" in out
+    assert "\nWarning: digits has no test split" in out
     assert f"written: {run / 'metrics.json'}, nearest neighbours: {run / 'neighbours.png'}\n" in out
     assert file.read_bytes() == (run / "metrics.json").read_bytes()
     assert file.with_name("neighbours.png").is_file()
@@ -64,7 +64,10 @@ def test_what_was_asked_for_is_written_though_the_run_cannot_be(
 
     monkeypatch.setattr(files, "write", elsewhere)
     assert cli.main(["evaluate", str(run), "--json", str(tmp_path / "a.json"), *QUICK]) == 1
-    assert f"cannot write {run / 'metrics.json'}: permission denied" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert f"cannot write {run / 'metrics.json'}: permission denied" in err
+    fid = json.loads((tmp_path / "a.json").read_bytes())["figures"]["fid"]["value"]
+    assert f"fid {fid:.4g}" in out  # what took long is not lost
     assert (tmp_path / "a.json").is_file()
 
 
@@ -87,7 +90,7 @@ def test_points_that_were_saved_are_judged(tmp_path: Path, capsys: pytest.Captur
         ((), "--data: there is nothing to compare the samples with"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(
+def test_what_is_wrong_is_said_in_a_line(
     words: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez(tmp_path / "some.npz", images=np.zeros((30, 8, 8), np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from ..errors import RequestError
@@ -70,5 +71,5 @@ def classify(
         pixels.append(read_picture(picture, shape))
         yield Progress("reading pictures", len(pixels), len(given))
     shares = model.probabilities(torch.stack(pixels), [template.replace(LABEL, name) for name in names])
-    called = [str(one) if isinstance(one, str) else name_of(one, i) for i, one in enumerate(given)]
+    called = [str(one) if isinstance(one, str | Path) else name_of(one, i) for i, one in enumerate(given)]
     return Classification(called, names, shares)

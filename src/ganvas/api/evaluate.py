@@ -37,9 +37,9 @@ def evaluate(
 
     `source` may also be samples in memory: images (N, C, H, W) in [-1, 1] or points (N, D), or the result of `sample`.
     """
-    from ..errors import writing
+    from ..errors import WorkError, writing
     from ..evaluation import evaluating
-    from ..files import METRICS, NEIGHBOURS, RECORD
+    from ..files import RECORD
     from ..frozen.opening import path_of
     from ..reports import attempt_report
     from .arguments import parse_names
@@ -57,12 +57,23 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    run = path if path is not None and (path / RECORD).is_file() else None
-    for file in (*([Path(json)] if json else []), *([run / METRICS] if run else [])):  # what was asked for first
-        with writing(file):
-            found.write(file)
-        beside = f", nearest neighbours: {file.with_name(NEIGHBOURS)}" if found.neighbours else ""
-        yield Note(f"written: {file}{beside}")
-    if run is not None:
-        attempt_report(run)
+    for file in destinations(path, json):
+        try:
+            with writing(file):
+                found.write(file)
+        except WorkError:  # which must not lose what took so long
+            yield Note("  ".join(f"{name} {figure.value:.4g}" for name, figure in found.figures.items()))
+            raise
+    if path is not None and (path / RECORD).is_file():
+        attempt_report(path)
     return found
+
+
+def destinations(source: Source | None, json: Out | None) -> list[Path]:
+    """The files that the outcome is written to: what was asked for first, since the run may be somebody else's."""
+    from ..files import METRICS, RECORD
+    from ..frozen.opening import path_of
+
+    run = path_of(source)
+    own = [run / METRICS] if run is not None and (run / RECORD).is_file() else []
+    return [*([Path(json)] if json else []), *own]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from ..errors import RequestError
-from ..progress import Note, Progress, Steps, drain
+from ..progress import Progress, Steps, drain
 from ..shown import Shown
 from .verb import Verb
 
@@ -29,6 +29,7 @@ class Matches(Shown):
     files: list[Path]
     scores: list[float]  # cosines
     size: int  # pixels of a side at which they are shown
+    left_out: list[str]  # what could not be decoded, and why
 
     def picture(self) -> Image:
         """All of them, row by row."""
@@ -74,16 +75,16 @@ def search(
     if not files:
         raise RequestError(f"{folder} holds no pictures", f"put some there ({', '.join(SUFFIXES)})", field="folder")
     model = open_clip(clip, device_of(device))
-    kept, images = yield from embed(model, files)
+    kept, images, left_out = yield from embed(model, files)
     values, rows = (images @ model.text([words]).cpu()[0]).topk(min(top, len(kept)))
-    found = Matches([kept[i] for i in rows.tolist()], values.tolist(), max(model.size, 2 * media.READABLE))
+    found = Matches([kept[i] for i in rows.tolist()], values.tolist(), max(model.size, 2 * media.READABLE), left_out)
     if out is not None:
         found.save(out)
     return found
 
 
-def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor]]:
-    """The files that can be decoded, and their embeddings (N, dim). What was embedded before is read from the disk."""
+def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor, list[str]]]:
+    """The files that can be decoded, their embeddings (N, dim), which the disk keeps, and why others are left out."""
     import torch
 
     from ..data.pictures import read_picture
@@ -94,6 +95,7 @@ def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor]
     see, plan, shape = model.eye or model.image, choose(str(model.device)), (3, model.size, model.size)
     cache = Cache(model.eye_spec["hash"] if model.eye_spec else digest(model.network.state_dict()))
     kept: list[Path] = []
+    left_out: list[str] = []
     parts = []
     for i in range(0, len(files), PIECE):
         pixels = []
@@ -102,7 +104,7 @@ def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor]
                 pixels.append(((read_picture(file, shape) + 1) * 127.5).round().byte())
                 kept.append(file)
             except RequestError as error:
-                yield Note(f"left out: {error.problem}")
+                left_out.append(error.problem)
         if pixels:
             parts.append(drain(embedding(cache, see, torch.stack(pixels), plan)))
         yield Progress("looking at pictures", min(i + PIECE, len(files)), len(files))
@@ -110,4 +112,4 @@ def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor]
         raise RequestError(f"none of the {len(files)} pictures can be decoded", "replace them", field="folder")
     seen = torch.cat(parts)
     with torch.inference_mode():
-        return kept, seen if model.eye is None else model.network.image(seen.to(model.device)).cpu()
+        return kept, seen if model.eye is None else model.network.image(seen.to(model.device)).cpu(), left_out

@@ -24,22 +24,24 @@ def watch(steps: Steps[T], console: Console | None = None) -> T:
     console = console or Console(highlight=False, soft_wrap=True)
     shown = Bars(console) if console.is_terminal or console.is_jupyter else Lines(console)
     with shown, interruptible(shown) as asked:
+        kept = None  # the last report of something saved
         while True:
             try:
                 progress = next(steps)
             except StopIteration as end:
                 return end.value
             except KeyboardInterrupt as stop:  # of a worker process, which has saved its run
-                if asked.is_set() and shown.last is not None:
-                    raise Interrupted(shown.last) from stop
+                if asked.is_set() and kept is not None:
+                    raise Interrupted(kept) from stop
                 raise
             if isinstance(progress, Note):
                 console.print(progress.what, markup=False)
                 continue
             shown.show(progress)
-            if asked.is_set():
+            kept = progress if progress.saved else kept
+            if asked.is_set() and kept is not None:
                 steps.close()  # which saves
-                raise Interrupted(progress)
+                raise Interrupted(kept)
 
 
 @contextmanager
@@ -57,6 +59,7 @@ def interruptible(shown: Bars | Lines) -> Iterator[threading.Event]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if asked.is_set() or shown.last is None or shown.last.saved is None:
+            asked.clear()  # nothing is saved
             raise KeyboardInterrupt
         asked.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from ..api.describe import describe
 from ..api.directions import directions
 from ..api.doctor import doctor
 from ..api.edit import edit
-from ..api.evaluate import evaluate
+from ..api.evaluate import destinations, evaluate
 from ..api.export import export
 from ..api.inspect import inspect, sheet_name
 from ..api.paint import paint
@@ -27,7 +28,7 @@ from ..api.search import search
 from ..api.train import train
 from ..api.verb import Verb
 from ..api.walk import walk
-from ..files import RECORD
+from ..files import NEIGHBOURS, RECORD
 from .tables import show as show_table
 
 if TYPE_CHECKING:  # results are heavy to import
@@ -154,6 +155,8 @@ def show_classification(found: Classification, asked: Asked) -> None:
 def show_matches(found: Matches, asked: Asked) -> None:
     for file, score in zip(found.files, found.scores, strict=True):
         print(f"{score:.3f}  {file}")  # whole, for whatever reads it
+    for reason in found.left_out:
+        print(f"left out: {reason}", file=sys.stderr)
     if asked.get("out") is not None:
         print(f"sheet: {asked['out']}")
 
@@ -175,6 +178,9 @@ def show_evaluation(found: Evaluation, asked: Asked) -> None:
     print()
     for text in (*found.findings, *(f"Warning: {warning}" for warning in found.warnings)):
         print(text)
+    for file in destinations(asked["source"], asked.get("json")):
+        beside = f", nearest neighbours: {file.with_name(NEIGHBOURS)}" if found.neighbours else ""
+        print(f"written: {file}{beside}")
 
 
 def show_comparison(found: Comparison, asked: Asked) -> None:
