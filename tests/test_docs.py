@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import ganvas
+from docs import commands
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
@@ -83,6 +84,10 @@ def test_python_of_a_page_runs(page: Path, home: Path) -> None:
         exec(compile("\n" * block.line + block.code, page.name, "exec"), names)
     if page.name == "README.md":
         assert names["images"].shape == (64, 1, 8, 8)  # type: ignore[attr-defined]
+
+
+def test_the_page_of_commands_is_what_the_verbs_say() -> None:
+    assert commands.PAGE.read_text(encoding="utf-8") == commands.page(), "write it with `make commands`"
 
 
 def test_nearly_all_python_is_run() -> None:

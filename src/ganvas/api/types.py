@@ -16,20 +16,19 @@ from ..latent.seeds import Seeds
 from ..painting import Painting
 from ..run import Run
 
-RunLike = str | Path | Run | TrainedGenerator | Autoencoder
-RunPath = str | Path | Run
-ClipLike = str | Path | Run | Clip
+RunLike = str | Path | Run | TrainedGenerator | Autoencoder  # a run, its generator.safetensors, or what was loaded
+RunPath = str | Path | Run  # a run directory
+ClipLike = str | Path | Run | Clip  # a run of clip or lit, a published file, or what was loaded
 Label = str | int
 DataPath = str | Path
-Data = str | Path | Dataset
-Pictures = Picture | Sequence[Picture]
-Sources = Data | Pictures
-DirectionLike = str | Path | Directions  # FILE[:K]
-Options = Mapping[str, object]
+Data = str | Path | Dataset  # a data set by name, a folder, a file, or what `ganvas.open_data` gives
+Pictures = Picture | Sequence[Picture]  # one or several
+DirectionLike = str | Path | Directions  # FILE[:K], a file and which of its directions, or a result
+Options = Mapping[str, object]  # {"lr": 1e-4}; `ganvas recipes NAME` lists those of a recipe
 Names = str | Sequence[str]  # "a,b" or ["a", "b"]
-Texts = str | Sequence[str]
+Texts = str | Sequence[str]  # one or several
 Strength = str | float | tuple[float, float]  # "-3:3"
-Durations = str | float | Sequence[float]  # seconds
+Durations = str | float | Sequence[float]  # "2", or one for each segment: "2,1,3"
 Grid = str | tuple[int, int]  # "3x2"
 Init = Picture | Latents | Painting  # a picture, latents, or an earlier painting
 Out = str | Path

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import RequestError
 from .decode import Unreadable, decode
 
-Picture = str | Path | Image.Image | np.ndarray | Tensor
+Picture = str | Path | Image.Image | np.ndarray | Tensor  # arrays (H, W, C) uint8, tensors (C, H, W) in [-1, 1]
 
 
 def read_picture(picture: Picture, shape: tuple[int, ...], field: str = "images") -> Tensor:

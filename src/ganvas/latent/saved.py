@@ -57,7 +57,7 @@ class HasLatents(Protocol):
     def latents(self) -> Tensor: ...
 
 
-Latents = str | Path | Tensor | np.ndarray | HasLatents
+Latents = str | Path | Tensor | np.ndarray | HasLatents  # .npz files, or a litter, a projection, samples
 
 
 def gather_latents(given: Latents | Sequence[Latents], like: Tensor) -> Tensor:
