@@ -1,4 +1,4 @@
-"""The README is true: its commands exist with the options it gives, its links lead somewhere."""
+"""The README is true: its commands, and those of all pages, exist with the options it gives; its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from pathlib import Path
 import pytest
 
 from ganvas import recipes
-from ganvas.cli import app
-from ganvas.cli.root import parse_settings
+from ganvas.cli.app import app
+from ganvas.cli.reading import parse_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-COMMANDS = [line for block in blocks("") for line in block.splitlines() if line.startswith("ganvas ")]
+def commands(page: Path) -> list[str]:
+    """The commands of a page's fences; a line that ends with a backslash continues."""
+    text = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
+    return [line for line in text.splitlines() if line.startswith("ganvas ")]
+
+
+COMMANDS = sorted({line for page in PAGES for line in commands(page)})
 
 
 @pytest.mark.parametrize("line", COMMANDS)
