@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .sample import Samples
     from .types import Data, Device, Names, Out, RunPath
 
-    Source = RunPath | TrainedGenerator | Samples | Dataset | Tensor
+    Source = RunPath | TrainedGenerator | Samples | Dataset | Tensor  # a run, a file, or samples
 
 
 @Verb
