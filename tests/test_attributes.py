@@ -17,13 +17,15 @@ from ganvas import attributes, cli, latent, nets, tokens
 from ganvas.attributes.finding import Found, Sampled, measure, sampled
 from ganvas.attributes.judges import Scores, judged, parse_words
 from ganvas.attributes.labeller import attributes_of
+from ganvas.attributes.source import Source, open_judge
 from ganvas.attributes.steering import Guide, steered
 from ganvas.attributes.table import read_labels
-from ganvas.cli.attributing import Judged, open_judge
-from ganvas.data import shapes
-from ganvas.errors import RequestError
+from ganvas.cli.bars import watch
+from ganvas.data import Dataset, shapes
+from ganvas.errors import RequestError, WorkError
 from ganvas.frozen import Clip, TrainedGenerator, take_classifier, take_clip, weights
 from ganvas.nets import CNN, MLPGenerator
+from ganvas.progress import Steps, counted, drain
 
 
 class Linear(MLPGenerator):
@@ -73,7 +75,7 @@ def test_a_step_changes_what_it_says_and_leaks_what_it_must(known: tuple[Trained
     model, samples, held_out = known
     found = {
         (one.found.attribute, one.found.value): one
-        for one in attributes.find(model, Pixels(), samples, held_out, steer=False)
+        for one in drain(attributes.find(model, Pixels(), samples, held_out, steer=False))
     }
     right = found["right", 1]  # whose boundary alone would change the left pixel as well
     assert right.found.way == "conditioned"
@@ -92,7 +94,7 @@ def test_effects_are_those_of_samples_that_lack_the_value(known: tuple[TrainedGe
     model, _, held_out = known
     nothing = measure(model, Pixels(), held_out, Found("left", 1, torch.zeros(6)), 1.0)
     assert (nothing.leakage, nothing.gained) == (0, 0)
-    one = attributes.find(model, Pixels(), *known[1:], steer=False)[0]
+    one = drain(attributes.find(model, Pixels(), *known[1:], steer=False))[0]
     assert one.effect.samples == int(
         (held_out.scores["left"].argmax(1) != one.found.value)
         .logical_and(torch.stack([p.max(1).values for p in held_out.scores.values()]).min(0).values >= 0.8)
@@ -114,8 +116,8 @@ def test_a_learnt_step_leaves_what_it_shall_leave(known: tuple[TrainedGenerator,
 def test_steps_that_are_learnt_are_taken_where_they_do_better(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
     model, *both = known
     samples, held_out = (one._replace(scores={name: one.scores[name] for name in ("left", "right")}) for one in both)
-    found = attributes.find(model, Pixels(), samples, held_out)
-    plain = attributes.find(model, Pixels(), samples, held_out, steer=False)
+    found = drain(attributes.find(model, Pixels(), samples, held_out))
+    plain = drain(attributes.find(model, Pixels(), samples, held_out, steer=False))
     assert "steered" in [one.found.way for one in found]
     for one, other in zip(found, plain, strict=True):
         assert one.effect.leakage <= other.effect.leakage
@@ -126,21 +128,21 @@ def test_nothing_to_tell_apart_is_refused(known: tuple[TrainedGenerator, Sampled
     model, samples, held_out = known
     same = samples._replace(scores={"left": torch.tensor([[1.0, 0.0]]).expand(600, 2)})
     with pytest.raises(RequestError, match="other words"):
-        attributes.find(model, Pixels(), same, held_out)
+        drain(attributes.find(model, Pixels(), same, held_out))
 
 
 def test_a_labeller_learns_every_attribute_of_real_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shapes, "SCENES", 1500)
     monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
     data = ganvas.open_data("one-shape", size=16).hold_out(0.1)
-    steps = []
-    labeller = attributes.learn(data, steps=60, watch=lambda each: (steps.append(one) or one for one in each))
+    learning = attributes.learn(data, steps=60)
+    assert [next(learning).done for _ in range(60)] == list(range(1, 61))
+    labeller = drain(learning)
     assert labeller.values == {key: attributes_of(data)[key][0] for key in ("shape", "color", "size")}
     assert labeller.classifier.class_names[6:8] == ("color=red", "color=orange")
     right = labeller.classifier.facts["accuracy"]
     assert right["color"] > 0.6 and right["size"] > 0.5 and 0 < right["shape"] < 1
-    assert len(steps) == 60
-    again = attributes.learn(data, steps=3), attributes.learn(data, steps=3)
+    again = drain(attributes.learn(data, steps=3)), drain(attributes.learn(data, steps=3))
     for a, b in zip(*(one.classifier.network.parameters() for one in again), strict=True):
         assert torch.equal(a, b)
 
@@ -232,7 +234,7 @@ def test_a_table_says_what_it_says(tmp_path: Path) -> None:
         ("seed,smile", "one,yes"): "whole number",
         ("seed,smile", "1,yes", "2,yes"): "fewer than two",
         ("seed,smile",): "no row below its header",
-        ("seed,smile", "-1,yes", "2,no"): "-1 is no seed",
+        ("seed,smile", "-1,yes", "2,no"): "-1 is no seed|-1 is not a seed",
         ("seed,smile", "1,yes", f"{2**63},no"): f"{2**63} is no seed",
         ("seed,age", *(f"{i},{age}" for i, age in enumerate((1, 2, 3, 4, 5, "nan")))): "no finite number",
     }.items():
@@ -253,7 +255,7 @@ def test_a_table_leads_along_what_it_labels(run: Path, tmp_path: Path, capsys: p
     found = latent.read_directions(out, torch.zeros(1, 4))
     assert found.names == ("bright=yes", "tilt")
     assert found.vectors[1] @ torch.eye(4)[1] > 0.95  # conditioned on brightness
-    assert (found.told["accuracy"] > 0.8).all()
+    assert (found.measured["accuracy"] > 0.8).all()
 
 
 def test_the_command_takes_a_labeller_or_a_classifier(
@@ -271,48 +273,56 @@ def test_the_command_takes_a_labeller_or_a_classifier(
     take_classifier(network, names, {"heads": heads}).write(file)
     words = ["directions", str(run), "--method", "attribute", "--samples", "200", "--held-out", "40", "--no-steer"]
     assert cli.main([*words, "--labeller", str(file), "--out", str(out)]) == 0
-    told = capsys.readouterr().out
-    assert "changes" in told and "leaks at most" in told
+    said = capsys.readouterr().out
+    assert "changes" in said and "leaks at most" in said
     found = latent.read_directions(out, torch.zeros(1, 4))
     assert set(found.names) <= set(names) and len(found.names) >= 2
-    assert {"strength", "changed", "leakage", "gained", "accuracy", "samples"} <= set(found.told)
-    assert np.isfinite(found.told["changed"]).all()
+    assert {"strength", "changed", "leakage", "gained", "accuracy", "samples"} <= set(found.measured)
+    assert np.isfinite(found.measured["changed"]).all()
     assert out.with_suffix(".png").exists()
     assert cli.main([*words, "--classifier", str(file), "--out", str(out)]) == 0
     assert all(name.startswith("class=first=") or "class=" in name for name in latent.read_directions(out).names)
 
 
 def test_a_labeller_that_was_just_taught_judges_where_the_generator_draws(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = ganvas.frozen.load_generator(run)
-    taught = attributes.Labeller(take_classifier(CNN((1, 8, 8), 2, (4,)).eval(), ("a", "b"), {"heads": {}}))
-    monkeypatch.setattr(attributes, "learn", lambda data, watch: taught)
+
+    def learn(data: Dataset) -> Steps[attributes.Labeller]:
+        yield from counted([data], "learning to label")
+        return attributes.Labeller(take_classifier(CNN((1, 8, 8), 2, (4,)).eval(), ("a", "b"), {"heads": {}}))
+
+    monkeypatch.setattr(attributes.source, "learn", learn)
     file = tmp_path / "labeller.safetensors"
-    judge = open_judge(run, replace(model, decoder=model.decoder.to("meta")), Judged(data="digits", labeller=file))
+    on_meta = replace(model, decoder=model.decoder.to("meta"))
+    judge = watch(open_judge(run, on_meta, Source(data="digits", labeller=file)))
+    assert "a labeller of digits, trained on " in capsys.readouterr().out
     assert isinstance(judge, attributes.Labeller)
     assert all(weight.is_meta for weight in judge.classifier.network.parameters())
     assert file.exists()
+    with pytest.raises(WorkError, match="cannot write"):
+        drain(open_judge(run, model, Source(data="digits", labeller=file / "inside.safetensors")))
 
 
-def test_the_command_refuses_with_its_mend(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_with_its_fix(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.safetensors"
     take_classifier(CNN((3, 8, 8), 2, (4,)).eval(), ("a", "b"), {}).write(other)
     for words, said in {
-        (): "who tells what pictures show",
+        (): "no source of attributes was given; give --data, --labels, --words or --classifier",
         ("--data", "no-such"): "unknown data set",
         ("--words", "red"): "two different words",
         ("--words", "red,blue", "--template", "red"): "no place for the word",
         ("--classifier", str(other)): "draws (1, 8, 8)",
         ("--labels", "none.csv"): "none.csv",
         ("--samples", "50"): "give 100",
-        ("--words", "a,b", "--classifier", str(other)): "--words and --classifier: one alone",
-        ("--clip", str(other), "--data", "digits"): "judges by words; name some",
+        ("--words", "a,b", "--classifier", str(other)): "--classifier: --words is given too",
+        ("--clip", str(other), "--data", "digits"): "--clip: CLIP judges by words; name --words",
     }.items():
         assert cli.main(["directions", str(run), "--method", "attribute", "--out", "d.npz", *words]) == 2
         assert said in capsys.readouterr().err
     assert cli.main(["directions", str(run), "--out", "d.npz", "--labels", "labels.csv"]) == 2
-    assert "--labels tells attributes, and --method sefa asks for none" in capsys.readouterr().err
+    assert "--labels: --method sefa looks at no attributes; use attribute" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -344,7 +354,9 @@ def test_words_lead_where_clip_sees_them(disc: Path, tmp_path: Path, capsys: pyt
     assert found.names == ("color=red", "color=blue")
     assert found.vectors[0, 0] > 0.9
     assert found.vectors[1, 0] < -0.9
-    assert (found.told["changed"] > 0.65).all()  # of some dozen samples; the step was chosen to change 0.85 of others
+    assert (
+        found.measured["changed"] > 0.65
+    ).all()  # of some dozen; the step was chosen to change 0.85 of others
     blue = ["--seed", "0", "--direction", f"{out}:color=blue", "--strength", "0:4", "--steps", "2"]
     assert cli.main(["edit", str(disc), *blue, "--out", str(tmp_path / "strip.png")]) == 0
     with Image.open(tmp_path / "strip.png") as strip:

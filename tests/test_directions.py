@@ -177,21 +177,22 @@ def test_the_command_writes_what_edit_reads(
     out = tmp_path / "directions.npz"
     words = ("directions", generator, "--method", method, "--count", 3, "--samples", 100, "--out", out)
     assert cli.main(list(map(str, words))) == 0
-    told = capsys.readouterr().out
-    assert f"{method}-0" in told and f"3 directions in {out}" in told
+    said = capsys.readouterr().out
+    assert f"{method}-0" in said and f"3 directions in {out}" in said
     found = latent.read_directions(out, torch.zeros(1, 4))
     assert found.names == tuple(f"{method}-{i}" for i in range(3))
-    assert (np.diff(found.told["share"]) <= 0).all() and (found.told["change"] > 0).all()
+    assert (np.diff(found.measured["share"]) <= 0).all() and (found.measured["change"] > 0).all()
     with Image.open(out.with_suffix(".png")) as picture:
         assert picture.width > 2 * picture.height  # three rows of seven
     words = ("edit", generator, "--seed", 0, "--direction", f"{out}:{method}-1", "--out", tmp_path / "strip.png")
     assert cli.main(list(map(str, words))) == 0
 
 
-def test_the_command_refuses_with_its_mend(generator: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_with_its_fix(generator: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in {
         ("--out", "a.png"): ".npz",
-        ("--out", "a.npz", "--count", "0"): "give 1 or more",
+        ("--out", "a.npz", "--count", "0"): "--count: 0 is too few; give 1 or more",
+        ("--out", "a.npz", "--method", "pca", "--samples", "1"): "--samples: 1 is too few",
         ("--out", "a.npz", "--method", "pca", "--layer", "7"): "2 affine layers",
         ("--out", "a.npz", "--method", "pca", "--layer", "-1"): "no layer -1",
         ("--out", "a.npz", "--strength", "high"): "FROM:TO",

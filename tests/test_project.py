@@ -1,4 +1,4 @@
-"""Projection: what the model drew is found again, what it cannot draw is told from that."""
+"""Projection: what the model drew is found again, what it cannot draw is distinguished from that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import ganvas
 from ganvas import cli, latent, media
 from ganvas.errors import RequestError
 from ganvas.frozen import TrainedGenerator
-from ganvas.inversion import Measure, PerceptualLoss, Search, begin, descend, distance, open_look, project, shrunk
+from ganvas.inversion import Calibration, PerceptualLoss, Search, distance, open_perceptual, project
+from ganvas.inversion.calibration import shrunk
+from ganvas.inversion.search import begin, descend
 from ganvas.nets import ConditionalGenerator, DCGANGenerator, VQGANDecoder
 
 QUICK = Search(starts=64, keep=2, steps=40, polish=12)
@@ -79,7 +81,9 @@ def test_noise_is_farther_than_samples() -> None:
     _, away = last(model, torch.cat([model.sample([1, 2]), noise]))
     assert away[2:].min() > 10 * away[:2].max()
     flat = distance(noise, torch.zeros_like(noise))
-    assert all("far" in Measure(away[0].item()).verdict(*pair) for pair in zip(away[2:].tolist(), flat, strict=True))
+    assert all(
+        "far" in Calibration(away[0].item()).verdict(*pair) for pair in zip(away[2:].tolist(), flat, strict=True)
+    )
 
 
 def test_latents_stay_among_those_that_are_drawn() -> None:
@@ -134,7 +138,7 @@ def test_pictures_that_fill_the_memory_are_descended_a_few_at_a_time(monkeypatch
 
     def found() -> tuple[Tensor, int]:
         sizes: list[int] = []
-        hook = model.decoder.register_forward_hook(lambda _, told, __: sizes.append(len(told[0])))
+        hook = model.decoder.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
         *_, last = project(model, targets, Search(16, 2, 3, 0))
         hook.remove()
         return last.latents, max(sizes)
@@ -154,35 +158,34 @@ def test_large_pictures_are_looked_at_from_afar() -> None:
 
 
 def test_looks_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GANVAS_WEIGHTS", raising=False)  # where LPIPS may lie
-    assert open_look("none", "digits", (1, 8, 8), "cpu") is None
-    look = open_look("cnn", "digits", (1, 8, 8), "cpu")
+    monkeypatch.delenv("GANVAS_WEIGHTS", raising=False)  # where LPIPS may be
+    assert open_perceptual("none", "digits", (1, 8, 8), "cpu") is None
+    look = open_perceptual("cnn", "digits", (1, 8, 8), "cpu")
     assert look is not None
     x = torch.rand(2, 1, 8, 8, requires_grad=True)
     (slope,) = torch.autograd.grad(look(x, torch.zeros(2, 1, 8, 8)).sum(), [x])
     assert slope.abs().max() > 0
     assert look(x.detach(), x.detach()).max() == 0
-    assert open_look("auto", "shapes", (3, 32, 32), "cpu") is None
+    assert open_perceptual("auto", "shapes", (3, 32, 32), "cpu") is None
 
 
 def test_what_cannot_be_looked_for_is_refused() -> None:
     with pytest.raises(RequestError, match="resize"):
         next(project(generator(), torch.zeros(1, 3, 16, 16)))
     with pytest.raises(RequestError, match="no classifier of shapes"):
-        open_look("cnn", "shapes", (3, 32, 32), "cpu")
+        open_perceptual("cnn", "shapes", (3, 32, 32), "cpu")
 
 
 def test_the_verdict_knows_what_is_usual() -> None:
-    measure = Measure(own=0.003, data=0.06)
-    assert measure.verdict(0.005, 0.3) == "found"
-    assert measure.verdict(0.08, 0.3) == "near"
-    assert measure.verdict(0.41, 0.5) == (
-        "this image is far from what the model draws: 0.41 where its own samples are found to 0.003, "
-        "pictures of its data to 0.060"
+    calibration = Calibration(own=0.003, data=0.06)
+    assert calibration.verdict(0.005, 0.3) == "found"
+    assert calibration.verdict(0.08, 0.3) == "near"
+    assert calibration.verdict(0.41, 0.5) == (
+        "far from what the model draws: 0.41, where its own samples are found to 0.003, pictures of its data to 0.060"
     )
-    assert "far" in measure.verdict(0.07, 0.08)  # hardly nearer than a grey picture
-    assert Measure(own=0.003).verdict(0.1, 0.4) == "near"
-    assert Measure(own=0.12).verdict(0.2, 0.4) == "near"  # where not even its own samples are found
+    assert "far" in calibration.verdict(0.07, 0.08)  # hardly nearer than a grey picture
+    assert Calibration(own=0.003).verdict(0.1, 0.4) == "near"
+    assert Calibration(own=0.12).verdict(0.2, 0.4) == "near"  # where not even its own samples are found
 
 
 @pytest.fixture(scope="module")
@@ -211,10 +214,10 @@ def test_the_command_writes_what_the_others_read(
 ) -> None:
     out, video = tmp_path / "z.npz", tmp_path / "way"
     assert cli.main(["project", str(run), *map(str, pictures), *FEW, "--out", str(out), "--video", f"{video}/"]) == 0
-    told = capsys.readouterr().out
-    assert "digit.png" in told
-    assert "pictures of its data to" in told
-    assert f"2 latents in {out}" in told
+    said = capsys.readouterr().out
+    assert "digit.png" in said
+    assert "pictures of its data to" in said
+    assert f"2 latents in {out}" in said
     assert 6 < len(list(video.iterdir())) <= 8
     z = latent.read_latents(out, torch.zeros(1, 4))
     with np.load(out) as saved:
@@ -246,15 +249,15 @@ def test_an_image_is_edited_through_its_latent(
     assert cli.main(["directions", str(run), "--count", "2", "--out", str(out)]) == 0
     words = ["edit", str(run), "--image", str(pictures[0]), "--direction", f"{out}:1", "--out", str(tmp_path / "e.png")]
     assert cli.main(words) == 0
-    assert "digit.png is found but for" in capsys.readouterr().out
+    assert "digit.png is found; a pixel differs by" in capsys.readouterr().out
 
 
-def test_the_command_refuses_with_its_mend(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_with_its_fix(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "torn.png").write_bytes(b"no picture")
     for words, said in {
-        ("--out", "z.npz"): "name one or more",
+        ("--out", "z.npz"): "IMAGES",
         ("none.png", "--out", "z.npz"): "cannot read none.png",
-        (str(tmp_path / "torn.png"), "--out", "z.npz"): "no picture",
+        (str(tmp_path / "torn.png"), "--out", "z.npz"): "cannot be decoded",
         (str(tmp_path / "torn.png"), "--out", "z.png"): ".npz",
         (str(tmp_path / "torn.png"), "--out", "z.npz", "--starts", "0"): "1 or more",
         (str(tmp_path / "torn.png"), "--out", "z.npz", "--video", "z.avi"): ".mp4",

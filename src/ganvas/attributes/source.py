@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data import Dataset, open_data
-from ..errors import RequestError
+from ..errors import RequestError, writing
 from ..evaluation.sources import trained_on
 from ..frozen import Classifier, TrainedGenerator, load_classifier
 from ..frozen.opening import open_clip
@@ -51,7 +51,8 @@ def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) ->
     """Open or teach the judge. Raises RequestError where none was named, or it does not fit the generator."""
     device = str(generator.device)
     if source.words:
-        return Words(open_clip(source.clip, device), parse_words(source.words), source.template)  # type: ignore[arg-type]
+        words = parse_words(source.words)
+        return Words(open_clip(source.clip, device), words, source.template)  # type: ignore[arg-type]
     if source.classifier is not None:
         return Classes(fitting(load_classifier(source.classifier, device), generator, source.classifier))
     if source.labeller is not None and source.labeller.exists():
@@ -67,7 +68,8 @@ def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) ->
     right = ", ".join(f"{name} {share:.1%}" for name, share in labeller.classifier.facts.get("accuracy", {}).items())
     yield Note(f"a labeller of {data.name}, trained on {len(data):,} real pictures, is right on held-out ones: {right}")
     if source.labeller is not None:
-        labeller.classifier.write(source.labeller)
+        with writing(source.labeller):
+            labeller.classifier.write(source.labeller)
     labeller.classifier.network.to(generator.device)
     return labeller
 

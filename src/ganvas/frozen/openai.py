@@ -57,8 +57,9 @@ def best() -> Path:
     if found is None:
         looked = ", ".join(map(str, folders))
         raise RequestError(
-            f"there is no CLIP on this machine (looked for {', '.join(BEST)} in {looked}); name one with --clip: a run "
-            "of `ganvas train clip` or `lit`, or OpenAI's ViT-B-32.pt, which docs/clip.md tells where to get"
+            f"there is none on this machine (looked for {', '.join(BEST)} in {looked})",
+            "name a run of `ganvas train clip` or `lit`, or OpenAI's ViT-B-32.pt; docs/clip.md says where to get it",
+            field="clip",
         )
     return found
 
