@@ -354,9 +354,7 @@ def test_words_lead_where_clip_sees_them(disc: Path, tmp_path: Path, capsys: pyt
     assert found.names == ("color=red", "color=blue")
     assert found.vectors[0, 0] > 0.9
     assert found.vectors[1, 0] < -0.9
-    assert (
-        found.measured["changed"] > 0.65
-    ).all()  # of some dozen; the step was chosen to change 0.85 of others
+    assert (found.measured["changed"] > 0.65).all()  # of some dozen; the step was chosen to change 0.85 of others
     blue = ["--seed", "0", "--direction", f"{out}:color=blue", "--strength", "0:4", "--steps", "2"]
     assert cli.main(["edit", str(disc), *blue, "--out", str(tmp_path / "strip.png")]) == 0
     with Image.open(tmp_path / "strip.png") as strip:
