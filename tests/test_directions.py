@@ -12,7 +12,7 @@ from PIL import Image
 import ganvas
 from ganvas import cli, latent
 from ganvas.errors import RequestError
-from ganvas.latent.directions import affine_layers, entering, first_affine
+from ganvas.latent.directions import affine_layers, first_affine, layer_inputs
 from ganvas.nets import (
     ConditionalGenerator,
     DCGANGenerator,
@@ -73,7 +73,7 @@ def test_the_layer_of_a_label_is_not_that_of_the_latent() -> None:
     first = next(m for m in decoder.generator.modules() if isinstance(m, torch.nn.Linear))
     torch.testing.assert_close(first_affine(decoder, torch.randn(2, 6)), first.weight.detach()[:, :6].double())
     z, label = torch.randn(3, 6), torch.tensor([0, 3, 8])
-    seen = entering(decoder, z, label, layer=0)
+    seen = layer_inputs(decoder, z, label, layer=0)
     torch.testing.assert_close(seen, torch.cat([z, decoder.embed.detach()[label]], 1))
 
 
@@ -88,11 +88,11 @@ def test_features_are_those_that_enter_the_layer_asked_for() -> None:
     decoder = NETS["mlp"].eval()
     z, layers = torch.randn(5, 6), next(iter(decoder.children()))
     assert isinstance(layers, torch.nn.Sequential)
-    torch.testing.assert_close(entering(decoder, z, layer=0), z)
-    torch.testing.assert_close(entering(decoder, z), layers[:2](z).detach())
-    torch.testing.assert_close(entering(decoder, z, layer=2), layers[:4](z).detach())
-    with pytest.raises(RequestError, match="3 affine layers here, from 0; there is no layer 3"):
-        entering(decoder, z, layer=3)
+    torch.testing.assert_close(layer_inputs(decoder, z, layer=0), z)
+    torch.testing.assert_close(layer_inputs(decoder, z), layers[:2](z).detach())
+    torch.testing.assert_close(layer_inputs(decoder, z, layer=2), layers[:4](z).detach())
+    with pytest.raises(RequestError, match="3 affine layers here, and there is no layer 3"):
+        layer_inputs(decoder, z, layer=3)
     assert not any(module._forward_pre_hooks for module in decoder.modules())
 
 

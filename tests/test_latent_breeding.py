@@ -93,7 +93,7 @@ def test_every_pair_gets_its_turn_and_one_parent_is_enough() -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"mutation": 1.5}, "1.5"), ({"crossover": "max"}, "mix"), ({"children": 0}, "at least one")],
+    [({"mutation": 1.5}, "1.5"), ({"crossover": "max"}, "mix"), ({"children": 0}, "1 or more")],
 )
 def test_litters_that_cannot_be_are_refused(options: dict, said: str) -> None:
     with pytest.raises(RequestError, match=said):
@@ -101,5 +101,5 @@ def test_litters_that_cannot_be_are_refused(options: dict, said: str) -> None:
 
 
 def test_a_stranger_has_no_line() -> None:
-    with pytest.raises(RequestError, match="does not tell"):
+    with pytest.raises(RequestError, match="does not contain"):
         latent.regrow(DECODER, {}, "0123456789")

@@ -56,17 +56,17 @@ def test_easings_are_their_formulas(t: float) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0.05, 3), min_size=2, max_size=5), st.floats(10, 60), st.booleans())
-def test_a_walk_has_exactly_the_frames_of_its_legs(seconds: list[float], fps: float, loop: bool) -> None:
+def test_a_walk_has_exactly_the_frames_of_its_segments(seconds: list[float], fps: float, loop: bool) -> None:
     keys = torch.randn(len(seconds), 3)
-    legs = seconds if loop else seconds[:-1]
-    if not all(round(s * fps) for s in legs):
+    segments = seconds if loop else seconds[:-1]
+    if not all(round(s * fps) for s in segments):
         return
-    way = latent.path(keys, legs, fps, loop=loop)
-    assert len(way) == sum(round(s * fps) for s in legs)
+    way = latent.path(keys, segments, fps, loop=loop)
+    assert len(way) == sum(round(s * fps) for s in segments)
 
 
 @pytest.mark.parametrize("easing", latent.EASINGS)
-def test_each_leg_begins_at_its_keyframe(easing: str) -> None:
+def test_each_segment_begins_at_its_keyframe(easing: str) -> None:
     keys = torch.randn(3, 2, 4, 4)
     way = latent.path(keys, 0.4, 10, easing=easing)
     assert way.shape == (12, 2, 4, 4)
@@ -91,12 +91,12 @@ def test_an_open_walk_ends_at_its_last_keyframe() -> None:
     ("keys", "options", "said"),
     [
         (1, {}, "two keyframes"),
-        (3, {"seconds": [1.0, 2.0]}, "2 durations for 3 legs"),
+        (3, {"seconds": [1.0, 2.0]}, "2 durations for 3 segments"),
         (3, {"seconds": 0.01}, "no frame"),
         (3, {"seconds": -1.0}, "no frame"),
         (3, {"seconds": math.nan}, "no frame"),
-        (3, {"seconds": math.inf}, "a leg of inf seconds"),
-        (3, {"seconds": 1e9}, "a leg of 1e\\+09 seconds"),
+        (3, {"seconds": math.inf}, "a segment of inf seconds"),
+        (3, {"seconds": 1e9}, "a segment of 1e\\+09 seconds"),
         (3, {"fps": 0.0}, "frames a second"),
         (3, {"easing": "linaer"}, "linear"),
         (3, {"interpolation": "slurp"}, "slerp"),

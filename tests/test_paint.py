@@ -14,7 +14,8 @@ from ganvas.nets import ConditionalGenerator, DCGANGenerator, MLPGenerator
 from ganvas.painting import Brush, Crops, Prompts, Stroke, clip_score, draw_latent, find_start, grid_for, paint
 from ganvas.painting.crops import add_noise, cut, draw
 from ganvas.painting.start import measure_prior
-from ganvas.painting.strokes import look, regularization
+from ganvas.painting.strokes import image_gradient, regularization
+from ganvas.progress import drain
 from ganvas.types import Decoder
 
 WORDS = {"red": (1.0, -0.5, -0.5), "green": (-0.5, 1.0, -0.5), "blue": (-0.5, -0.5, 1.0), "purple": (0.5, -1.0, 0.5)}
@@ -102,7 +103,7 @@ def test_the_gradient_of_the_whole_chain_is_that_of_finite_differences(distance:
 
     z = torch.randn(1, 3, dtype=torch.float64, requires_grad=True)
     image = decoder(z)
-    gradient, _ = look(judge, image.detach(), views, crops, 6, chunk=2)
+    gradient, _ = image_gradient(judge, image.detach(), views, crops, 6, chunk=2)
     torch.autograd.backward([image, regularization(brush, known, z, image)], [gradient, None])
     assert z.grad is not None
     for i in range(3):
@@ -115,9 +116,9 @@ def test_chunks_change_nothing() -> None:
     """Odd sizes, so that noise drawn for several crops at once would differ."""
     crops, image = Crops(7), torch.rand(1, 3, 7, 9) * 2 - 1
     judge, views = clip_score(Colours(), Prompts.of(["red"], ["green"])), draw(crops, 7, 9, seed=0, step=0)
-    at_once, score = look(judge, image.clone(), views, crops, 5, chunk=7)
+    at_once, score = image_gradient(judge, image.clone(), views, crops, 5, chunk=7)
     for chunk in (1, 3, 0):
-        gradient, again = look(judge, image.clone(), views, crops, 5, chunk)
+        gradient, again = image_gradient(judge, image.clone(), views, crops, 5, chunk)
         assert torch.allclose(gradient, at_once, atol=1e-7) and again == pytest.approx(score, abs=1e-6)
     assert at_once.abs().sum() > 0
 
@@ -195,13 +196,13 @@ def test_a_grid_is_bound_channel_by_channel_and_has_any_size(capsys: pytest.Capt
 
 def test_a_vector_has_one_size(generator: MLPGenerator) -> None:
     assert grid_for(generator, generator.shape, 8, 8) is None
-    with pytest.raises(RequestError, match="draws 8x8 and nothing else"):
+    with pytest.raises(RequestError, match="draws 8x8 only"):
         grid_for(generator, generator.shape, 16, 8)
 
 
 def test_the_best_of_several_is_that_which_suits_most(generator: MLPGenerator) -> None:
     judge = clip_score(Colours(), Prompts.of(["green"]))
-    best = find_start(generator, lambda images: judge(images).score, 40, seed=2)
+    best = drain(find_start(generator, lambda images: judge(images).score, 40, seed=2))
     scores = judge(generator(torch.cat([draw_latent(generator, 80 + i) for i in range(40)]))).score
     assert judge(generator(best)).score.item() == pytest.approx(scores.max().item())
 
@@ -210,7 +211,7 @@ def test_children_of_the_best_are_better_and_no_less_likely(generator: MLPGenera
     judge = clip_score(Colours(), Prompts.of(["green"]))
 
     def begun(generations: int) -> Tensor:
-        return find_start(generator, lambda images: judge(images).score, 20, seed=3, generations=generations)
+        return drain(find_start(generator, lambda images: judge(images).score, 20, seed=3, generations=generations))
 
     scores = [judge(generator(begun(n))).score.item() for n in (0, 2, 8)]
     assert scores[0] < scores[1] < scores[2]
@@ -221,7 +222,7 @@ def test_children_of_the_best_are_better_and_no_less_likely(generator: MLPGenera
 
 def test_children_of_grids_inherit_whole_cells() -> None:
     decoder = Grid()
-    best = find_start(decoder, lambda images: images.mean((1, 2, 3)), 6, generations=3)
+    best = drain(find_start(decoder, lambda images: images.mean((1, 2, 3)), 6, generations=3))
     cells = torch.cat([draw_latent(decoder, i) for i in range(6)]).permute(2, 3, 0, 1)  # (2, 2, 6, 4)
     inherited = (cells == best[0].permute(1, 2, 0)[:, :, None]).all(3)
     assert inherited.any(2).all() and not inherited.all((0, 1)).any()
@@ -246,7 +247,7 @@ def test_classes_are_passed_on() -> None:
             return super().forward(z)
 
     decoder = Labelled()
-    start = find_start(decoder, lambda images: images.mean((1, 2, 3)), 3, label=torch.tensor(2))
+    start = drain(find_start(decoder, lambda images: images.mean((1, 2, 3)), 3, label=torch.tensor(2)))
     assert len(list(paint(decoder, Colours(), Prompts.of(["red"]), start, steps=1, label=torch.tensor(2)))) == 2
 
 

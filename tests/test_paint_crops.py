@@ -155,11 +155,11 @@ def test_prompts_have_weights() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("a::heavy", "is no weight"),
-        ("::2", "says nothing"),
-        ("  ", "says nothing"),
+        ("a::heavy", "is not a weight"),
+        ("::2", "no words"),
+        ("  ", "no words"),
         ("a::-1", "above 0"),
-        ("a::nan", "above"),
+        ("a::nan", "above 0"),
     ],
 )
 def test_prompts_that_say_nothing_are_refused(text: str, reason: str) -> None:

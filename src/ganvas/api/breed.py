@@ -119,9 +119,9 @@ def breed(
     yield Progress("breeding", 0, children)
     bred = latent.breed(generator.decoder, elders, children, mutation=mutation, crossover=crossover, seed=seed)
     shown = one_label(generator, asked_label(label, prompt))
-    told = {"run": str(path_of(run) or ""), "recipe": generator.recipe, "seed": seed}
-    told["label"] = None if shown is None else shown.tolist()
-    litter = Litter(found, bred, latent.lineage_of(found, bred, **told), generator, shown)
+    facts = {"run": str(path_of(run) or ""), "recipe": generator.recipe, "seed": seed}
+    facts["label"] = None if shown is None else shown.tolist()
+    litter = Litter(found, bred, latent.lineage_of(found, bred, facts), generator, shown)
     if out is not None:
         litter.save(out)
     yield Progress("breeding", children, children)

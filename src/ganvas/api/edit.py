@@ -105,7 +105,7 @@ def edit(
     z, shown = yield from origin(run, generator, seed, image, latents, asked_label(label, prompt), truncation)
     i = torch.linspace(low, high, steps or (STRIP if still else FILM)).tolist()
     i = i if still else i + i[-2:0:-1]
-    path = latent.strip(z, directions.vectors[row], i)
+    path = latent.move_along(z, directions.vectors[row], i)
     edited = Edit(directions.names[row], i, film_of(generator, path, shown, fps), generator, shown)
     if out is not None:
         yield from edited.saving(out)

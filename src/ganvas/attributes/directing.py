@@ -71,7 +71,7 @@ def by_variance(
         z, labels = generator.latents(seeds), generator.labels(seeds, label)
         parts = torch.arange(len(z)).tensor_split(-(-len(z) // 64))  # none of a single latent
         y = [
-            latent.entering(generator.decoder, z[part], None if labels is None else labels[part], layer)
+            latent.layer_inputs(generator.decoder, z[part], None if labels is None else labels[part], layer)
             for part in parts
         ]
         found = latent.principal(torch.cat(y), z, min(count, samples - 1))
@@ -155,6 +155,6 @@ def draw(
     z, labels = generator.latents([seed])[0], generator.labels([seed], label)
     strengths, rows = torch.linspace(*ends, COLUMNS).tolist(), {}
     for name, vector in zip(found.names[:ROWS], found.vectors, strict=False):
-        path = latent.strip(z, vector, strengths)
+        path = latent.move_along(z, vector, strengths)
         rows[name] = generator.decode(path, None if labels is None else labels.expand(COLUMNS, *labels.shape[1:]))
     return replace(found, rows=rows)

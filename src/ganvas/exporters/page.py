@@ -43,7 +43,8 @@ def encode(generator: TrainedGenerator, model: bytes, title: str, directions: Di
     """
     check(generator)
     script, wasm = open_runtime()
-    directions = (directions or strongest(generator)).first(SLIDERS)
+    directions = directions or strongest(generator)
+    directions = Directions(directions.vectors[:SLIDERS], directions.names[:SLIDERS])
     size = generator.decoder.shape[1:]
     told = about(generator) | {
         "names": list(directions.names),

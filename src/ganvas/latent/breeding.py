@@ -1,4 +1,4 @@
-"""Breeding: children of latents by crossover and mutation, each of which its record alone gives again."""
+"""Breeding: children of latents by crossover and mutation. A child's record and its parents' latents reproduce it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ SEED = re.compile(r"seed-(\d{1,18})")
 
 
 class Birth(NamedTuple):
-    """How a child came to be: with its parents' latents, all that it takes to have it again."""
+    """The record of a child: with its parents' latents, all that reproduces it."""
 
-    parents: tuple[str, ...]  # their names: one, or two
+    parents: tuple[str, ...]  # one name or two
     seed: int
     mutation: float
     crossover: str
 
 
 class Child(NamedTuple):
-    """A child, by name, with its record and its latent (...)."""
+    """A child with its record and its latent (...)."""
 
     name: str
     birth: Birth
@@ -40,11 +40,11 @@ class Child(NamedTuple):
 def mix(
     a: Tensor, b: Tensor, generator: torch.Generator, links: Tensor | None = None, share: float | None = None
 ) -> Tensor:
-    """Each number from the one or the other parent; of grids (C, H, W) each place, with all its channels.
+    """Each number from one parent or the other; in grids (C, H, W) each place, with all its channels.
 
-    links: the group of each number of a vector, see `linkage`; those of one group come from one parent.
-    share: how many come from the first. By default that is itself drawn, so that some children take after one parent
-    and some after both. Numbers that both parents drew from a Gaussian stay its.
+    links: the group of each number of a vector, see `linkage`; a group comes from one parent.
+    share: how many come from the first. By default it is drawn too, so that some children resemble one parent and some
+    both. Numbers that both parents drew from a Gaussian stay Gaussian.
     """
     share = float(torch.rand((), generator=generator)) if share is None else share
     coins = torch.rand(a.shape[-2:] if a.ndim > 1 else a.shape, generator=generator) < share
@@ -52,7 +52,7 @@ def mix(
 
 
 def blend(a: Tensor, b: Tensor, generator: torch.Generator, links: Tensor | None = None) -> Tensor:
-    """A point on the arc between the parents."""
+    """A random point on the arc between the parents."""
     return slerp(a[None], b[None], torch.rand((), generator=generator))[0]
 
 
@@ -82,17 +82,18 @@ def breed(
     crossover: str = "mix",
     seed: int = 0,
 ) -> list[Child]:
-    """Children of two of the parents each, in turn of all pairs; of a single parent by mutation alone.
+    """Children of each pair of parents in turn; of a single parent, by mutation alone.
 
     parents: name -> latent (...) on the CPU. mutation: 0 to 1, see `mutate`. crossover: of CROSSOVERS. The i-th child
-    of a seed is the same however many are asked for. Raises RequestError where a number makes no sense.
+    of a seed is the same however many there are. Raises RequestError for an impossible number or an unknown crossover.
     """
     if crossover not in CROSSOVERS:
-        raise unknown("crossover", crossover, CROSSOVERS)
+        raise unknown("crossover", crossover, CROSSOVERS, field="crossover")
     if not 0 <= mutation <= 1:
-        raise RequestError(f"a mutation of {mutation:g} makes no sense; choose from 0 (none) to 1 (nothing inherited)")
-    if children < 1 or not parents:
-        raise RequestError(f"{children} children of {len(parents)} parents make no litter; give at least one of each")
+        raise RequestError(f"{mutation:g} is out of range", "give 0 (all inherited) to 1 (nothing)", field="mutation")
+    for field, count in (("children", children), ("parents", len(parents))):
+        if count < 1:
+            raise RequestError(f"{count} is too few", "give 1 or more", field=field)
     names = list(parents)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]] or [(names[0],)]
     links, litter = linkage(decoder), []
@@ -104,7 +105,7 @@ def breed(
 
 
 def name_of(z: Tensor) -> str:
-    """What identifies a latent: ten hexadecimal digits of a sha256 of its numbers."""
+    """The name of a latent: ten hexadecimal digits of a sha256 of its numbers."""
     return hashlib.sha256(z.float().contiguous().cpu().numpy().tobytes()).hexdigest()[:10]
 
 
@@ -114,10 +115,10 @@ def seed_name(seed: int) -> str:
 
 
 def regrow(decoder: Decoder, individuals: Mapping[str, Mapping[str, Any]], name: str) -> Tensor:
-    """The latent (...) of an individual from records alone, down to the seeds that its line began with.
+    """The latent (...) of an individual from records alone, beginning with the seeds of its first ancestors.
 
-    individuals: name -> the fields of its Birth, as a lineage's JSON holds them. Raises RequestError where the line
-    leads to somebody who is neither recorded nor a seed.
+    individuals: name -> the fields of its Birth, as in lineage.json. Raises RequestError where an ancestor is neither
+    recorded nor a seed.
     """
     links = linkage(decoder)
 
@@ -125,7 +126,7 @@ def regrow(decoder: Decoder, individuals: Mapping[str, Mapping[str, Any]], name:
         if found := SEED.fullmatch(name):
             return from_seeds(decoder, [int(found[1])])[0]
         if name not in individuals:
-            raise RequestError(f"the lineage does not tell where {name!r} came from; breed from its latent instead")
+            raise RequestError(f"the lineage does not contain {name!r}", "breed from its latent instead")
         record = individuals[name]
         birth = Birth(tuple(record["parents"]), record["seed"], record["mutation"], record["crossover"])
         return make_child(decoder, [grown(parent) for parent in birth.parents], birth, links)

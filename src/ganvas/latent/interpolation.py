@@ -1,4 +1,4 @@
-"""The way from one latent to another, and how fast it is gone."""
+"""Interpolation between two latents, and the easing along it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-ALIGNED = 1e-4  # the sine of the angle below which an arc is a straight line, or has no one plane
+ALIGNED = 1e-4  # the sine of the angle below which the line replaces the arc
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     """The straight line a(1 - t) + bt. a, b: (N, ...); t: a number, or (N,)."""
-    t = _shares(a, t)
+    t = _broadcast(a, t)
     return a * (1 - t) + b * t
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     """The arc [sin((1-t)ω) a + sin(tω) b] / sin ω, ω the angle between a and b (Shoemake 1985). Shapes as `lerp`.
 
-    Gaussian latents of d numbers all lie about √d from 0: an arc stays among them, while the middle of a straight line
-    is as short as a latent that is never drawn. Lengths that differ pass into one another. Latents that point the same
-    way, or opposite ways, are joined by a straight line. The angle is that of all numbers of a latent, whatever its
-    shape.
+    Gaussian latents of d numbers are all about √d long. An arc keeps that length; the middle of a straight line is
+    shorter than any latent that is drawn. Latents of equal or opposite directions are joined by a line. The angle is
+    that of all numbers of a latent, whatever its shape.
     """
-    t = _shares(a, t)
+    t = _broadcast(a, t)
     u, v = a.flatten(1), b.flatten(1)
     cosine = (u * v).sum(1) / (u.norm(dim=1) * v.norm(dim=1)).clamp(min=1e-12)
     omega = torch.arccos(cosine.clamp(-1, 1)).reshape(-1, *[1] * (a.ndim - 1))
@@ -34,24 +33,24 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     return torch.where(sine < ALIGNED, lerp(a, b, t), arc)
 
 
-def _shares(a: Tensor, t: Tensor | float) -> Tensor:
+def _broadcast(a: Tensor, t: Tensor | float) -> Tensor:
     """t as (N, 1, ...), or (1, ...), of as many dimensions as a."""
     t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
     return t if t.ndim == a.ndim else t.reshape(-1, *[1] * (a.ndim - 1))
 
 
 def linear(t: float) -> float:
-    """At one speed."""
+    """Constant speed."""
     return t
 
 
 def smooth(t: float) -> float:
-    """3t² - 2t³: it leaves and arrives at rest."""
+    """3t² - 2t³: starts and ends at rest."""
     return t * t * (3 - 2 * t)
 
 
 def sin6(t: float) -> float:
-    """sin(1.5 t)⁶: it lingers at the start, hurries, and slows down; at t = 1 it is 0.985."""
+    """sin(1.5 t)⁶: slow, fast, slow; 0.985 at t = 1."""
     return math.sin(1.5 * t) ** 6
 
 

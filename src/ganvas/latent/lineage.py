@@ -1,4 +1,4 @@
-"""Who descends from whom: the individuals that breed, and the directory in which a litter keeps its lineage."""
+"""Lineages: parents from seeds and litters, and the records of all ancestors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEEDS = re.compile(r"\d+(-\d+)?")
 
 
 class Individual(NamedTuple):
-    """One that can be a parent: its latent (...), and the records of all its ancestors and of itself."""
+    """A possible parent: its latent (...), and the records of itself and all its ancestors."""
 
     name: str
     latent: Tensor
@@ -32,7 +32,7 @@ Parents = str | int | Individual | Iterable["str | int | Individual"]  # "3,17,l
 
 
 def find_parents(parents: Parents, decoder: Decoder) -> list[Individual]:
-    """Seeds and children of litters, each once, in order. Raises RequestError where there is none."""
+    """Seeds and children of litters, each once, in order. Raises RequestError where nothing is found."""
     found = {one.name: one for one in _each(parents, decoder)}
     if not found:
         raise RequestError(f"{parents!r} names no parent", "write such as 3,17 or litter/5", field="parents")
@@ -56,10 +56,7 @@ def _each(parents: Parents, decoder: Decoder) -> Iterable[Individual]:
 
 
 def read_child(text: str, like: Tensor) -> Individual:
-    """The child that DIRECTORY/K names, K its number or its name; like: latents of its shape, (n, ...).
-
-    Raises RequestError where there is none, or the lineage is damaged.
-    """
+    """The child DIRECTORY/K, K its number or name; like: latents of its shape, (n, ...). RequestError without one."""
     folder, which = Path(text).parent, Path(text).name
     if not (folder / LINEAGE).is_file():
         raise RequestError(f"{text!r} is neither a seed nor a child", "write such as 3,17 or litter/5", field="parents")
@@ -68,14 +65,13 @@ def read_child(text: str, like: Tensor) -> Individual:
     names = lineage["children"]
     row = names.index(which) if which in names else int(which) if which.isdecimal() else len(names)
     if row >= min(len(names), len(z)):
-        raise RequestError(
-            f"{folder} has no child {which!r}", f"its children are 0 to {min(len(names), len(z)) - 1}", field="parents"
-        )
+        known = f"its children are 0 to {min(len(names), len(z)) - 1}"
+        raise RequestError(f"{folder} has no child {which!r}", known, field="parents")
     return Individual(names[row], z[row], {name: {**birth} for name, birth in lineage["individuals"].items()})
 
 
-def lineage_of(parents: Sequence[Individual], litter: Sequence[Child], **facts: object) -> dict[str, Any]:
-    """What lineage.json holds: `facts`, the names of parents and children, and the record of everybody in the line."""
+def lineage_of(parents: Sequence[Individual], litter: Sequence[Child], facts: dict[str, Any]) -> dict[str, Any]:
+    """The content of lineage.json: `facts`, the names of parents and children, and the records of all ancestors."""
     line = {name: record for parent in parents for name, record in parent.line.items()}
     return {
         **facts,

@@ -1,4 +1,4 @@
-"""Which numbers of a latent only make sense together, as the decoder's own prior tells."""
+"""Linkage: which numbers of a latent depend on each other in the prior."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ..types import Decoder
 
 DRAWS = 4  # latents for each of their numbers, and at least LEAST
 LEAST = 1024
-RIDGE = 1e-3  # of a variance: what an exact dependency is taken to leave free
+RIDGE = 1e-3  # of a variance, added to the diagonal: exact dependencies have no inverse
 BOUND = 0.5  # the partial correlation from which two numbers are linked
 
 
 def linkage(decoder: Decoder) -> Tensor | None:
-    """The group of each number of a vector latent, (D,) int64: a crossover takes a group from one parent, as a whole.
+    """The group of each number of a vector latent, (D,) int64; a crossover takes a group whole, from one parent.
 
-    Numbers are linked where either follows from the other once all else is known: weights of words of which every
-    item has exactly one, such as its colour, but no numbers that are drawn by themselves. Half of one parent's colour
-    and half of the other's would be two colours, or none. What is measured is the partial correlation, from the inverse
-    of the correlations of latents of the prior; links chain up to groups, as in the genetic algorithms that learn
-    linkage (Harik 1999). None where latents are grids, whose cells are crossed whole.
+    Numbers are linked where one follows from the other once all else is known, such as the weights of words for a
+    colour, of which every item has exactly one: half of one parent's colour and half of the other's would be two
+    colours, or none. Independent numbers are not linked. The measure is the partial correlation, from the inverse of
+    the correlations of the prior's latents; links chain up to groups, as in genetic algorithms that learn linkage
+    (Harik 1999). None where latents are grids, whose cells are crossed whole.
     """
     generator = torch.Generator().manual_seed(0)
     shape = decoder.prior(1, generator).shape[1:]
@@ -42,6 +42,6 @@ def linkage(decoder: Decoder) -> Tensor | None:
 
 
 def linked(decoder: Decoder) -> Tensor:
-    """Which numbers of a vector latent are in a group with others, (D,) bool; of a grid none, () bool."""
+    """Whether each number of a vector latent is in a group with others, (D,) bool; False, () bool, for a grid."""
     groups = linkage(decoder)
     return torch.tensor(False) if groups is None else groups.bincount()[groups] > 1

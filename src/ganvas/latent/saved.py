@@ -24,29 +24,35 @@ def npz_path(out: str | Path) -> Path:
 
 
 def write_latents(path: Path, latents: Tensor, more: Mapping[str, np.ndarray] | None = None) -> None:
-    """Write `latents` (N, ...) as float32, with further arrays beside them. Raises OSError where that fails."""
+    """Write `latents` (N, ...) as float32, and further arrays. Raises OSError where that fails."""
     write_arrays(path, {"latents": latents.float().cpu().numpy(), **(more or {})})
 
 
 def read_latents(path: Path, like: Tensor | None = None) -> Tensor:
     """The `latents` of an .npz, (N, ...) float32 on the CPU.
 
-    like: latents that they must be shaped as, (n, ...). Raises RequestError where there are none, or of another shape.
+    like: latents of the shape that they must have, (n, ...). Raises RequestError where there are none, or of another
+    shape.
     """
+    found, _ = _read(path, "latents", "ganvas project and ganvas breed write such files", like)
+    if not len(found) or not found.isfinite().all():
+        raise RequestError(f"the latents of {path} are empty or not finite", "make them again")
+    return found
+
+
+def _read(path: Path, name: str, hint: str, like: Tensor | None) -> tuple[Tensor, dict[str, np.ndarray]]:
+    """The array `name` of an .npz as float32, and the other arrays."""
     arrays = read_arrays(path)
-    if "latents" not in arrays:
+    if name not in arrays:
+        raise RequestError(f"{path} holds no {name} but {', '.join(arrays)}", hint)
+    found = torch.from_numpy(arrays.pop(name).astype(np.float32))
+    if like is not None and found.shape[1:] != like.shape[1:]:
         raise RequestError(
-            f"{path} holds no `latents` but {', '.join(arrays)}; `ganvas project` and `breed` write some"
+            f"the {name} of {path} have shape {tuple(found.shape[1:])}, this generator's latents "
+            f"{tuple(like.shape[1:])}",
+            "use the generator that they were made with",
         )
-    z = torch.from_numpy(arrays["latents"].astype(np.float32))
-    if like is not None and z.shape[1:] != like.shape[1:]:
-        raise RequestError(
-            f"the latents of {path} have shape {tuple(z.shape[1:])} and this generator takes {tuple(like.shape[1:])}; "
-            "use the generator that they were made with"
-        )
-    if not len(z) or not z.isfinite().all():
-        raise RequestError(f"the latents of {path} are empty or not finite; make them again")
-    return z
+    return found, arrays
 
 
 @runtime_checkable
@@ -60,31 +66,32 @@ class HasLatents(Protocol):
 Latents = str | Path | Tensor | np.ndarray | HasLatents  # .npz files, or a litter, a projection, samples
 
 
-def gather_latents(given: Latents | Sequence[Latents], like: Tensor) -> Tensor:
-    """Latents (N, ...) of one source or of several in turn: files, tensors, arrays, results of other verbs.
+def gather_latents(given: Latents | Sequence[Latents], like: Tensor, field: str = "latents") -> Tensor:
+    """Latents (N, ...) of one or several files, tensors, arrays and results of other verbs.
 
-    like: latents that they must be shaped as. Raises RequestError where they are not.
+    like: latents of the shape that they must have. field: the argument that holds them. Raises RequestError where they
+    have another shape.
     """
     if isinstance(given, str | Path):
         return read_latents(Path(given), like)
     if isinstance(given, HasLatents):
         given = given.latents
     if not isinstance(given, Tensor | np.ndarray):
-        return torch.cat([gather_latents(one, like) for one in given])
+        return torch.cat([gather_latents(one, like, field) for one in given])
     z = torch.as_tensor(given).detach().cpu().float()
     z = z[None] if z.ndim == like.ndim - 1 else z
     if z.shape[1:] != like.shape[1:] or not len(z) or not z.isfinite().all():
         raise RequestError(
             f"{tuple(z.shape)} are not finite latents of this generator",
             f"give (N, {', '.join(map(str, like.shape[1:]))})",
-            field="latents",
+            field=field,
         )
     return z
 
 
 @dataclass(frozen=True)
 class Directions:
-    """Ways through a latent space: z' = z + i·v."""
+    """Directions v of a latent space: z' = z + i·v."""
 
     vectors: Tensor  # (K, ...), each of length 1 over all its numbers, on the CPU
     names: tuple[str, ...]
@@ -103,10 +110,6 @@ class Directions:
             return int(which)
         raise unknown("direction", which, [*self.names, f"0 to {len(self.names) - 1}"], field="direction")
 
-    def first(self, count: int) -> Directions:
-        """The first `count` of them."""
-        return Directions(self.vectors[:count], self.names[:count])
-
     def __getitem__(self, which: int | str) -> Directions:
         """One of them, by number or name."""
         row = self.index(str(which))
@@ -115,17 +118,9 @@ class Directions:
 
 def read_directions(path: Path, like: Tensor | None = None) -> Directions:
     """The directions of an .npz. Arguments and errors as of `read_latents`."""
-    arrays = read_arrays(path)
-    if "directions" not in arrays:
-        raise RequestError(f"{path} holds no `directions` but {', '.join(arrays)}; `ganvas directions` writes some")
-    vectors = torch.from_numpy(arrays.pop("directions").astype(np.float32))
-    names = arrays.pop("names", np.array([str(i) for i in range(len(vectors))]))
-    if like is not None and vectors.shape[1:] != like.shape[1:]:
-        raise RequestError(
-            f"the directions of {path} have shape {tuple(vectors.shape[1:])} and this generator's latents "
-            f"{tuple(like.shape[1:])}; find them with the generator that they are for"
-        )
-    return Directions(vectors, tuple(map(str, names)), arrays)
+    vectors, measured = _read(path, "directions", "ganvas directions writes such files", like)
+    names = measured.pop("names", np.arange(len(vectors)))
+    return Directions(vectors, tuple(map(str, names)), measured)
 
 
 def find_directions(given: str | Path | Directions, like: Tensor) -> tuple[Directions, str | None]:
@@ -138,7 +133,7 @@ def find_directions(given: str | Path | Directions, like: Tensor) -> tuple[Direc
     return read_directions(Path(file), like), which or None
 
 
-def strip(z: Tensor, direction: Tensor, strengths: Sequence[float]) -> Tensor:
+def move_along(z: Tensor, direction: Tensor, strengths: Sequence[float]) -> Tensor:
     """z + i·v for each strength i: z (...), v (...) -> (len(strengths), ...)."""
     i = torch.tensor(strengths, dtype=z.dtype).reshape(-1, *[1] * z.ndim)
     return z + i * direction

@@ -13,7 +13,7 @@ from ..errors import RequestError
 from ..types import Decoder
 
 MOST = 1_000_000  # seeds of one range
-REFERENCE = 64  # items whose mean is the typical one
+REFERENCE = 64  # items, whose mean is typical
 
 Seeds = str | int | Iterable[int]  # "0-35,42" (StyleGAN's syntax), one seed, or several
 
@@ -41,8 +41,8 @@ def parse_seeds(seeds: Seeds) -> list[int]:
 def from_seeds(decoder: Decoder, seeds: Iterable[int]) -> Tensor:
     """One latent a seed, (N, ...) on the CPU.
 
-    Each is drawn alone by its own CPU generator, so that a seed gives the same latent on every device and whatever
-    the seeds beside it. Raises RequestError where there is no seed, or one that is negative or above 63 bits.
+    Each has its own CPU generator, so that a seed gives the same latent on every device and next to any other seeds.
+    Raises RequestError where there is no seed, or one that is negative or above 63 bits.
     """
     seeds = list(seeds)
     if wrong := [seed for seed in seeds if not 0 <= seed < 2**63]:
@@ -56,15 +56,15 @@ def from_seeds(decoder: Decoder, seeds: Iterable[int]) -> Tensor:
 def truncate(z: Tensor, psi: float, mean: Tensor | float = 0.0) -> Tensor:
     """Latents (N, ...) moved toward the mean: z̄ + ψ(z - z̄), the truncation trick (Karras et al. 2019, eq. in B).
 
-    ψ = 1 changes nothing, ψ = 0 gives the mean alone: less variety, fewer failures in between. Raises RequestError
-    where ψ is not finite.
+    ψ = 1 changes nothing, ψ = 0 gives the mean; values between mean less variety and fewer failures. Raises
+    RequestError where ψ is not finite.
     """
     check_psi(psi)
     return mean + psi * (z - mean)
 
 
 def check_psi(psi: float) -> None:
-    """A RequestError where nothing could be drawn with it."""
+    """Raise RequestError where ψ is not finite."""
     if not math.isfinite(psi):
         raise RequestError(f"{psi:g} is not possible", "give a number, such as 0.7", field="truncation")
 
@@ -72,14 +72,13 @@ def check_psi(psi: float) -> None:
 def reject(
     decoder: Decoder, seeds: Iterable[int], psi: float, features: Callable[[Tensor, list[int]], Tensor]
 ) -> Tensor:
-    """Latents (N, ...) of the most typical of several tries a seed: truncation where the mean is no latent.
+    """Latents (N, ...), the most typical of several a seed: truncation for noise and grids, which cannot be shortened.
 
     Of round(1/ψ) latents a seed, at most 100, it keeps the one whose item is nearest to the mean of REFERENCE others:
-    the densest ψ of what is drawn (DeVries et al. 2020, "Instance selection for GANs", applied to samples). The first
-    try of a seed is its own latent, so ψ = 1 changes nothing. For noise and grids, which a decoder knows only at their
-    full length.
+    the densest ψ of all (DeVries et al. 2020, "Instance selection for GANs", applied to samples). The first of a seed
+    is its own latent, so ψ = 1 changes nothing.
 
-    features: (latents (n, ...), the seed of each) -> numbers that distinguish their items, (n, D), all on the CPU.
+    features: (latents (n, ...), the seed of each) -> features of their items, (n, D), all on the CPU.
 
     Raises RequestError where ψ is not finite.
     """

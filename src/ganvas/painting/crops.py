@@ -1,7 +1,7 @@
-"""What CLIP is shown of a painting: many crops of it, each mirrored, turned, moved and sized at random.
+"""What CLIP sees of a painting: many crops, each mirrored, turned, moved and resized at random.
 
-A network that sees one picture in one way can be satisfied by noise that no eye would take for what was asked. Seen in
-thirty ways at once, and in others at every step, the picture itself has to suit the words.
+A network that sees one view of a picture can be satisfied by noise. Seen in thirty views at once, new ones at every
+step, the picture itself has to suit the words.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from torch.nn import functional as F
 
 from ..errors import RequestError
 
-MEAN, DEVIATION, LEAST, MOST = 1.2, 0.3, 0.43, 1.9  # of a crop's side, in heights of the picture (source 002)
+# The side of a crop, in heights of the picture (course material, chapter 3).
+MEAN, DEVIATION, LEAST, MOST = 1.2, 0.3, 0.43, 1.9
 
 
 @dataclass(frozen=True)
 class Crops:
-    """How a painting is cropped (source 002, chapter 3), and how many times a step.
+    """How a painting is cropped (course material, chapter 3), and how many times a step.
 
     The picture is padded by `padding` of its height on every side, mirrored with the probability `flip`, turned by up
-    to `degrees` and moved by up to `shift` of its sides. From that each crop takes a square: its side is 1.2 ± 0.3
-    heights, within 0.43 and 1.9, and lies anywhere inside. The source mirrors and turns once a step; here each crop has
-    its own draw, which costs nothing, since all is one affine map and one bilinear resampling.
+    to `degrees` and moved by up to `shift` of its sides. A crop is then a square anywhere inside, its side 1.2 ± 0.3
+    heights, within 0.43 and 1.9. The course material mirrors and turns once a step; here each crop has its own draw,
+    at no cost, since all of it is one affine map and one bilinear resampling.
 
-    Of the crops a share of `whole` shows the picture as it is instead, without noise: where place and size count,
-    something has to see them. `fill` is what lies beyond the border: its own pixels drawn out, or grey.
+    A share of `whole` of the crops shows the entire picture instead, without noise, for prompts about place and size.
+    `fill` is what is beyond the border: its own pixels repeated, or grey.
 
-    Each other crop is then strewn with Gaussian noise of the deviation `noise` times `layers` numbers between 0 and 1,
-    so that most crops have little and a few have much of it; 0 layers: all of it.
+    Each other crop gets Gaussian noise of the deviation `noise` times `layers` uniform numbers in [0, 1], so that most
+    have little noise and a few have much; 0 layers: `noise` itself.
     """
 
     count: int = 30
@@ -47,20 +48,20 @@ class Crops:
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise RequestError(f"{self.count} crops show nothing of a picture; give 1 or more, such as 30")
+            raise RequestError(f"{self.count} is too few", "give 1 or more, such as 30", field="crops")
         if not 0 <= self.whole <= 1:
-            raise RequestError(f"whole={self.whole:g} is no share of the crops; give 0 to 1, such as 0.25")
+            raise RequestError(f"{self.whole:g} is not a share", "give 0 to 1, such as 0.25", field="whole")
 
 
-class Drawn(NamedTuple):
+class CropPlan(NamedTuple):
     """The crops of a step, before they are cut."""
 
-    maps: Tensor  # (N, 2, 3): where the pixels of a crop lie in the picture, both from -1 to 1 across
+    maps: Tensor  # (N, 2, 3): from the pixels of a crop to those of the picture, both from -1 to 1 across
     deviations: Tensor  # (N,) of each crop's noise
-    seeds: Tensor  # (N,) int64 of each crop's noise, which so depends neither on the device nor on the crops beside it
+    seeds: Tensor  # (N,) int64 of each crop's noise, so that it depends neither on the device nor on the other crops
 
 
-def draw(crops: Crops, height: int, width: int, seed: int, step: int) -> Drawn:
+def draw(crops: Crops, height: int, width: int, seed: int, step: int) -> CropPlan:
     """The crops of a picture of height × width, a function of (seed, step)."""
     generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
     n = crops.count
@@ -69,7 +70,7 @@ def draw(crops: Crops, height: int, width: int, seed: int, step: int) -> Drawn:
     pad = crops.padding * height
     tall, wide = height + 2 * pad, width + 2 * pad
     side = side.clamp(max=min(tall, wide))
-    # The square's centre, in pixels from the centre of the padded picture, so that it lies within.
+    # The square's centre, in pixels from the centre of the padded picture.
     x, y = (u[0] - 0.5) * (wide - side), (u[1] - 0.5) * (tall - side)
     angle = (2 * u[2] - 1) * math.radians(crops.degrees)
     right, down = (2 * u[3] - 1) * crops.shift * width, (2 * u[4] - 1) * crops.shift * height
@@ -86,11 +87,10 @@ def draw(crops: Crops, height: int, width: int, seed: int, step: int) -> Drawn:
         ],
         1,
     )
-    shown = round(crops.whole * n)
-    least = min(height, width)
-    deviations[:shown] = 0
-    maps[:shown] = torch.tensor([[least / width, 0.0, 0.0], [0.0, least / height, 0.0]])
-    return Drawn(maps, deviations, torch.randint(2**62, (n,), generator=generator))
+    whole, least = round(crops.whole * n), min(height, width)
+    deviations[:whole] = 0
+    maps[:whole] = torch.tensor([[least / width, 0.0, 0.0], [0.0, least / height, 0.0]])
+    return CropPlan(maps, deviations, torch.randint(2**62, (n,), generator=generator))
 
 
 def cut(x: Tensor, maps: Tensor, size: int, fill: str = "border") -> Tensor:
@@ -101,6 +101,6 @@ def cut(x: Tensor, maps: Tensor, size: int, fill: str = "border") -> Tensor:
 
 
 def add_noise(x: Tensor, deviations: Tensor, seeds: Tensor) -> Tensor:
-    """Crops (N, C, H, W) under Gaussian noise of these deviations (N,), drawn on the CPU from these seeds (N,)."""
+    """Crops (N, C, H, W) plus Gaussian noise of these deviations (N,), drawn on the CPU from these seeds (N,)."""
     noise = [torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds.tolist()]
     return x + deviations.to(x)[:, None, None, None] * torch.stack(noise).to(x)

@@ -1,4 +1,4 @@
-"""What is asked for, in words and pictures, and how well images suit it."""
+"""Prompts, in words and pictures, and how well images suit them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..errors import RequestError, unknown
 
-ALPHA, BETA = 1.0, 0.5  # of what is included, and of what is excluded
+ALPHA, BETA = 1.0, 0.5  # weights of what is included, and of what is excluded
 
 
 class ImageTextModel(Protocol):
@@ -21,7 +21,7 @@ class ImageTextModel(Protocol):
 
     @property
     def size(self) -> int:
-        """Pixels of a side of what the image tower sees."""
+        """Pixels of a side of the image tower's input."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class ImageTextModel(Protocol):
 
 
 class Prompt(NamedTuple):
-    """Words, or a picture in their stead, and how much they count."""
+    """Words or a picture, and their weight."""
 
     words: str
     weight: float = 1.0
@@ -49,7 +49,7 @@ class Prompt(NamedTuple):
 
 @dataclass(frozen=True)
 class Prompts:
-    """What a painting is to show, what it is not to show, and what is to be about it."""
+    """What a painting shall show, shall not show, and shall show in addition."""
 
     include: tuple[Prompt, ...]
     exclude: tuple[Prompt, ...] = ()
@@ -59,23 +59,23 @@ class Prompts:
 
     @classmethod
     def of(cls, include: Sequence[str], exclude: Sequence[str] = (), extras: Sequence[str] = ()) -> Prompts:
-        """From words, each with its weight behind `::` where it has one."""
+        """From words, each followed by `::` and its weight where it has one."""
         return cls(*(tuple(map(parse_prompt, words)) for words in (include, exclude, extras)))
 
 
-def parse_prompt(text: str) -> Prompt:
-    """'a red circle::0.5' -> the words and their weight, by default 1. Raises RequestError where it says nothing."""
+def parse_prompt(text: str, field: str = "words") -> Prompt:
+    """'a red circle::0.5' -> the words and their weight, by default 1. Errors name `field`."""
     words, colons, weight = text.rpartition("::")
     if not colons:
         words, weight = text, "1"
     try:
         value = float(weight)
     except ValueError:
-        raise RequestError(f"prompt {text!r}: {weight!r} is no weight; write such as 'a red circle::0.5'") from None
+        raise RequestError(f"{weight!r} is not a weight", "write such as 'a red circle::0.5'", field=field) from None
     if not words.strip():
-        raise RequestError(f"prompt {text!r} says nothing; write such as 'a red circle'")
+        raise RequestError(f"{text!r} has no words", "write such as 'a red circle'", field=field)
     if not math.isfinite(value) or value <= 0:
-        raise RequestError(f"prompt {text!r}: a weight is above 0; what is not wanted belongs to --exclude")
+        raise RequestError(f"the weight {weight} of {text!r} is not above 0", "raise it, or use `exclude`", field=field)
     return Prompt(words.strip(), value)
 
 
@@ -96,42 +96,40 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cosine": cosine, "s
 class Score(NamedTuple):
     """Of N images, (N,) each."""
 
-    loss: Tensor  # α·distance to what is wanted - β·distance to what is not
-    score: Tensor  # α·cos - β·cos, whatever the distance
+    loss: Tensor  # α·distance to what is included - β·distance to what is excluded
+    score: Tensor  # α·cos - β·cos, for either distance
 
 
 def encode(clip: ImageTextModel, prompts: Sequence[Prompt]) -> Tensor:
     """The embeddings of prompts times their weights, (N, dim) on the device of the towers."""
+    rows = []
     with torch.no_grad():
-        each = [
-            clip.text([prompt.words])[0]
-            if prompt.picture is None
-            else clip.image(prompt.picture[None].to(clip.device))[0]
-            for prompt in prompts
-        ]
-    return torch.stack([prompt.weight * vector for prompt, vector in zip(prompts, each, strict=True)])
+        for words, weight, picture in prompts:
+            row = clip.text([words]) if picture is None else clip.image(picture[None].to(clip.device))
+            rows.append(weight * row[0])
+    return torch.stack(rows)
 
 
 def clip_score(clip: ImageTextModel, prompts: Prompts, distance: str = "cosine") -> Callable[[Tensor], Score]:
     """How well images suit prompts: (N, C, H, W) in [-1, 1] -> `Score`; differentiable.
 
-    What is wanted is one direction, w₁·include + w₂·extras brought to length one, and what is not wanted another; the
-    loss is -α·cos(include) + β·cos(exclude), but for a constant (source 002, chapter 3), or the same of `spherical`
+    What is wanted is one direction, w₁·include + w₂·extras of length one, and what is unwanted another; the loss is
+    -α·cos(include) + β·cos(exclude), up to a constant (course material, chapter 3), or the same with `spherical`
     distances. Raises RequestError where nothing is wanted, or for an unknown distance.
     """
     if distance not in DISTANCES:
-        raise unknown("distance", distance, DISTANCES)
+        raise unknown("distance", distance, DISTANCES, field="distance")
     if not prompts.include:
-        raise RequestError("there is nothing to paint; give words, such as 'a red circle'")
+        raise RequestError("there is nothing to paint", "give words, such as 'a red circle'", field="words")
     between = DISTANCES[distance]
     wanted = F.normalize(encode(clip, (*prompts.include, *prompts.extras)).sum(0), dim=0)
     unwanted = F.normalize(encode(clip, prompts.exclude).sum(0), dim=0) if prompts.exclude else None
 
-    def judge(images: Tensor) -> Score:
-        seen = clip.image(images)
-        loss, score = prompts.alpha * between(seen, wanted), prompts.alpha * seen @ wanted
+    def score(images: Tensor) -> Score:
+        x = clip.image(images)
+        loss, score = prompts.alpha * between(x, wanted), prompts.alpha * x @ wanted
         if unwanted is not None:
-            loss, score = loss - prompts.beta * between(seen, unwanted), score - prompts.beta * seen @ unwanted
+            loss, score = loss - prompts.beta * between(x, unwanted), score - prompts.beta * x @ unwanted
         return Score(loss, score.detach())
 
-    return judge
+    return score

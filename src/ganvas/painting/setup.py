@@ -1,4 +1,4 @@
-"""What a painting needs before its first stroke: the models, the prompts, the options, and where to begin."""
+"""What a painting needs before its first stroke: the models, the prompts, the options, and the first latent."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from ..data.decode import SUFFIXES
-from ..data.pictures import Picture, read_picture
+from ..data.pictures import read_picture
 from ..errors import RequestError
 from ..files import read_arrays
 from ..frozen import Clip, TrainedGenerator, openai
 from ..frozen.opening import open_clip, open_image_generator, path_of
 from ..frozen.weights import SHIPPED
 from ..inversion import guesses, project
-from ..latent.saved import gather_latents
+from ..latent.saved import HasLatents, gather_latents
 from ..progress import Note, Progress, Steps
 from .crops import Crops
 from .score import Prompt, Prompts, clip_score, parse_prompt
@@ -30,12 +30,11 @@ from .start import draw_latent, find_start, grid_for
 from .strokes import Brush, Moments
 
 GENERATOR, CLIP = SHIPPED / "paint-generator.safetensors", SHIPPED / "paint-clip.safetensors"
-LATENTS = ".npz"  # the suffix of files of latents
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a painting, in addition to its models."""
+    """What to paint, and how; everything but the models."""
 
     words: Sequence[str]  # painted in turn
     exclude: Sequence[str] = ()
@@ -46,7 +45,7 @@ class Request:
     generations: int = 4
     size: str | None = None
     label: int | str | None = None
-    init: object = None  # a picture, latents, or an earlier painting
+    init: Any = None  # a picture, latents, or an earlier painting
     hold: bool | None = None  # None: where the search for a beginning breeds
     brush: Brush = field(default_factory=Brush)
     crops: Crops = field(default_factory=Crops)
@@ -55,14 +54,15 @@ class Request:
         """Raise RequestError for numbers that are not possible, and where there are no words."""
         if not self.words:
             raise RequestError("there is nothing to paint", "give words, such as 'a red circle'", field="words")
-        for name, value in (("steps", self.steps), ("best_of", self.best_of), ("preview", preview)):
-            if value < 1:
-                raise RequestError(f"{value} is too few", "give 1 or more", field=name)
+        counts = {"steps": self.steps, "best_of": self.best_of, "generations": self.generations, "preview": preview}
+        for name, value in counts.items():
+            if value < (least := 0 if name == "generations" else 1):
+                raise RequestError(f"{value} is too few", f"give {least} or more", field=name)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """All that is fixed while it is painted."""
+    """What stays the same during a painting."""
 
     request: Request
     generator: TrainedGenerator
@@ -71,15 +71,15 @@ class Setup:
     grid: tuple[int, int] | None  # of the latent, where it is not the generator's own
     label: Tensor | None
     brush: Brush
-    recipe: dict[str, Any]  # JSON-able; a latent that the same recipe painted can be continued
+    recipe: dict[str, Any]  # JSON-able; a latent that was painted with the same recipe can be continued
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What an earlier painting has left."""
+    """Where a painting begins or continues."""
 
-    done: list[Tensor]  # the latents (...) of the prompts that are finished
-    latent: Tensor  # (1, ...) of the one that continues
+    latent: Tensor  # (1, ...)
+    finished: tuple[Tensor, ...] = ()  # the latents (...) of earlier prompts
     step: int = 0
     moments: Moments | None = None
 
@@ -87,27 +87,27 @@ class Beginning:
 def set_up(
     request: Request, generator: object, clip: object, options: Mapping[str, object] | None, device: str
 ) -> Steps[Setup]:
-    """Open the models, the shipped ones for None, and read the prompts."""
+    """Open the models, by default those that come with ganvas, and read the prompts."""
     yield Progress("opening the models")
     model = open_image_generator(GENERATOR if generator is None else generator, device, options)  # type: ignore[arg-type]
     model = model.place_words("latent" if request.label is None else "label")
     shipped = clip is None and generator is None
     towers = open_clip(CLIP if shipped else clip, device)  # type: ignore[arg-type]
-    exclude, extras = read_prompts(request.exclude, towers), read_prompts(request.extras, towers)
-    prompts = [Prompts(read_prompts([each], towers), exclude, extras) for each in request.words]
+    exclude, extras = (read_prompts(getattr(request, name), towers, name) for name in ("exclude", "extras"))
+    prompts = [Prompts(read_prompts([each], towers, "words"), exclude, extras) for each in request.words]
     bred = min(request.best_of - 1, request.generations) > 0
     brush = replace(request.brush, hold=bred if request.hold is None else request.hold)
     recipe: dict[str, Any] = {
         **{"ganvas": version("ganvas"), "words": list(request.words)},
         **{"exclude": list(request.exclude), "extras": list(request.extras)},
-        "generator": GENERATOR.name if generator is None else named(generator, model.recipe),
-        "clip": CLIP.name if shipped else named(openai.best() if clip is None else clip, towers.recipe),
+        "generator": GENERATOR.name if generator is None else model_name(generator, model.recipe),
+        "clip": CLIP.name if shipped else model_name(openai.best() if clip is None else clip, towers.recipe),
         **{"seed": request.seed, "label": request.label, "size": request.size},
         "set": [f"{key}={value}" for key, value in (options or {}).items()],
         **{"best_of": request.best_of, "generations": request.generations},
         **{"crops": asdict(request.crops), "brush": asdict(brush)},
     }
-    if request.hold is None and request.init is not None and recorded(request.init) != recipe:
+    if request.hold is None and request.init is not None and saved_recipe(request.init) != recipe:
         brush = replace(brush, hold=False)  # nothing was bred for these words
         recipe["brush"] = asdict(brush)
     grid = yield from parse_size(request.size, model)
@@ -116,26 +116,25 @@ def set_up(
     return Setup(request, model, towers, prompts, grid, label, brush, recipe)
 
 
-def named(source: object, recipe: str) -> str:
-    """What a recipe calls a model: its path, or its kind where it was given in memory."""
+def model_name(source: object, recipe: str) -> str:
+    """What a painting's recipe calls a model: its path, or its own recipe where it was given in memory."""
     path = path_of(source)
     return f"{recipe}, in memory" if path is None else str(path)
 
 
-def read_prompts(texts: Sequence[str], clip: Clip) -> tuple[Prompt, ...]:
-    """'a red circle::2 | photo.png' -> prompts that count together, each with its picture where it names one."""
-    parsed = [parse_prompt(part) for text in texts for part in text.split("|")]
-    shape = (3, clip.size, clip.size)
-    return tuple(
-        prompt._replace(picture=read_picture(prompt.words, shape, "words"))
-        if Path(prompt.words).suffix.lower() in SUFFIXES
-        else prompt
-        for prompt in parsed
-    )
+def read_prompts(texts: Sequence[str], clip: Clip, field: str) -> tuple[Prompt, ...]:
+    """'a red circle::2 | photo.png' -> prompts that count together; a name of a picture file stands for the picture."""
+    found = []
+    for part in (part for text in texts for part in text.split("|")):
+        prompt = parse_prompt(part, field)
+        if Path(prompt.words).suffix.lower() in SUFFIXES:
+            prompt = prompt._replace(picture=read_picture(prompt.words, (3, clip.size, clip.size), field))
+        found.append(prompt)
+    return tuple(found)
 
 
 def parse_size(size: str | None, generator: TrainedGenerator) -> Steps[tuple[int, int] | None]:
-    """The latent's rows and columns for WIDTHxHEIGHT, with a note where they are rounded."""
+    """The rows and columns of the latent for WIDTHxHEIGHT, with a note where they are rounded."""
     if size is None:
         return None
     parts = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", size.strip())
@@ -152,9 +151,9 @@ def parse_size(size: str | None, generator: TrainedGenerator) -> Steps[tuple[int
 
 
 def search(setup: Setup, number: int) -> Steps[Tensor]:
-    """The latent (1, ...) that a painting begins with: CLIP's favourite of the seed's samples and their children."""
-    request, prompts = setup.request, setup.prompts[number]
-    score = clip_score(setup.clip, prompts, setup.brush.distance)
+    """The first latent (1, ...): the one of the seed's samples and their children that CLIP scores highest."""
+    request = setup.request
+    score = clip_score(setup.clip, setup.prompts[number], setup.brush.distance)
     return (
         yield from find_start(
             setup.generator.decoder,
@@ -169,54 +168,50 @@ def search(setup: Setup, number: int) -> Steps[Tensor]:
     )
 
 
-def painted_state(init: object) -> dict[str, np.ndarray]:
-    """The arrays that an earlier painting left, in its latent.npz or in its result; empty for anything else."""
+def saved_state(init: Any) -> dict[str, np.ndarray]:
+    """The arrays of an earlier painting, from its latent.npz or its result; empty for anything else."""
     if isinstance(init, str | Path):
-        return read_arrays(Path(init)) if Path(init).suffix.lower() == LATENTS else {}
+        return {} if is_picture(init) else read_arrays(Path(init))
     state = getattr(init, "state", None)
     return state if isinstance(state, dict) else {}
 
 
-def recorded(init: object) -> dict[str, Any] | None:
-    """The recipe of the painting that left a latent; None where none did."""
-    arrays = painted_state(init)
+def saved_recipe(init: Any) -> dict[str, Any] | None:
+    """The recipe of an earlier painting; None for anything else."""
+    arrays = saved_state(init)
     try:
         return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None
     except ValueError as error:
         raise RequestError(f"{init} is damaged ({error})", "begin again without it", field="init") from error
 
 
+def is_picture(init: Any) -> bool:
+    """Whether it is a picture and not latents, which are in an .npz, a tensor or a result."""
+    if isinstance(init, str | Path):
+        return Path(init).suffix.lower() != ".npz"
+    return not isinstance(init, Tensor | HasLatents)
+
+
 def begin_from(setup: Setup, init: Any) -> Beginning:
-    """What `init` is: a picture to begin at, latents of any origin, or those of this very painting, which continues."""
-    arrays = painted_state(init)
-    if not arrays and (not isinstance(init, str | Path) or Path(init).suffix.lower() != LATENTS):
-        return Beginning([], from_picture(setup, init) if is_picture(init) else gather_last(setup, init))
-    z = gather_latents(init, draw_latent(setup.generator.decoder, 0, setup.grid))
-    if recorded(init) != setup.recipe:
-        return Beginning([], z[-1:])
+    """Begin at a picture or at the last of some latents; continue an earlier painting with the same recipe."""
+    if is_picture(init):
+        return Beginning(from_picture(setup, init))
+    z = gather_latents(init, draw_latent(setup.generator.decoder, 0, setup.grid), "init")
+    if saved_recipe(init) != setup.recipe:
+        return Beginning(z[-1:])
+    arrays = saved_state(init)
     try:
         moments = Moments(*(torch.from_numpy(arrays[name]) for name in ("first", "second")))
-        step = int(arrays["step"])
+        return Beginning(z[-1:], tuple(z[:-1]), int(arrays["step"]), moments)
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(f"{init} is damaged ({error})", "begin again without it", field="init") from error
-    return Beginning(list(z[:-1]), z[-1:], step, moments)
 
 
-def is_picture(init: object) -> bool:
-    """Whether it is a picture and not latents; an array of bytes is one, floating point numbers are not."""
-    return not isinstance(init, Tensor) and not hasattr(init, "latents")
-
-
-def gather_last(setup: Setup, init: Any) -> Tensor:
-    """The last of some latents, (1, ...)."""
-    return gather_latents(init, draw_latent(setup.generator.decoder, 0, setup.grid))[-1:]
-
-
-def from_picture(setup: Setup, picture: Picture) -> Tensor:
-    """The latent (1, ...) of a picture: what the encoder next to the generator says, or else its projection."""
+def from_picture(setup: Setup, picture: Any) -> Tensor:
+    """The latent (1, ...) of a picture, from the encoder next to the generator where there is one, or by projection."""
     target = read_picture(picture, setup.generator.decoder.shape, "init")[None]
-    place = setup.recipe["generator"]
-    guess = guesses(Path(place), target, str(setup.clip.device)) if Path(place).exists() else None
+    place = Path(setup.recipe["generator"])
+    guess = guesses(place, target, str(setup.clip.device)) if place.exists() else None
     if guess is not None:
         return guess
     *_, last = project(setup.generator, target, label=setup.request.label)
