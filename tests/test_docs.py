@@ -57,7 +57,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     random = np.random.default_rng(0)
     (tmp_path / "photos").mkdir()
     lines = []
-    for i in range(16):
+    for i in range(48):
         Image.fromarray(random.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "photos" / f"{i}.png")
         lines.append(json.dumps({"file": f"{i}.png", "caption": f"a {['red', 'blue'][i % 2]} picture, number {i}"}))
     (tmp_path / "photos" / "captions.jsonl").write_text("\n".join(lines), encoding="utf-8")
