@@ -18,7 +18,7 @@ import ganvas
 from ganvas import nets
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError, WorkError
-from ganvas.evaluation import Evaluation, Figure, copies, evaluate, figures, findings
+from ganvas.evaluation import Evaluation, Figure, copies, evaluate, evaluating, figures, findings
 from ganvas.evaluation.copies import Copies
 from ganvas.evaluation.extraction import Extracted
 from ganvas.evaluation.figures import Metric, standard_errors
@@ -199,6 +199,7 @@ def test_every_figure_carries_its_protocol(perfect: Evaluation, parts: tuple[Dat
     assert "resized to 8×8" in told["resize"]
     assert told["classifier_accuracy"] > 0.95
     assert "fid: 100 random halves of the samples; kid: its own standard error; pr: 20 random" in told["intervals"]
+    assert told["ms_ssim"] == "at most 1,000 random pairs of 497 samples"
     assert "of 800 training items in cnn-digits" in told["copies"]
 
 
@@ -298,6 +299,24 @@ def test_nothing_is_warned_of_where_nothing_is_wrong() -> None:
     assert evaluate(ring, "ring", metrics=["fid"], device="cpu").warnings == ()
 
 
+# -- progress ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_evaluation_reports_what_it_does_and_ends_when_it_is_closed(digits: Dataset) -> None:
+    steps = evaluating(items(digits)[:300], digits, metrics=["fid", "copies"], device="cpu")
+    reports = list(steps)
+    whats = list(dict.fromkeys(report.what for report in reports))
+    assert whats == [
+        *("looking at samples", "looking at real items", "looking at the training set"),
+        *("measuring fid", "measuring copies"),
+    ]
+    assert [(report.done, report.total) for report in reports[:3]] == [(0, 300), (128, 300), (256, 300)]
+    cancelled = evaluating("digits", digits, metrics=["fid"], device="cpu")
+    next(cancelled)
+    cancelled.close()
+    assert next(cancelled, None) is None
+
+
 # -- large images ------------------------------------------------------------------------------------------------------
 
 
@@ -317,6 +336,7 @@ def test_no_metric_holds_all_large_images(monkeypatch: pytest.MonkeyPatch) -> No
     found = evaluate(Dataset("samples", pixels[:200]), Dataset("large", pixels[200:]), device="cpu")
     assert {"fid", "kid", "precision", "coverage", "diversity", "ms_ssim", "copies"} <= found.figures.keys()
     assert max(held) == 10
+    assert found.protocol["ms_ssim"] == "at most 1,000 random pairs of 160 samples, both of the same 10"
     assert found.neighbours is not None and found.neighbours.width < 3 * 5 * 60  # cells of 8 pixels, enlarged sixfold
 
 

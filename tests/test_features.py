@@ -212,13 +212,13 @@ UNFIT = {
 def test_what_is_no_image_is_refused_in_a_sentence(name: str, what: str, digits: Dataset) -> None:
     extractor = open_features(name, dataset=digits)
     for look in (extractor, extractor.logits) if extractor.classify else (extractor,):
-        with pytest.raises(RequestError, match=f"{name} cannot look at .*give"):
+        with pytest.raises(RequestError, match=f"{name} cannot take .*give"):
             look(UNFIT[what])
 
 
 @pytest.mark.parametrize("items", [torch.rand(5, 3), torch.rand(5), IMAGES, torch.ones(5, 2, dtype=torch.int64)])
 def test_what_are_no_points_of_the_plane_is_refused(items: Tensor) -> None:
-    with pytest.raises(RequestError, match=r"points cannot look at .* numbers \(N, 2\)"):
+    with pytest.raises(RequestError, match=r"points cannot take .* numbers \(N, 2\)"):
         open_features(dataset=open_data("ring"))(items)
 
 
@@ -238,16 +238,16 @@ def test_what_cannot_be_opened_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, digits: Dataset
 ) -> None:
     monkeypatch.setenv("GANVAS_WEIGHTS", str(tmp_path))
-    with pytest.raises(RequestError, match="unknown features or file 'pixel'; did you mean pixels"):
+    with pytest.raises(RequestError, match="unknown name or file 'pixel'; did you mean pixels"):
         open_features("pixel", dataset=digits)
-    with pytest.raises(RequestError, match="unknown features or file"):
+    with pytest.raises(RequestError, match="unknown name or file"):
         open_features(tmp_path / "nothing.safetensors")
     for name in ("auto", "pixels", "points"):
-        with pytest.raises(RequestError, match="depend on the items; give their data set"):
+        with pytest.raises(RequestError, match="depends on the items; give their `dataset`"):
             open_features(name)
-    with pytest.raises(RequestError, match="features 'points' do not suit digits, which holds images"):
+    with pytest.raises(RequestError, match="features: 'points' does not suit digits, which holds images"):
         open_features("points", dataset=digits)
-    with pytest.raises(RequestError, match="features 'pixels' do not suit ring, which holds points"):
+    with pytest.raises(RequestError, match="features: 'pixels' does not suit ring, which holds points"):
         open_features("pixels", dataset=open_data("ring"))
     with pytest.raises(RequestError, match=r"cnn-nothing are not on .*`ganvas train cnn nothing`") as error:
         open_features("cnn-nothing")

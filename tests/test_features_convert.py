@@ -96,7 +96,7 @@ def test_the_command_says_what_it_made_or_why_it_did_not(tmp_path: Path, capsys:
     torch.save({"a": torch.ones(2)}, tmp_path / "x.pth")
     assert command.main(["dino", str(tmp_path / "x.pth"), "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert "x.pth is not dino, which docs/features.md describes: 'patch_embed.proj.weight'" in error
+    assert "x.pth is not dino ('patch_embed.proj.weight'); give the file that docs/features.md describes" in error
     assert command.main(["clip", str(tmp_path / "none.pth")]) == 2
     assert "none.pth" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.safetensors"))

@@ -209,7 +209,7 @@ def test_bert_agrees_with_transformers(tmp_path: Path, monkeypatch: pytest.Monke
     for weight in theirs.parameters():
         nn.init.normal_(weight, std=0.2)
     save_file(theirs.state_dict(), tmp_path / "model.safetensors")
-    with pytest.raises(RequestError, match=r"vocab\.txt, which lies beside model\.safetensors"):
+    with pytest.raises(RequestError, match=r"vocab\.txt, which is next to model\.safetensors"):
         convert("minilm", [tmp_path / "model.safetensors"], tmp_path)
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
     convert("minilm", [tmp_path / "model.safetensors", tmp_path / "vocab.txt"], tmp_path)

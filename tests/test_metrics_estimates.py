@@ -80,5 +80,5 @@ def test_refusals() -> None:
     with pytest.raises(WorkError, match="not finite"):
         bootstrap(lambda x: math.nan, x)
     for share, count in ((0.5, 0), (1.1, 9), (-0.1, 9), (math.nan, 9)):
-        with pytest.raises(RequestError, match="no share"):
+        with pytest.raises(RequestError, match="is not a share"):
             share_interval(share, count)

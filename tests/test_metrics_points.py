@@ -67,9 +67,9 @@ def test_curve_report_does_not_count_points_outside() -> None:
 
 def test_curve_report_refuses_shapes() -> None:
     for points in (torch.zeros(0, 2), torch.zeros(4, 3)):
-        with pytest.raises(RequestError, match="cannot judge"):
+        with pytest.raises(RequestError, match="cannot measure"):
             curve_report(points)
-    with pytest.raises(RequestError, match="into 0 parts"):
+    with pytest.raises(RequestError, match="into 0 bins"):
         curve_report(torch.zeros(4, 2), bins=0)
 
 

@@ -240,7 +240,7 @@ def test_distances_that_there_are_not_are_refused() -> None:
         distances.perceptual("lpip", data, "cpu")
     with pytest.raises(RequestError, match="the weights of lpips are not on this machine"):
         distances.perceptual("lpips", data, "cpu")
-    with pytest.raises(RequestError, match=r"takes images of 1×8×8, not of 3×16×16; choose --set perceptual=lpips"):
+    with pytest.raises(RequestError, match=r"takes images of 1×8×8, not of 3×16×16; choose lpips"):
         distances.perceptual("cnn", open_data("digits", size=16, channels=3), "cpu")
 
 

@@ -71,18 +71,18 @@ def evaluating(
     shape = None if generator is None else generator.decoder.shape
     real = yield from opening_real(spec, training, shape, seed)
     if generator is None:
-        judged = yield from opening_items(source, real.dataset, seed)
+        sampled = yield from opening_items(source, real.dataset, seed)
     else:
-        judged = generated_items(generator, source, seed)
+        sampled = generated_items(generator, source, seed)
     networks = open_networks(real.dataset, features, where)
     networks, warnings = protocol.add_classifier(networks, real.dataset, where, metrics)
-    known = available(real.dataset, networks, seed, judged.draw(1).labels is not None)
+    known = available(real.dataset, networks, seed, sampled.draw(1).labels is not None)
     chosen = protocol.select(metrics, [*known, "copies", *(["ppl"] if shape and len(shape) == 3 else [])])
     networks = needed_for(chosen, networks)
-    sets = yield from protocol.extract_all(real, judged, networks, samples, "copies" in chosen)
+    sets = yield from protocol.extract_all(real, sampled, networks, samples, "copies" in chosen)
 
     measured = {name: known[name] for name in chosen if name in known}
-    facts = protocol.describe(real, judged, networks, sets, measured, seed, where)
+    facts = protocol.describe(real, sampled, networks, sets, measured, seed, where)
     figures: dict[str, Figure] = {}
     for i, (name, metric) in enumerate(measured.items()):
         yield Progress(f"measuring {name}", i, len(chosen))
@@ -98,7 +98,7 @@ def evaluating(
         facts["copies"] = found.describe(len(sets.train), networks.extractor.name)
         sentences.append(findings.memorisation(found, len(sets.train), sets.test is not None))
         picture = copies.picture(found, sets.train) if len(real.dataset.shape) == 3 else None
-    warnings += findings.warn(real, training, judged, sets.reference, sets.samples)
+    warnings += findings.warn(real, training, sampled, sets.reference, sets.samples)
     shares = protocol.class_shares(sets, real.dataset.class_names)
     return Evaluation(figures, facts, tuple(warnings), tuple(sentences), shares, picture)
 

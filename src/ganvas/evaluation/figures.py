@@ -124,14 +124,14 @@ def measure(
 ) -> dict[str, Figure]:
     """The figures of a metric, each with its interval and its floor."""
     reference, samples, held_out = (items.at(slice(metric.most)) for items in (reference, samples, held_out))
-    judge, perfect = metric.against(reference), held_out
+    values_of, perfect = metric.against(reference), held_out
     if metric.alone and (reference.items.labels is not None or held_out.items.labels is None):  # or accuracy has none
         perfect = reference.at(slice(len(held_out)))
     if metric.rounds:
-        values, floors = judge(samples), judge(perfect)
+        values, floors = values_of(samples), values_of(perfect)
         errors = standard_errors(metric, reference, samples, seed)
     else:
-        (value, error), (floor, _) = judge(samples), judge(perfect)
+        (value, error), (floor, _) = values_of(samples), values_of(perfect)
         values, floors, errors = (value,), (floor,), (error,)
     figures = zip(metric.figures, values, errors, floors, strict=True)
     counts = dict.fromkeys(OF_SAMPLES, len(samples)) | dict.fromkeys(OF_REFERENCE, len(reference))

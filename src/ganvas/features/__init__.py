@@ -1,4 +1,4 @@
-"""Feature spaces by name: what the metrics and the monitor look at items with."""
+"""Feature spaces by name, for the metrics and the monitor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FEATURES: dict[str, Callable[[str], Extractor]] = {
     "clip": clip.extractor,
     "dino": dino.extractor,
 }
-# What needs no weights, but the shape of the items.
+# Features without weights, which depend on the shape of the items.
 PLAIN: dict[str, Callable[[Dataset, str], Extractor]] = {"pixels": fitted.pixels, "points": fitted.points}
 
 __all__ = ["FEATURES", "Extractor", "embed", "embed_batches", "open_features"]
@@ -30,20 +30,22 @@ def open_features(name: str | Path = "auto", *, dataset: Dataset | None = None, 
 
     name: "auto" is the classifier that was trained on the data set of that name, for images of that shape, or else
         "pixels", and for points "points"; "cnn-DATA" is the classifier of DATA; one of FEATURES; or a run directory or
-        file of a classifier of your own. A name goes before a path: ./cnn-digits is a directory, as any Path is.
+        file of a classifier of your own. Names come before paths: ./cnn-digits is a directory, as any Path is.
     dataset: what "auto", "pixels" and "points" take the shape of the items from.
 
-    Raises RequestError for a name that is not known, weights that are not on this machine (with how to get them), and
+    Raises RequestError for an unknown name, weights that are not on this machine (with how to get them), and
     features of images where the items are points, or the reverse.
     """
     text = name if isinstance(name, str) else str(name.absolute())
     if text == "auto":
-        return automatic(needed(dataset, text), device)
+        return automatic(required(dataset, text), device)
     if dataset is not None and (text == "points") != (len(dataset.shape) == 1):
-        kind, mend = ("images", "pixels") if text == "points" else ("points", "points")
-        raise RequestError(f"features {text!r} do not suit {dataset.name}, which holds {kind}; choose auto or {mend}")
+        kind, right = ("images", "pixels") if text == "points" else ("points", "points")
+        raise RequestError(
+            f"{text!r} does not suit {dataset.name}, which holds {kind}", f"choose auto or {right}", field="features"
+        )
     if text in PLAIN:
-        return PLAIN[text](needed(dataset, text), device)
+        return PLAIN[text](required(dataset, text), device)
     if text in FEATURES:
         return FEATURES[text](device)
     path, file = Path(name).expanduser(), f"{text}.safetensors"
@@ -55,12 +57,12 @@ def open_features(name: str | Path = "auto", *, dataset: Dataset | None = None, 
         return fitted.of_classifier(load_classifier(weights.find(text, remedy, file), device), text)
     if not path.exists():
         shipped = [file.stem for file in weights.SHIPPED.glob("cnn-*.safetensors")]
-        raise unknown("features or file", text, ["auto", *PLAIN, *FEATURES, *shipped])
+        raise unknown("name or file", text, ["auto", *PLAIN, *FEATURES, *shipped], field="features")
     return fitted.of_classifier(load_classifier(path, device), path.name)
 
 
 def automatic(dataset: Dataset, device: str) -> Extractor:
-    """The best features that there are for a data set without asking for any."""
+    """The default features of a data set: those of its classifier where there is one, else the values themselves."""
     if len(dataset.shape) == 1:
         return fitted.points(dataset, device)
     path = weights.locate(f"cnn-{dataset.name}.safetensors")
@@ -71,8 +73,10 @@ def automatic(dataset: Dataset, device: str) -> Extractor:
     return fitted.pixels(dataset, device)
 
 
-def needed(dataset: Dataset | None, name: str) -> Dataset:
-    """The data set, where features cannot be opened without one."""
+def required(dataset: Dataset | None, name: str) -> Dataset:
+    """The data set, which these features cannot be opened without."""
     if dataset is None:
-        raise RequestError(f"features {name!r} depend on the items; give their data set, or name a network")
+        raise RequestError(
+            f"{name!r} depends on the items", "give their `dataset`, or name a network", field="features"
+        )
     return dataset

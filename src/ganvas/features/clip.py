@@ -16,7 +16,7 @@ NAME = "clip"
 def convert(tensors: Tensors) -> tuple[Options, Tensors]:
     """The options and weights of a `VisionTransformer` from CLIP's tensors in the layout of Hugging Face's CLIPModel.
 
-    Any of the vision transformers of OpenAI, whose heads all have 64 channels; a text tower beside it is left aside.
+    Any of the vision transformers of OpenAI, whose heads all have 64 channels; a text tower is ignored.
     """
     spec, found = vision_of_transformers(tensors, {})
     return spec["options"], found

@@ -33,7 +33,7 @@ def convert(name: str, sources: Sequence[Path], folder: Path | None = None) -> P
     Raises RequestError where a source cannot be read or holds something else, WorkError where writing fails.
     """
     if name not in CONVERTERS:
-        raise unknown("network", name, CONVERTERS)
+        raise unknown("network", name, CONVERTERS, field="name")
     tensors: Tensors = {}
     for source in sources:
         tensors |= read(source)
@@ -41,12 +41,14 @@ def convert(name: str, sources: Sequence[Path], folder: Path | None = None) -> P
     try:
         options, converted = CONVERTERS[name](tensors)
     except (KeyError, ValueError) as error:
-        raise RequestError(f"{given} is not {name}, which docs/features.md describes: {error}") from error
+        raise RequestError(
+            f"{given} is not {name} ({error})", "give the file that docs/features.md describes", field="sources"
+        ) from error
     target = (folder or cache_directory() / "weights") / f"{name}.safetensors"
     try:
         write(target, options, converted)
     except OSError as error:
-        raise WorkError(f"cannot write {target}: {error.strerror or error}; give another folder with --out") from error
+        raise WorkError(f"cannot write {target}: {error.strerror or error}; give another folder") from error
     return target
 
 

@@ -1,4 +1,4 @@
-"""DINOv2 (Oquab et al. 2024): features learned without labels, which judge images better than Inception's do.
+"""DINOv2 (Oquab et al. 2024): features learned without labels, which compare images better than Inception's.
 
 Stein et al. 2023, "Exposing flaws of generative model evaluation metrics", call the Fréchet distance in them FD-DINOv2.
 """

@@ -1,4 +1,4 @@
-"""What every feature network looks like to those who measure with it."""
+"""A feature network with what a protocol says of it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ GPU = 8  # times as many numbers are worked on at one time there: few leave it i
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Inference in float32, without the ten bits of TF32 that CUDA's convolutions take unless told otherwise."""
+    """Inference in float32, without TF32, whose 10 bits are the default of CUDA's convolutions."""
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """A function from items to features, and what a protocol must say of it.
+    """A function from items to features, and what a protocol says of it.
 
     Images are (N, C, H, W) in [-1, 1], of any size and with one channel or three; points are (N, dim). The extractor
     prepares them itself, as `resize` says. Calling it, or its `logits`, raises RequestError for items of another shape,
-    integers, and values that are no image's in [-1, 1]; NaN has features that are NaN.
+    integers, and values far outside of [-1, 1]; the features of NaN are NaN.
     """
 
     name: str  # "cnn-fashion-mnist", "pixels", ..., or a file's name
@@ -56,28 +56,26 @@ class Extractor:
 
     def _apply(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """What a network makes of items, no more at a time than its widest layer allows for."""
-        x = self._taken(x)
+        x = self._checked(x)
         shape = tuple(x.shape[1:])
         size = at_once(max(prod(shape), self.widest(shape))) * (1 if self.device == "cpu" else GPU)
         return torch.cat([network(part).float() for part in x.split(size)])
 
-    def _taken(self, x: Tensor) -> Tensor:
-        """The items as the network takes them, float32 on its device; RequestError where it does not."""
+    def _checked(self, x: Tensor) -> Tensor:
+        """The items as float32 on the device of the network; RequestError where they do not suit it."""
         if self.images:
             fits, wanted = x.ndim == 4 and x.shape[1] in (1, 3) and 0 not in x.shape[2:], "(N, 1 or 3, H, W) in [-1, 1]"
         else:
             fits, wanted = x.ndim == 2 and x.shape[1] == self.dim, f"(N, {self.dim})"
         if not (fits and x.is_floating_point()):
             raise RequestError(
-                f"{self.name} cannot look at {x.dtype} of shape {tuple(x.shape)}; give floating point numbers {wanted}"
+                f"{self.name} cannot take {x.dtype} of shape {tuple(x.shape)}", f"give floating point numbers {wanted}"
             )
         x = x.to(self.device, torch.float32)
         if self.images and len(x):
             low, high = (bound.item() for bound in x.detach().aminmax())
             if low < -BOUND or high > BOUND:  # false of NaN
-                raise RequestError(
-                    f"{self.name} cannot look at values from {low:g} to {high:g}; give images in [-1, 1]"
-                )
+                raise RequestError(f"{self.name} cannot take values from {low:g} to {high:g}", "give images in [-1, 1]")
         return x
 
 

@@ -46,8 +46,9 @@ def pixels(dataset: Dataset, device: str) -> Extractor:
 
 def points(dataset: Dataset, device: str) -> Extractor:
     """The coordinates themselves."""
-    told = "points are taken as they are"
-    return Extractor("points", "", dataset.shape[0], told, lambda x: x, None, device, images=False)
+    return Extractor(
+        "points", "", dataset.shape[0], "points are taken as they are", lambda x: x, None, device, images=False
+    )
 
 
 def of_classifier(classifier: Classifier, name: str) -> Extractor:

@@ -29,7 +29,10 @@ def convert(tensors: Tensors, net: str) -> tuple[Options, Tensors]:
     network = Lpips(net)
     names = [name for name, part in network.named_modules() if isinstance(part, nn.Conv2d)]
     if len(names) != len(kernels):
-        raise RequestError(f"the files hold {len(kernels)} convolutions, and LPIPS with {net!r} has {len(names)}")
+        raise RequestError(
+            f"the files hold {len(kernels)} convolutions, and LPIPS with {net!r} has {len(names)}",
+            "give the files that docs/features.md names",
+        )
     found: Tensors = {}
     for ours, theirs in zip(names, kernels, strict=True):
         kernel = tensors[theirs]

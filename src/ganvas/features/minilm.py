@@ -17,7 +17,7 @@ HEADS = 12
 def convert(tensors: Tensors) -> tuple[Options, Tensors]:
     """The options and weights of a `Bert` from the tensors of transformers' BertModel and its vocab.txt."""
     if VOCABULARY not in tensors:
-        raise KeyError("vocab.txt, which lies beside model.safetensors: give both files")
+        raise KeyError("vocab.txt, which is next to model.safetensors: give both files")
     tensors = {name.removeprefix("bert."): tensor for name, tensor in tensors.items()}
     pieces = bytes(tensors[VOCABULARY].int().tolist()).decode().splitlines()
     inner = "embeddings."

@@ -1,4 +1,4 @@
-"""Perceptual distances by name: what a loss holds reconstructions against their originals with."""
+"""Perceptual distances by name, for losses that compare reconstructions with their originals."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ def classified(dataset: Dataset, device: str) -> Distance:
 
     So unrelated images are about as far apart as by LPIPS.
     """
-    remedy = f"`ganvas train cnn {dataset.name}` makes one, whose classifier.safetensors is then named so"
+    remedy = f"`ganvas train cnn {dataset.name}` makes one; rename its classifier.safetensors"
     path = weights.find(f"cnn-{dataset.name}", remedy, f"cnn-{dataset.name}.safetensors")
     network = load_classifier(path, device).network
     if network.shape != dataset.shape:
         sizes = ("×".join(map(str, shape)) for shape in (network.shape, dataset.shape))
-        raise RequestError("{} takes images of {}, not of {}; choose --set perceptual=lpips".format(path, *sizes))
+        raise RequestError(
+            "{} takes images of {}, not of {}".format(path, *sizes), "choose lpips", field="options.perceptual"
+        )
     return lambda x, y: (network.features(x) - network.features(y)).float().square().mean(1) / 4
 
 
@@ -41,12 +43,12 @@ def perceptual(name: str, dataset: Dataset, device: str) -> Distance:
     Raises RequestError where there is none, where its weights are not on this machine, and where it does not suit.
     """
     if name not in PERCEPTUAL:
-        raise unknown("perceptual distance", name, PERCEPTUAL)
+        raise unknown("perceptual distance", name, PERCEPTUAL, field="options.perceptual")
     return PERCEPTUAL[name](dataset, device)
 
 
 def available(device: str) -> str:
-    """The distance that is worth its time on a device: LPIPS where its weights are on this machine, or none.
+    """The default distance on a device: LPIPS where its weights are on this machine, or none.
 
     On a CPU that of AlexNet: VGG16 takes seven times as long there as all the rest of a small network's step.
     """

@@ -1,4 +1,4 @@
-"""Variety and smoothness, as seen in the pictures themselves: MS-SSIM, and the perceptual path length."""
+"""Variety and smoothness of pictures: MS-SSIM, and the perceptual path length."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .inputs import at_once, check_finite
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales
 WINDOW, SIGMA = 11, 1.5  # pixels
 C1, C2 = 0.01**2, 0.03**2  # of values from 0 to 1
-CACHED = 2**17  # numbers of one kind that are worked on at one time, which a cache can hold
+CACHED = 2**17  # numbers of one kind that are worked on at one time, which fits into a cache
 
 
 class ImageList(Protocol):
@@ -196,7 +196,7 @@ def path_length(
     percentile are left out.
 
     Args:
-        decoder: what makes items of latents, with a Gaussian prior.
+        decoder: latents -> items, with a Gaussian prior.
         distance: of items, (N, ...) twice to (N,); it must grow as the square of a small change, as LPIPS does.
         pairs: how many steps to average, at least 2.
         epsilon: ε, the step.
@@ -214,7 +214,7 @@ def path_length(
         WorkError: a distance is not finite.
     """
     if pairs < 2 or epsilon <= 0:
-        raise RequestError(f"cannot measure {pairs} paths of length {epsilon}; take at least 2 of a positive length")
+        raise RequestError(f"cannot measure {pairs} paths of length {epsilon}", "take at least 2 of a positive length")
     generator = torch.Generator().manual_seed(seed)
     lengths = []
     for part in torch.arange(pairs).split(batch):

@@ -1,4 +1,4 @@
-"""How sure a figure is: standard errors, and intervals by resampling."""
+"""The uncertainty of figures: standard errors, and intervals by resampling."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Estimate(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """Where a figure would come to lie, were its samples drawn again."""
+    """Where the figure of other samples of the same kind would be."""
 
     low: float
     high: float
@@ -35,24 +35,24 @@ def mean(values: Tensor) -> Estimate:
 def share_interval(share: float, count: float, error: float = 0.0, z: float = 1.96) -> Interval:
     """The interval of a share of `count` items: Wilson 1927, as Brown, Cai & DasGupta 2001 advise.
 
-    A share ± z standard errors has no width at 0 and at 1, as if none of so many said that there are none. Where the
-    items are not independent, the share's standard error tells how many independent ones would know as much, never
-    more than there are (Korn & Graubard 1998).
+    A share ± z standard errors has no width at 0 and at 1, which would be certainty. Where the items are not
+    independent, the share's standard error gives the number of independent items that would be as certain, at most
+    `count` (Korn & Graubard 1998).
 
     Args:
         share: from 0 to 1.
         count: how many items it is a share of, at least 1.
-        error: its standard error, where that is known otherwise; 0: that of independent items.
+        error: its standard error, where it is known; 0: that of independent items.
         z: standard errors to either side; 1.96 for 95 %.
 
     Returns:
         Bounds within [0, 1], the share between them.
 
     Raises:
-        RequestError: a share of no item, or outside of [0, 1].
+        RequestError: a share of no items, or outside of [0, 1].
     """
     if not (0 <= share <= 1 and count >= 1):
-        raise RequestError(f"{share} of {count} items is no share; give 0 to 1 of at least one")
+        raise RequestError(f"{share} of {count} items is not a share", "give 0 to 1 of at least one")
     variance = share * (1 - share)
     n = min(count, max(1.0, variance / error**2)) if error and variance else count
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -71,8 +71,8 @@ def bootstrap(
 
     Drawing with replacement adds a bias of its own to distances and to nearest neighbours (a set that is drawn twice
     over looks less varied), so that the plain percentile interval of an FID lies above the FID. The quantiles are
-    therefore taken about the mean of the rounds and moved to the figure. The interval knows no bounds: near 0 or 1 it
-    can reach past what the figure itself can be.
+    therefore taken about the mean of the rounds and moved to the figure. The interval is not clipped: near 0 or 1 it
+    can contain values that the figure cannot have.
 
     Args:
         statistic: a figure of tensors like `data`.
@@ -90,7 +90,7 @@ def bootstrap(
             f"cannot bootstrap {rounds} rounds at level {level}; take at least 2 rounds and a level between 0 and 1"
         )
     if not data or min(len(x) for x in data) < 1:
-        raise RequestError("there is nothing to bootstrap; give tensors of at least one row each")
+        raise RequestError("there is nothing to bootstrap", "give tensors of at least one row each")
     generator = torch.Generator().manual_seed(seed)
 
     def draw(x: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ def bootstrap(
     figures = torch.tensor([statistic(*map(draw, data)) for _ in range(rounds)], dtype=torch.float64)
     figure = statistic(*data)
     if not (figures.isfinite().all() and math.isfinite(figure)):
-        raise WorkError("the figure to bootstrap is not finite; look for NaN or infinite values among the samples")
+        raise WorkError("the figure to bootstrap is not finite; check for NaN or infinite values among the samples")
     tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     low, high = (figure + (figures - figures.mean()).quantile(tails)).tolist()
     return Interval(low, high)

@@ -1,4 +1,4 @@
-"""What the metrics ask of what they are given."""
+"""Checks of what metrics take, and how much of it they hold at one time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def double(x: Tensor) -> Tensor:
 
 
 def measurable(x: Tensor) -> bool:
-    """Whether `x` holds neither a NaN nor a value beyond ±LARGEST: no figure of such samples means anything."""
+    """Whether `x` holds neither a NaN nor a value beyond ±LARGEST: figures of other samples mean nothing."""
     if not x.numel():
         return True
     low, high = (bound.item() for bound in x.detach().aminmax())
@@ -32,7 +32,7 @@ def measurable(x: Tensor) -> bool:
 def check_finite(x: Tensor, what: str) -> None:
     """Raise WorkError where `x` is not measurable."""
     if not measurable(x):
-        raise WorkError(f"the {what} hold NaN, infinite or immense values; look whether training diverged")
+        raise WorkError(f"the {what} hold NaN, infinite or immense values; check whether training diverged")
 
 
 def check_features(real: Tensor, fake: Tensor, least: int = 1) -> None:
@@ -40,8 +40,8 @@ def check_features(real: Tensor, fake: Tensor, least: int = 1) -> None:
     fits = real.ndim == fake.ndim == 2 and real.shape[1] == fake.shape[1] > 0
     if not fits or min(len(real), len(fake)) < least:
         raise RequestError(
-            f"cannot compare features of shapes {tuple(real.shape)} and {tuple(fake.shape)}; "
-            f"give (N, D) and (M, D) with D at least 1, N and M at least {least}"
+            f"cannot compare features of shapes {tuple(real.shape)} and {tuple(fake.shape)}",
+            f"give (N, D) and (M, D) with D at least 1, N and M at least {least}",
         )
     check_finite(real, "features of the data")
     check_finite(fake, "features of the samples")

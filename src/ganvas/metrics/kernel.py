@@ -20,9 +20,9 @@ def kernel_distance(
     Unlike the Fréchet distance it is unbiased: its expectation is the same for few samples as for many, and 0 for
     samples of the same distribution, so that it can come out below 0.
 
-    Subsets share samples, so that the deviation between them over √subsets would claim a precision which the samples do
-    not have. Two subsets of m out of n samples are correlated by m/n; their variance s² then makes the variance of the
-    mean s² (1/subsets + m/(n − m)). That is exact for the mean of n samples and cautious for equal distributions.
+    Subsets share samples, so that the deviation between them over √subsets would underestimate the error. Two subsets
+    of m out of n samples are correlated by m/n; their variance s² then makes the variance of the mean
+    s² (1/subsets + m/(n − m)). That is exact for the mean of n samples and cautious for equal distributions.
 
     Args:
         real: features of the data, (N, D), N ≥ 4.
@@ -39,7 +39,7 @@ def kernel_distance(
         WorkError: a feature is not finite.
     """
     if subsets < 2 or subset_size < 2:
-        raise RequestError(f"cannot take {subsets} subsets of {subset_size} samples; take at least 2 of at least 2")
+        raise RequestError(f"cannot take {subsets} subsets of {subset_size} samples", "take at least 2 of at least 2")
     check_features(real, fake, least=4)
     n = min(len(real), len(fake))
     m = min(subset_size, n // 2)

@@ -12,8 +12,8 @@ from .inputs import at_once, check_features, check_finite, double
 class Moments:
     """The mean and the covariance of features that arrive in batches; its memory does not grow with their number.
 
-    Batches are merged about their own means (Chan, Golub & LeVeque 1983), so that features whose mean is large beside
-    their spread lose nothing.
+    Batches are merged about their own means (Chan, Golub & LeVeque 1983), so that features whose mean is large compared
+    with their spread lose no precision.
 
     Args:
         dim: D, the number of features.
@@ -50,7 +50,7 @@ class Moments:
             WorkError: a feature is not finite. Nothing was added then.
         """
         if features.ndim != 2 or features.shape[1] != self.dim:
-            raise RequestError(f"cannot add features of shape {tuple(features.shape)}; give (N, {self.dim})")
+            raise RequestError(f"cannot add features of shape {tuple(features.shape)}", f"give (N, {self.dim})")
         check_finite(features, "features")
         for part in features.split(at_once(2 * self.dim)):
             self._add(double(part).to(self._mean.device))
@@ -66,7 +66,7 @@ class Moments:
 
     def _require(self, least: int) -> None:
         if self.count < least:
-            raise RequestError(f"there are moments of {self.count} samples only; add at least {least}")
+            raise RequestError(f"there are moments of {self.count} samples only", f"add at least {least}")
 
 
 def frechet(real: Moments, fake: Moments) -> float:
@@ -83,7 +83,7 @@ def frechet(real: Moments, fake: Moments) -> float:
         RequestError: the numbers of features differ, or either has fewer than two samples.
     """
     if real.dim != fake.dim:
-        raise RequestError(f"cannot compare {real.dim} features with {fake.dim}; measure both with the same network")
+        raise RequestError(f"cannot compare {real.dim} features with {fake.dim}", "measure both with the same network")
     mu1, mu2 = real.mean, fake.mean.to(real.mean.device)
     sigma1, sigma2 = real.covariance, fake.covariance.to(mu1.device)
     a = _factor(sigma1)
@@ -93,7 +93,7 @@ def frechet(real: Moments, fake: Moments) -> float:
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """The Fréchet distance (see `frechet`) of two sets of features that are at hand as a whole.
+    """The Fréchet distance (see `frechet`) of two whole sets of features.
 
     Args:
         real: features of the data, (N, D), N ≥ 2.

@@ -1,4 +1,4 @@
-"""Figures of nearest neighbours: precision and recall, density and coverage.
+"""Precision and recall, density and coverage, from nearest neighbours.
 
 Distances are taken a block at a time, so that memory does not grow with the number of pairs. They are float64, with
 what rounding leaves of the distance between equal rows set to 0: an exact copy is at distance 0.
@@ -15,20 +15,20 @@ from torch import Tensor
 from ..errors import RequestError
 from .inputs import check_features, double
 
-ROWS, COLUMNS = 512, 1024  # of a block: 4 MB, which a cache can hold
+ROWS, COLUMNS = 512, 1024  # of a block: 4 MB, which fits into a cache
 CENTRE = 64  # rows whose median distances are taken about
 NOISE = 2.0**-46  # of |x|² + |y|²: below this, distances between float32 values are rounding
 
 
 class PrecisionRecall(NamedTuple):
-    """What `precision_recall` found."""
+    """The result of `precision_recall`."""
 
-    precision: float  # the share of samples that lie among the data: quality
-    recall: float  # the share of the data that lies among the samples: variety
+    precision: float  # the share of samples within the data's manifold: quality
+    recall: float  # the share of the data within the samples' manifold: variety
 
 
 class DensityCoverage(NamedTuple):
-    """What `density_coverage` found."""
+    """The result of `density_coverage`."""
 
     density: float  # how densely the data's neighbourhoods are populated; 1 is the data's own density, more is possible
     coverage: float  # the share of the data with a sample in its neighbourhood
@@ -64,8 +64,8 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
 def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
     """Density and coverage (Naeem et al. 2020), with the balls of `precision_recall` about the data alone.
 
-    Density counts in how many of the data's balls a sample lies, over k: unlike precision, one stray item of the data
-    does not make everything near it look right. Coverage is the share of the data's balls that hold a sample. For
+    Density is the number of the data's balls that hold a sample, over k: unlike precision, one outlier of the data
+    does not make everything near it count. Coverage is the share of the data's balls that hold a sample. For
     samples of the data's own distribution density is 1 and coverage 1 − 2⁻ᵏ on average, when N = M is large.
 
     Args:
@@ -114,7 +114,7 @@ def nearest(query: Tensor, reference: Tensor, k: int = 1) -> tuple[Tensor, Tenso
 def _nearest(query: Tensor, reference: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The squared distances (N, k) and rows (N, k) of the k nearest."""
     if len(reference) < k:
-        raise RequestError(f"cannot find {k} nearest neighbours among {len(reference)} rows; give at least {k} rows")
+        raise RequestError(f"cannot find {k} nearest neighbours among {len(reference)} rows", f"give at least {k} rows")
     device = double(reference[:0]).device
     best = torch.full((len(query), k), torch.inf, dtype=torch.float64, device=device)
     index = torch.zeros((len(query), k), dtype=torch.int64, device=device)
@@ -134,7 +134,7 @@ def _squared_radii(x: Tensor, k: int) -> Tensor:
 def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
     """The squared distances between x (N, D) and y (M, D): (rows, columns, distances of these rows and columns)."""
     centre = double(y[:CENTRE]).sort(0).values  # |x|² + |y|² − 2xᵀy loses the least near 0
-    origin = centre[len(centre) // 2]  # the median: a mean goes where a single stray row pulls it
+    origin = centre[len(centre) // 2]  # the median: a single outlier would move a mean
     for i in range(0, len(x), ROWS):
         a = double(x[i : i + ROWS]) - origin
         for j in range(0, len(y), COLUMNS):
@@ -146,4 +146,4 @@ def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
 
 def _check_k(k: int) -> None:
     if k < 1:
-        raise RequestError(f"there is no {k}-th nearest neighbour; take k of at least 1")
+        raise RequestError(f"there is no {k}-th nearest neighbour", "take k of at least 1")

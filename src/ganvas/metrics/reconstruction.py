@@ -1,4 +1,4 @@
-"""How near reconstructions are to their originals."""
+"""How close reconstructions are to their originals."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
     """
     if x.shape != y.shape or x.ndim < 2 or not x.numel() or not (x.is_floating_point() and y.is_floating_point()):
         raise RequestError(
-            f"cannot compare {x.dtype} of shape {tuple(x.shape)} with {y.dtype} of shape {tuple(y.shape)}; "
-            "give floating point images (N, ...) twice, with values in [-1, 1]"
+            f"cannot compare {x.dtype} of shape {tuple(x.shape)} with {y.dtype} of shape {tuple(y.shape)}",
+            "give floating point images (N, ...) twice, with values in [-1, 1]",
         )
     check_finite(x, "images")
     check_finite(y, "images")

@@ -1,4 +1,4 @@
-"""How often what is looked for is found first, or among the first."""
+"""How often the right answer is found among the first."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .inputs import check_finite
 def recall(scores: Tensor, k: int) -> float:
     """R@k: the share of queries (rows) whose own answer, the n-th of the n-th, is among the k that score highest.
 
-    Answers that tie with the right one stand before it, so that equal scores earn nothing.
+    Answers with the same score as the right one count as better, so that equal scores gain nothing.
 
     Args:
         scores: (N, M), N from 1 to M.
-        k: how many answers are looked at, at least 1.
+        k: how many answers count, at least 1.
 
     Raises:
         RequestError: another shape, or k below 1.
         WorkError: a score is not finite.
     """
     if k < 1:
-        raise RequestError(f"there are no {k} best answers; take k of at least 1")
+        raise RequestError(f"there are no {k} best answers", "take k of at least 1")
     return (ranks(scores) <= k).double().mean().item()
 
 
