@@ -12,9 +12,9 @@ from benchmarks import placed
 from benchmarks.paint import AREA, ATTRIBUTES, share, success
 from benchmarks.paint_weights import accuracy
 from benchmarks.placed import Look
-from ganvas.cli.easel import CLIP
 from ganvas.data import open_data
 from ganvas.frozen import load_clip
+from ganvas.painting.setup import CLIP
 
 
 def test_what_is_painted_is_in_no_picture_that_was_learnt_from() -> None:
@@ -41,7 +41,7 @@ def test_captions_read_well() -> None:
 
 @pytest.mark.parametrize("size", placed.RADII)
 @pytest.mark.parametrize("place", placed.PLACES)
-def test_ink_tells_place_and_size(size: str, place: str) -> None:
+def test_ink_shows_place_and_size(size: str, place: str) -> None:
     looks = [
         Look(size, color, kind, place) for color, kind in (("red", "heart"), ("yellow", "star"), ("blue", "cross"))
     ]
@@ -68,6 +68,6 @@ def test_drawings_are_kept_and_classes_name_them(tmp_path: Path) -> None:
 
 def test_the_clip_that_is_shipped_knows_what_it_has_not_met() -> None:
     clip = load_clip(CLIP)
-    told = accuracy(clip, 100)
-    assert told["color"] > 0.97 and told["kind"] > 0.97 and told["place"] > 0.85
-    assert all(told[name] == pytest.approx(clip.facts["accuracy"][name], abs=0.06) for name in told)
+    right = accuracy(clip, 100)
+    assert right["color"] > 0.97 and right["kind"] > 0.97 and right["place"] > 0.85
+    assert all(right[name] == pytest.approx(clip.facts["accuracy"][name], abs=0.06) for name in right)

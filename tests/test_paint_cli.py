@@ -1,8 +1,9 @@
-"""`ganvas paint`: what it writes, that it goes on exactly, and what it refuses."""
+"""`ganvas paint`: what it writes, that it continues exactly, and what it refuses."""
 
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from PIL import Image
 
 import ganvas
 from ganvas import cli, nets, tokens
-from ganvas.cli import easel
 from ganvas.nets import MLPGenerator
-from ganvas.painting import Stroke
+from ganvas.painting import Stroke, work
+from ganvas.painting.setup import CLIP, GENERATOR, parse_size
+from ganvas.progress import Note, drain
 
 SHORT = ("--steps", "4", "--crops", "3", "--best-of", "5", "--preview", "2")
 
@@ -68,10 +70,10 @@ def latents(folder: Path) -> np.ndarray:
 def test_a_painting_and_its_recipe(words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a"
     run("a red circle", "--exclude", "something blue", *words, *SHORT, "--out", out)
-    told, begun = (text.splitlines() for text in capsys.readouterr())
-    assert begun == ["where to begin: CLIP looks at 25 pictures"]
-    assert [line.split("  ")[0] for line in told[:3]] == [f"a red circle: stroke {i} of 4" for i in (0, 2, 4)]
-    assert told[3] == f"a red circle: {out / 'painting.png'}" and f"--init {out / 'latent.npz'}" in told[-1]
+    said, errors = (text.splitlines() for text in capsys.readouterr())
+    assert errors == [] and said[0].endswith("among 25 pictures")
+    assert [line.split("  ")[0] for line in said[1:6]] == [f"a red circle: stroke {i} of 4" for i in range(5)]
+    assert said[6] == f"a red circle: {out / 'painting.png'}" and f"--init {out / 'latent.npz'}" in said[-1]
     with Image.open(out / "painting.png") as picture, Image.open(out / "preview.png") as preview:
         recipe = json.loads(picture.info["ganvas"])
         assert picture.size == (256, 256) and np.array_equal(np.asarray(picture), np.asarray(preview))
@@ -105,8 +107,8 @@ def test_the_same_seed_is_the_same_picture(words: tuple[str, ...], tmp_path: Pat
     )
 
 
-def test_it_goes_on_exactly(words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of two prompts the second goes on, the first being done."""
+def test_it_continues_exactly(words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two prompts the second continues, the first being done."""
     both = ("a red circle", "something blue", *words, "--crops", 3, "--best-of", 5, "--preview", 2)
     run(*both, "--steps", 6, "--out", tmp_path / "whole")
     run(*both, "--steps", 4, "--out", tmp_path / "part")
@@ -152,24 +154,26 @@ def test_it_begins_at_a_picture_and_paints_one(words: tuple[str, ...], generator
         assert json.loads(picture.info["ganvas"])["words"] == [f"{photo}::2 | something blue"]
 
 
-def test_ctrl_c_leaves_what_goes_on(
+def test_ctrl_c_leaves_what_can_be_continued(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ganvas.cli import painting
+    paint = work.paint
 
-    def stopping(*given: Any) -> Iterator[Stroke]:
-        for stroke in painting_paint(*given):
+    def stopping(*given: Any, **options: Any) -> Iterator[Stroke]:
+        for stroke in paint(*given, **options):
             if stroke.step == 3:
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
             yield stroke
 
     given = ("a red circle", *words, "--crops", 3, "--best-of", 5, "--preview", 2, "--steps", 6)
     run(*given, "--out", tmp_path / "whole")
-    painting_paint = painting.shown
     with monkeypatch.context() as patch:
-        patch.setattr(painting, "shown", stopping)
+        patch.setattr(work, "paint", stopping)
         run(*given, "--out", tmp_path / "part")
-    assert "stopped at stroke 2; to go on:" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert "stopped and saved: a red circle: stroke 3 of 6" in said
+    assert said.endswith(f"the same command with --init {tmp_path / 'part' / 'latent.npz'}")
+    assert {path.name for path in (tmp_path / "part").iterdir()} == {"latent.npz", "preview.png"}
     run(*given, "--init", tmp_path / "part/latent.npz", "--out", tmp_path / "part")
     assert np.array_equal(latents(tmp_path / "whole"), latents(tmp_path / "part"))
 
@@ -177,12 +181,12 @@ def test_ctrl_c_leaves_what_goes_on(
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        (["a::much"], "is no weight"),
-        (["a red circle", "--steps", "0"], "--steps 0: give 1 or more"),
-        (["a red circle", "--best-of", "0"], "--best-of 0: give 1 or more"),
-        (["a red circle", "--crops", "0"], "0 crops show nothing"),
+        (["a::much"], "WORDS: 'much' is not a weight"),
+        (["a red circle", "--steps", "0"], "--steps: 0 is too few; give 1 or more"),
+        (["a red circle", "--best-of", "0"], "--best-of: 0 is too few; give 1 or more"),
+        (["a red circle", "--crops", "0"], "--crops: 0 is too few"),
         (["a red circle", "--size", "8by8"], "write WIDTHxHEIGHT"),
-        (["a red circle", "--size", "16x8"], "draws 8x8 and nothing else"),
+        (["a red circle", "--size", "16x8"], "--size: this generator draws 8x8 only"),
         (["a red circle", "--label", "3"], "was trained without labels"),
         (["nowhere.png"], "cannot read nowhere.png"),
         (["a red circle", "--init", "nowhere.npz"], "nowhere.npz cannot be read"),
@@ -202,31 +206,34 @@ def test_a_painting_is_not_painted_over(
     assert "already exists" in refused(capsys, "a red circle", *words, "--out", tmp_path)
 
 
-def test_sizes_are_rounded_with_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sizes_are_rounded_with_a_message() -> None:
     class Grid(MLPGenerator):
         def prior(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
             return torch.randn(n, 4, 2, 2, generator=generator)
 
-    assert easel.grid("21x13", ganvas.TrainedGenerator(Grid((3, 8, 8), 4, (8,)), "vqgan")) == (3, 5)
-    assert capsys.readouterr().out == "--size 21x13 is rounded to 20x12, whole cells of 4 pixels\n"
+    model = ganvas.TrainedGenerator(Grid((3, 8, 8), 4, (8,)), "vqgan")
+    assert drain(parse_size("21x13", model)) == (3, 5)
+    (note,) = parse_size("21x13", model)
+    assert isinstance(note, Note) and "21x13 is rounded to 20x12, whole cells of 4 pixels" in note.what
+    assert list(parse_size("20x12", model)) == []
 
 
-def test_the_words_of_a_generator_are_painted_too_unless_they_are_told(clip: Path, tmp_path: Path) -> None:
+def test_the_words_of_a_generator_are_painted_too_unless_they_are_given(clip: Path, tmp_path: Path) -> None:
     inner = {"shape": [3, 8, 8], "latent": 7, "hidden": [16]}
     decoder = nets.ConditionalGenerator((3, 8, 8), 4, "mlp", inner, keywords=("blue", "red"), embedding=3, prompts=2)
     file = tmp_path / "generator.safetensors"
     ganvas.TrainedGenerator(decoder.eval(), "prompt-gan").write(file)
     given = ("--generator", file, "--clip", clip, *SHORT)
     run("red", *given, "--out", tmp_path / "open")
-    run("red", *given, "--label", "red", "--out", tmp_path / "told")
-    shapes = [np.load(tmp_path / name / "latent.npz")["latents"].shape for name in ("open", "told")]
+    run("red", *given, "--label", "red", "--out", tmp_path / "given")
+    shapes = [np.load(tmp_path / name / "latent.npz")["latents"].shape for name in ("open", "given")]
     assert shapes == [(1, 6), (1, 4)]
     sample = ["sample", str(file), "--set", "words=latent", "--latents", str(tmp_path / "open" / "latent.npz")]
     assert cli.main([*sample, "--out", str(tmp_path / "grid.png")]) == 0
 
 
 def test_it_paints_at_once_with_what_comes_with_ganvas(tmp_path: Path) -> None:
-    assert max(easel.GENERATOR.stat().st_size, easel.CLIP.stat().st_size) < 5e6
+    assert max(GENERATOR.stat().st_size, CLIP.stat().st_size) < 5e6
     run("a red circle", "--steps", 20, "--crops", 8, "--best-of", 32, "--out", tmp_path / "red")
     with Image.open(tmp_path / "red" / "painting.png") as picture:
         pixels = np.asarray(picture).reshape(-1, 3).astype(float)

@@ -18,12 +18,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import ganvas
 from ganvas import cli, monitor
+from ganvas.cli.bars import watch
 from ganvas.errors import RequestError, WorkError
 from ganvas.features import open_features
 from ganvas.frozen import load_generator
 from ganvas.monitor import rules
 from ganvas.run import Run, checkpoint
-from ganvas.run.progress import follow
 from ganvas.run.watch import Watch, stream
 
 SMALL = {
@@ -125,7 +125,7 @@ def test_a_finding_is_said_once_logged_and_shown(
     run = made(tmp_path / "run", steps=14)
     console = Console(record=True, file=io.StringIO(), width=200)
     with caplog.at_level(logging.WARNING):
-        follow(run.advance(), console)
+        watch(run.advance(), console)
     meaning, advice = monitor.EXPLANATIONS["collapse"]
     assert [record.getMessage() for record in caplog.records] == [f"collapse at step 8. {meaning} {advice}"]
     assert {line["step"]: line["findings"] for line in run.log if "findings" in line} == {

@@ -154,6 +154,7 @@ def search(setup: Setup, number: int) -> Steps[Tensor]:
     """The first latent (1, ...): the one of the seed's samples and their children that CLIP scores highest."""
     request = setup.request
     score = clip_score(setup.clip, setup.prompts[number], setup.brush.distance)
+    yield Note(f"searching for a beginning among {request.best_of * (1 + request.generations):,} pictures")
     return (
         yield from find_start(
             setup.generator.decoder,

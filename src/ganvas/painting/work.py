@@ -130,7 +130,7 @@ def paint_one(painting: Painting, begun: Beginning, preview: int, out: Path | No
             if out is not None and (stroke.step % preview == 0 or stroke.step == request.steps):
                 save_state(painting, out, picture)
             saved = None if out is None else out / LATENT
-            yield Progress(words, stroke.step, request.steps, f"score {stroke.score:.3f}", picture, saved)
+            yield Progress(f"{words}: stroke", stroke.step, request.steps, f"score {stroke.score:.3f}", picture, saved)
     except GeneratorExit:
         if out is not None and stroke is not None:
             save_state(painting, out, painting.frames[-1])
