@@ -14,11 +14,11 @@ from torch import Tensor
 
 import ganvas
 from ganvas import attributes, cli, latent, nets, tokens
-from ganvas.attributes.finding import Found, Sampled, measure, sampled
-from ganvas.attributes.judges import Scores, judged, parse_words
+from ganvas.attributes.finding import Direction, draw_samples, measure
+from ganvas.attributes.judges import JudgedSamples, Scores, parse_words, probabilities
 from ganvas.attributes.labeller import attributes_of
 from ganvas.attributes.source import Source, open_judge
-from ganvas.attributes.steering import Guide, steered
+from ganvas.attributes.steering import learn_step
 from ganvas.attributes.table import read_labels
 from ganvas.cli.bars import watch
 from ganvas.data import Dataset, shapes
@@ -26,6 +26,8 @@ from ganvas.errors import RequestError, WorkError
 from ganvas.frozen import Clip, TrainedGenerator, take_classifier, take_clip, weights
 from ganvas.nets import CNN, MLPGenerator
 from ganvas.progress import Steps, counted, drain
+
+Known = tuple[TrainedGenerator, JudgedSamples, JudgedSamples]
 
 
 class Linear(MLPGenerator):
@@ -56,12 +58,12 @@ class Pixels:
 
 
 @pytest.fixture
-def known() -> tuple[TrainedGenerator, Sampled, Sampled]:
+def known() -> Known:
     model = TrainedGenerator(Linear().eval().requires_grad_(False), "mlp")
-    return model, sampled(model, Pixels(), range(600)), sampled(model, Pixels(), range(1000, 1300))
+    return model, draw_samples(model, Pixels(), range(600)), draw_samples(model, Pixels(), range(1000, 1300))
 
 
-def test_boundaries_are_those_that_the_judge_draws(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
+def test_boundaries_are_those_that_the_judge_draws(known: Known) -> None:
     _, samples, _ = known
     normals = {(one.attribute, one.value): one.vector for one in attributes.fit(samples)}
     assert len(normals) == 7
@@ -71,15 +73,15 @@ def test_boundaries_are_those_that_the_judge_draws(known: tuple[TrainedGenerator
     assert normals["below", 2] @ torch.eye(6)[2] > 0.98
 
 
-def test_a_step_changes_what_it_says_and_leaks_what_it_must(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
+def test_a_step_changes_what_it_says_and_leaks_what_it_must(known: Known) -> None:
     model, samples, held_out = known
     found = {
-        (one.found.attribute, one.found.value): one
+        (one.direction.attribute, one.direction.value): one
         for one in drain(attributes.find(model, Pixels(), samples, held_out, steer=False))
     }
     right = found["right", 1]  # whose boundary alone would change the left pixel as well
-    assert right.found.way == "conditioned"
-    assert right.found.vector @ torch.eye(6)[1] > 0.97
+    assert right.direction.method == "conditioned"
+    assert right.direction.vector @ torch.eye(6)[1] > 0.97
     for one in (right, found["left", 1], found["below", 2]):
         assert one.effect.changed > 0.8
         assert one.effect.leakage < 0.2
@@ -90,41 +92,41 @@ def test_a_step_changes_what_it_says_and_leaks_what_it_must(known: tuple[Trained
     assert leaks["left"] == pytest.approx(exact, abs=0.01)
 
 
-def test_effects_are_those_of_samples_that_lack_the_value(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
+def test_effects_are_those_of_samples_that_lack_the_value(known: Known) -> None:
     model, _, held_out = known
-    nothing = measure(model, Pixels(), held_out, Found("left", 1, torch.zeros(6)), 1.0)
+    nothing = measure(model, Pixels(), held_out, Direction("left", 1, torch.zeros(6)), 1.0)
     assert (nothing.leakage, nothing.gained) == (0, 0)
     one = drain(attributes.find(model, Pixels(), *known[1:], steer=False))[0]
     assert one.effect.samples == int(
-        (held_out.scores["left"].argmax(1) != one.found.value)
+        (held_out.scores["left"].argmax(1) != one.direction.value)
         .logical_and(torch.stack([p.max(1).values for p in held_out.scores.values()]).min(0).values >= 0.8)
         .sum()
     )
 
 
-def test_a_learnt_step_leaves_what_it_shall_leave(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
+def test_a_learnt_step_leaves_what_it_shall_leave(known: Known) -> None:
     """From a start that changes both upper pixels it finds its way to the right one alone."""
     model, samples, _ = known
     dark = samples.at((samples.scores["right"].argmax(1) == 0).nonzero().flatten())
     start = 3 * torch.tensor([1.0, 1, 0, 0, 0, 0]) / 2**0.5
-    w = steered(model, Pixels(), dark.z, None, dark.scores, Guide("right", 1, 4.0), start)
+    w = learn_step(model, Pixels(), dark, "right", 1, 4.0, start)
     assert w[1] > 1
     assert w[0].abs() < 0.5 * w[1]
-    assert torch.equal(w, steered(model, Pixels(), dark.z, None, dark.scores, Guide("right", 1, 4.0), start))
+    assert torch.equal(w, learn_step(model, Pixels(), dark, "right", 1, 4.0, start))
 
 
-def test_steps_that_are_learnt_are_taken_where_they_do_better(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
+def test_steps_that_are_learnt_are_taken_where_they_do_better(known: Known) -> None:
     model, *both = known
     samples, held_out = (one._replace(scores={name: one.scores[name] for name in ("left", "right")}) for one in both)
     found = drain(attributes.find(model, Pixels(), samples, held_out))
     plain = drain(attributes.find(model, Pixels(), samples, held_out, steer=False))
-    assert "steered" in [one.found.way for one in found]
+    assert "steered" in [one.direction.method for one in found]
     for one, other in zip(found, plain, strict=True):
         assert one.effect.leakage <= other.effect.leakage
         assert one.effect.changed > other.effect.changed - 0.02
 
 
-def test_nothing_to_tell_apart_is_refused(known: tuple[TrainedGenerator, Sampled, Sampled]) -> None:
+def test_nothing_to_tell_apart_is_refused(known: Known) -> None:
     model, samples, held_out = known
     same = samples._replace(scores={"left": torch.tensor([[1.0, 0.0]]).expand(600, 2)})
     with pytest.raises(RequestError, match="other words"):
@@ -160,7 +162,7 @@ def test_what_is_known_of_a_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
     several = attributes_of(ganvas.open_data("shapes", size=16))
     assert list(several) == ["count", "shape", "color", "size"]
-    with pytest.raises(RequestError, match="nothing is known"):
+    with pytest.raises(RequestError, match="no attributes or classes"):
         attributes_of(ganvas.open_data("sine"))
 
 
@@ -170,11 +172,11 @@ def test_judges_give_probabilities_in_their_order() -> None:
     classifier = take_classifier(network, tuple("abcde"), {"heads": {"one": ["a", "b"], "two": ["c", "d", "e"]}})
     x = torch.rand(7, 1, 8, 8)
     both, alone = attributes.Labeller(classifier), attributes.Classes(classifier)
-    scores = judged(both, x, "cpu", batch=3)
+    scores = probabilities(both, x, "cpu", batch=3)
     assert {name: p.shape for name, p in scores.items()} == {"one": (7, 2), "two": (7, 3)}
     logits = classifier.logits(x)
     torch.testing.assert_close(scores["two"], logits[:, 2:].softmax(1))
-    torch.testing.assert_close(judged(alone, x, "cpu")["class"], logits.softmax(1))
+    torch.testing.assert_close(probabilities(alone, x, "cpu")["class"], logits.softmax(1))
 
 
 def test_words_are_read_once_and_lead_to_a_gradient() -> None:
@@ -186,7 +188,7 @@ def test_words_are_read_once_and_lead_to_a_gradient() -> None:
     clip = take_clip(Clip(network.eval(), words, "clip"), {})
     judge = attributes.Words(clip, {"color": ("red", "blue")}, "a {label} one")
     x = torch.rand(3, 1, 16, 16, requires_grad=True)
-    found = judged(judge, x.detach(), "cpu")["color"]
+    found = probabilities(judge, x.detach(), "cpu")["color"]
     torch.testing.assert_close(found, clip.probabilities(x.detach(), ["a red one", "a blue one"]))
     (slope,) = torch.autograd.grad(judge.log_scores(x)["color"].sum(), x)
     assert slope.abs().sum() > 0
@@ -225,22 +227,22 @@ def test_a_table_says_what_it_says(tmp_path: Path) -> None:
     )
     assert seeds == [4, 9, 2, 3, 5, 6]
     smile, age = columns
-    assert (smile.values, smile.rows.tolist()) == (("no", "yes"), [0, 2, 3, 4, 5])
-    assert smile.numbers.tolist() == [1, 0, 1, 0, 0]
-    assert (age.values, age.numbers.tolist()) == ((), [1, 2.5, 3, 4, 5, 6])
+    assert (smile.classes, smile.rows.tolist()) == (("no", "yes"), [0, 2, 3, 4, 5])
+    assert smile.labels.tolist() == [1, 0, 1, 0, 0]
+    assert (age.classes, age.labels.tolist()) == ((), [1, 2.5, 3, 4, 5, 6])
     for lines, said in {
-        ("smile,age", "yes,1"): "no column `seed`",
-        ("seed", "1"): "no column `seed` with others",
+        ("smile,age", "yes,1"): "no column seed",
+        ("seed", "1"): "no column seed next to others",
         ("seed,smile", "one,yes"): "whole number",
         ("seed,smile", "1,yes", "2,yes"): "fewer than two",
         ("seed,smile",): "no row below its header",
-        ("seed,smile", "-1,yes", "2,no"): "-1 is no seed|-1 is not a seed",
-        ("seed,smile", "1,yes", f"{2**63},no"): f"{2**63} is no seed",
-        ("seed,age", *(f"{i},{age}" for i, age in enumerate((1, 2, 3, 4, 5, "nan")))): "no finite number",
+        ("seed,smile", "-1,yes", "2,no"): "the seed -1",
+        ("seed,smile", "1,yes", f"{2**63},no"): f"the seed {2**63}",
+        ("seed,age", *(f"{i},{age}" for i, age in enumerate((1, 2, 3, 4, 5, "nan")))): "not finite",
     }.items():
         with pytest.raises(RequestError, match=said):
             read_labels(written(tmp_path, *lines))
-    assert read_labels(written(tmp_path, "\ufeffseed, smile", "1,yes", "2, no"))[1][0].values == ("no", "yes")
+    assert read_labels(written(tmp_path, "\ufeffseed, smile", "1,yes", "2, no"))[1][0].classes == ("no", "yes")
     with pytest.raises(RequestError, match="cannot read the labels"):
         read_labels(tmp_path / "none.csv")
 

@@ -16,7 +16,7 @@ from ganvas import cli, latent, media
 from ganvas.errors import RequestError
 from ganvas.frozen import TrainedGenerator
 from ganvas.inversion import Calibration, PerceptualLoss, Search, distance, open_perceptual, project
-from ganvas.inversion.calibration import shrunk
+from ganvas.inversion.calibration import shrink
 from ganvas.inversion.search import begin, descend
 from ganvas.nets import ConditionalGenerator, DCGANGenerator, VQGANDecoder
 
@@ -152,9 +152,9 @@ def test_pictures_that_fill_the_memory_are_descended_a_few_at_a_time(monkeypatch
 
 def test_large_pictures_are_looked_at_from_afar() -> None:
     x = torch.rand(2, 3, 16, 16)
-    assert torch.equal(shrunk(x), x)
+    assert torch.equal(shrink(x), x)
     fine = x.repeat_interleave(64, 2).repeat_interleave(64, 3)
-    torch.testing.assert_close(shrunk(fine), x.repeat_interleave(16, 2).repeat_interleave(16, 3))
+    torch.testing.assert_close(shrink(fine), x.repeat_interleave(16, 2).repeat_interleave(16, 3))
 
 
 def test_looks_have_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
-"""Films: frames as MP4, GIF, animated WebP or numbered PNGs, written as they come and none of them dropped.
+"""Films: frames as MP4, GIF, animated WebP or numbered PNGs, written as they come.
 
-Pillow's own writers leave out a frame that looks like the one before it and show that one for longer. Here a film has
-exactly the frames that it was given, so that they can be counted, cut and shown side by side.
+Pillow's own writers merge equal frames. Here a film has exactly the frames that it was given, so that they can be
+counted, cut and shown side by side.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 from struct import pack
 from tempfile import TemporaryDirectory
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -24,17 +23,12 @@ from .errors import RequestError
 
 LEAST = 256  # pixels: smaller images are enlarged to about this, by whole factors
 WEBP_QUALITY = 85
-SLOWEST = 0xFFFF  # hundredths of a second that a frame of a GIF can last
-# At x264's default the first frame is visibly sharper than the last, and a loop jumps; a film that does not name its
-# colour space is read in another way from some height on.
+SLOWEST = 0xFFFF  # hundredths of a second, the longest frame of a GIF
+# With x264's default quality the first frame is visibly sharper than the last, and a loop jumps. Without a named colour
+# space, players choose one by the height.
 BT709 = "bt709"
 H264 = ("-crf", "18", "-vf", f"scale=out_color_matrix={BT709}:out_range=tv", "-movflags", "+faststart")
 COLOURS = ("-colorspace", BT709, "-color_primaries", BT709, "-color_trc", BT709, "-color_range", "tv")
-
-
-def sheet(images: Sequence[Tensor], columns: int = 1) -> Image.Image:
-    """A frame of images (C, H, W) in [-1, 1] side by side; see `picture`."""
-    return picture(torch.stack(list(images)), columns)
 
 
 def picture(images: Tensor, columns: int = 1, least: int = LEAST) -> Image.Image:
@@ -51,9 +45,7 @@ def picture(images: Tensor, columns: int = 1, least: int = LEAST) -> Image.Image
 
 
 def encode_gif(frames: Iterable[Image.Image], fps: float, path: Path) -> Iterator[int]:
-    """Frames of one size as a GIF that repeats, each with its own 256 colours; delays are whole hundredths of a second
-    that add up to the length of the film.
-    """
+    """Frames of one size as a GIF that repeats, each with its own 256 colours; delays add up to the film's length."""
     shown = 0
     with path.open("wb") as file:
         for i, frame in enumerate(frames, 1):
@@ -63,7 +55,7 @@ def encode_gif(frames: Iterable[Image.Image], fps: float, path: Path) -> Iterato
             single = BytesIO()
             frame.quantize(256, dither=Image.Dither.NONE).save(single, "GIF", interlace=False)
             data = single.getvalue()
-            flags = data[10]  # a table of 2^(n+1) colours follows the header of 13 bytes, then the image, then a mark
+            flags = data[10]  # header of 13 bytes, table of 2^(n+1) colours, image, end mark
             start = 13 + 3 * (2 << (flags & 7))
             ends = round(100 * i / fps)
             delay, shown = min(SLOWEST, max(1, ends - shown)), ends
@@ -104,7 +96,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def encode_mp4(frames: Iterable[Image.Image], fps: float, path: Path) -> Iterator[int]:
-    """Frames of one size as H.264 in MP4, of an even size, since browsers play 4:2:0 alone.
+    """Frames of one size as H.264 in MP4, cropped to an even size: browsers only play 4:2:0.
 
     Raises RequestError where the extra [video] is missing.
     """
@@ -139,7 +131,7 @@ def need_ffmpeg() -> None:
 
 
 def preferred() -> str:
-    """The suffix of the best format at hand: .mp4 with the extra [video], else .webp, which browsers show as well."""
+    """The suffix of the best format: .mp4 with the extra [video], else .webp, which browsers show too."""
     return ".mp4" if find_spec("imageio_ffmpeg") else ".webp"
 
 
@@ -161,11 +153,9 @@ def encode_clip(frames: Sequence[Image.Image], fps: float) -> tuple[str, bytes]:
 
 
 def check(out: str | Path, fps: float, field: str = "out") -> None:
-    """Raise RequestError where `write` could not write this: before the frames are made, which takes long."""
+    """Raise RequestError for what `write` would refuse, before the frames are made."""
     if not 0 < fps <= 1000:
-        raise RequestError(
-            f"{fps:g} frames a second cannot be shown", "choose above 0 to 1000, such as 25", field="fps"
-        )
+        raise RequestError(f"{fps:g} frames a second are not possible", "give above 0, up to 1000", field="fps")
     if is_folder(out):
         return
     kind = Path(out).suffix.lower()
@@ -174,9 +164,7 @@ def check(out: str | Path, fps: float, field: str = "out") -> None:
     if kind == ".mp4":
         need_ffmpeg()
     if kind == ".gif" and fps > 50:
-        raise RequestError(
-            f"viewers slow down a GIF of {fps:g} frames a second", "use 50 or fewer, or write a .webp", field="fps"
-        )
+        raise RequestError(f"viewers slow a GIF of {fps:g} a second down", "use 50 or fewer, or a .webp", field="fps")
 
 
 def is_folder(out: str | Path) -> bool:
@@ -185,10 +173,10 @@ def is_folder(out: str | Path) -> bool:
 
 
 def write(frames: Iterable[Image.Image], out: str | Path, fps: float) -> Iterator[int]:
-    """Write a film by the suffix of `out`, or into a directory as frame-00000.png and so on (see `is_folder`).
+    """Write a film by the suffix of `out`, or frame-00000.png and so on into a directory (see `is_folder`).
 
-    Yields the number of frames after each of them; the file appears after the last. Raises RequestError for what
-    `check` refuses and where there is no frame, OSError where writing fails; an older file then survives.
+    Yields the number of frames so far; the file appears after the last. Raises RequestError for what `check` refuses
+    and where there is no frame, OSError where writing fails; an older file then survives.
     """
     check(out, fps)
     left = iter(frames)

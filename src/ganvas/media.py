@@ -1,4 +1,4 @@
-"""What people look at: grids of images, generated beside real ones, point clouds, PNG files."""
+"""Pictures for people: grids of images, charts, PNG files."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from .errors import RequestError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-READABLE = 48  # pixels: smaller images are enlarged to about this, by whole factors, so that they stay crisp
-LARGEST = 89_000_000  # pixels of a sheet: Pillow and others take larger files for an attack
+READABLE = 48  # pixels: smaller images are enlarged to about this, by whole factors
+LARGEST = 89_000_000  # pixels of a sheet: Pillow and others refuse larger files as an attack
 PAPER = (255, 255, 255)
 INK = (90, 90, 90)
 CAPTION, GAP = 24, 16  # pixels above, and between, two grids side by side
-FOUND, FRAME = 96, 4  # pixels: the largest side of what a query found, and of the frame around what is right
+FOUND, FRAME = 96, 4  # pixels: the largest side of a found image, and the frame around a right one
 RIGHT = (46, 160, 67)
-NUMBERED = 20  # classes: the cells of a larger confusion matrix have no room for numbers
+NUMBERED = 20  # classes: larger confusion matrices have no room for numbers
 
 
 def to_uint8(x: Tensor) -> NDArray[np.uint8]:
-    """Images (N, C, H, W) in [-1, 1] -> (N, H, W, C) in 0..255, rounded; what lies outside is clamped."""
+    """Images (N, C, H, W) in [-1, 1] -> (N, H, W, C) in 0..255, rounded and clamped."""
     x = x.detach().to("cpu", torch.float32).nan_to_num(0.0)
     return x.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 class Sheet:
-    """A grid of images on white that is filled as they come; small ones are enlarged to READABLE pixels."""
+    """A grid of images on white, filled in parts; small images are enlarged to READABLE pixels."""
 
     def __init__(self, count: int, height: int, width: int, columns: int | None = None) -> None:
-        """`columns` is by default what makes it nearly square. Raises RequestError where it is too large for a file."""
+        """By default it is nearly square. Raises RequestError where it is too large for a file."""
         self.factor = max(1, round(READABLE / max(height, width)))
         self.margin = max(2, self.factor * max(height, width) // 24)
         self.down, self.across = self.factor * height + self.margin, self.factor * width + self.margin  # to the next
@@ -59,7 +59,7 @@ class Sheet:
         self.filled = 0
 
     def add(self, x: Tensor) -> None:
-        """Put the next images (N, C, H, W) in [-1, 1] on it, row by row."""
+        """Add images (N, C, H, W) in [-1, 1], row by row."""
         for image in to_uint8(x).repeat(self.factor, axis=1).repeat(self.factor, axis=2):
             row, column = divmod(self.filled, self.columns)
             top, left = self.margin + row * self.down, self.margin + column * self.across
@@ -84,27 +84,24 @@ def single(x: Tensor) -> Image.Image:
     return Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
 
 
-def family(parents: Tensor, children: Tensor) -> Image.Image:
-    """Two grids of images (N, C, H, W) in [-1, 1]: those who bred in a row, and below a gap their children."""
-    above, below = grid(parents, columns=len(parents)), grid(children)
-    sheet = Image.new("RGB", (max(above.width, below.width), above.height + GAP + below.height), PAPER)
-    sheet.paste(above, ((sheet.width - above.width) // 2, 0))
-    sheet.paste(below, ((sheet.width - below.width) // 2, above.height + GAP))
+def stacked(pictures: Sequence[Image.Image], gap: int = GAP) -> Image.Image:
+    """Pictures below one another, centred."""
+    width, height = max(p.width for p in pictures), sum(p.height + gap for p in pictures) - gap
+    sheet, y = Image.new("RGB", (width, height), PAPER), 0
+    for picture in pictures:
+        sheet.paste(picture, ((width - picture.width) // 2, y))
+        y += picture.height + gap
     return sheet
 
 
 def reconstructions(originals: Tensor, reconstructed: Tensor, columns: int = 8) -> Image.Image:
-    """Images (N, C, H, W) in [-1, 1] in rows of `columns`, under each row of originals what became of them."""
+    """Images (N, C, H, W) in [-1, 1]: rows of `columns` originals, each with the row of their reconstructions below."""
     pairs = zip(originals.split(columns), reconstructed.split(columns), strict=True)
-    rows = [grid(torch.cat([blank_to(a, columns), blank_to(b, columns)]), columns) for a, b in pairs]
-    sheet = Image.new("RGB", (rows[0].width, len(rows) * (rows[0].height + GAP) - GAP), PAPER)
-    for i, row in enumerate(rows):
-        sheet.paste(row, (0, i * (row.height + GAP)))
-    return sheet
+    return stacked([grid(torch.cat([blank_to(a, columns), blank_to(b, columns)]), columns) for a, b in pairs])
 
 
 def blank_to(x: Tensor, count: int) -> Tensor:
-    """Images, and as many white ones as make `count`."""
+    """Images followed by white ones, `count` in all."""
     return torch.cat([x, x.new_ones(count - len(x), *x.shape[1:])])
 
 
@@ -114,7 +111,7 @@ def side_by_side(fake: Tensor, real: Tensor) -> Image.Image:
 
 
 def captioned(images: Mapping[str, Tensor]) -> Image.Image:
-    """Grids of images (N, C, H, W) in [-1, 1] side by side, each under its caption."""
+    """Grids of images (N, C, H, W) in [-1, 1], side by side, each under its caption."""
     grids = [grid(x) for x in images.values()]
     font = ImageFont.load_default(size=14)
     width = sum(image.width + GAP for image in grids) - GAP
@@ -128,23 +125,20 @@ def captioned(images: Mapping[str, Tensor]) -> Image.Image:
 
 
 def sections(pictures: Mapping[str, Image.Image]) -> Image.Image:
-    """Pictures beneath one another, each under its caption."""
-    font = ImageFont.load_default(size=14)
-    width, height = (max(p.width for p in pictures.values()), sum(CAPTION + p.height for p in pictures.values()))
-    sheet = Image.new("RGB", (width, height), PAPER)
-    draw, y = ImageDraw.Draw(sheet), 0
+    """Pictures below one another, each under its caption."""
+    font, width, parts = ImageFont.load_default(size=14), max(p.width for p in pictures.values()), []
     for text, picture in pictures.items():
-        draw.text((width / 2, y + CAPTION / 2 + 2), text, INK, font, anchor="mm")
-        sheet.paste(picture, ((width - picture.width) // 2, y + CAPTION))
-        y += CAPTION + picture.height
-    return sheet
+        caption = Image.new("RGB", (width, CAPTION), PAPER)
+        ImageDraw.Draw(caption).text((width / 2, CAPTION / 2 + 2), text, INK, font, anchor="mm")
+        parts += [caption, picture]
+    return stacked(parts, gap=0)
 
 
 def labelled_rows(rows: Mapping[str, Tensor]) -> Image.Image:
-    """Images (N, C, H, W) in [-1, 1] of equal N, one row each behind its name."""
+    """Images (N, C, H, W) in [-1, 1] of equal N, one row each after its name."""
     sheet = grid(torch.cat(list(rows.values())), columns=len(next(iter(rows.values()))))
     height = sheet.height / len(rows)
-    font = ImageFont.load_default(size=max(12, height / 12))  # as large as the pictures need
+    font = ImageFont.load_default(size=max(12, height / 12))
     words = math.ceil(max(font.getlength(name) for name in rows)) + GAP
     labelled = Image.new("RGB", (words + sheet.width, sheet.height), PAPER)
     labelled.paste(sheet, (words, 0))
@@ -155,15 +149,15 @@ def labelled_rows(rows: Mapping[str, Tensor]) -> Image.Image:
 
 
 def left_side(sheet: Image.Image) -> Image.Image:
-    """The left one of two equal grids that `side_by_side` put together, without its caption."""
+    """The left grid of a `side_by_side` of equal grids, without its caption."""
     return sheet.crop((0, CAPTION, (sheet.width - GAP) // 2, sheet.height))
 
 
 def scatter(fake: Tensor, real: Tensor | None = None) -> Image.Image:
-    """Points (N, 2) in the units of their data, the generated ones over the real ones where those are given."""
-    from matplotlib.figure import Figure  # here, since it is slow to import and images need none
+    """Points (N, 2) in the units of their data, the generated ones over the real ones."""
+    from matplotlib.figure import Figure  # slow to import
 
-    frame = (fake if real is None else real).detach().cpu().numpy()  # of the real, so that a run's pictures compare
+    frame = (fake if real is None else real).detach().cpu().numpy()  # the same for all pictures of a run
     low, high = frame.min(0), frame.max(0)
     margin = 0.15 * float((high - low).max())
     width, height = high - low + 2 * margin
@@ -183,7 +177,7 @@ def scatter(fake: Tensor, real: Tensor | None = None) -> Image.Image:
 
 
 def confusion(counts: Tensor, class_names: Sequence[str], title: str = "") -> Image.Image:
-    """A confusion matrix: `counts` (true, taken for) of items, each row shaded by its shares and numbered in them."""
+    """A confusion matrix: `counts` (true, taken for) of items, as shares of each row."""
     from matplotlib.figure import Figure
 
     classes = len(class_names)
@@ -209,7 +203,7 @@ def confusion(counts: Tensor, class_names: Sequence[str], title: str = "") -> Im
 
 
 def ranked(queries: Sequence[str], found: Tensor, right: Tensor) -> Image.Image:
-    """A row a query: its words, then the images that it found, the best first, those that are right framed.
+    """A row a query: its words, then the found images, the best first, with a frame around right ones.
 
     found: (Q, K, C, H, W) in [-1, 1]. right: (Q, K) bool.
     """

@@ -1,4 +1,4 @@
-"""Results show themselves in a notebook."""
+"""What results show in a notebook."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Shown:
 
 
 def clip_html(kind: str, data: bytes) -> str:
-    """A clip within a page or a notebook's cell; kind: its media type."""
+    """A clip for a notebook's cell; kind: its media type."""
     url = f"data:{kind};base64,{b64encode(data).decode()}"
     if kind.startswith("image/"):
         return f'<img src="{url}">'

@@ -64,7 +64,8 @@ class Litter(Shown):
 
         from .. import media
 
-        return media.family(self.draw(torch.stack([parent.latent for parent in self.parents])), self.images)
+        parents = self.draw(torch.stack([parent.latent for parent in self.parents]))
+        return media.stacked([media.grid(parents, columns=len(parents)), media.grid(self.images)])
 
     def save(self, out: Out) -> None:
         """Write a directory: lineage.json, latents.npz, a picture of each child, and sheet.png of all.

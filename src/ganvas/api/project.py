@@ -158,8 +158,8 @@ def searching(
 
     path, training, device = path_of(run), training_of(run), str(generator.device)
     perceptual = inversion.open_perceptual(look, training.data if training else "", generator.decoder.shape, device)
-    guesses = inversion.guesses(path, targets, device)
-    steps = inversion.project(generator, targets, search, look=perceptual, guesses=guesses, label=label)
+    guesses = inversion.encode_guesses(path, targets, device)
+    steps = inversion.project(generator, targets, search, perceptual=perceptual, guesses=guesses, label=label)
     total, last = 1 + search.steps + search.polish, []
 
     def frames() -> Iterator[Image]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +59,10 @@ class Reconstructions(Shown):
 
 def is_sheet(out: Out) -> bool:
     """Whether `out` names a sheet, and not a directory; a RequestError for any other file."""
+    from ..film import is_folder
+
     path = Path(out)
-    if str(out).endswith(("/", os.sep)) or path.is_dir() or not path.suffix:
+    if is_folder(out):
         return False
     if path.suffix.lower() != ".png":
         raise RequestError(f"{path.suffix} is not written", "name a .png or a directory/", field="out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -121,8 +120,10 @@ class Samples(Shown):
 
 def kind_of(out: Out, points: bool) -> str:
     """What `out` asks for: ".png", ".npz" or "" for a directory; a RequestError for anything else."""
+    from ..film import is_folder
+
     path = Path(out)
-    kind = "" if str(out).endswith(("/", os.sep)) or path.is_dir() else path.suffix.lower()
+    kind = "" if is_folder(out) else path.suffix.lower()
     if kind not in WRITERS:
         raise RequestError(f"{path.suffix} is not written", "name a .png, an .npz or a directory/", field="out")
     if points and kind == "":

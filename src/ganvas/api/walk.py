@@ -112,12 +112,14 @@ def film_of(
     generator: TrainedGenerator, z: Tensor, label: Tensor | None, fps: float, columns: int = 1, cells: int = 1
 ) -> Film:
     """The film of latents (F · cells, ...), `cells` of them side by side in each frame."""
+    import torch
+
     from .. import film, latent
 
     def draw() -> Iterator[Image]:
         frames = latent.walk(generator.decoder, z, label=label, batch=generator.batch, device=generator.device)
         while together := list(islice(frames, cells)):
-            yield film.sheet(together, columns)
+            yield film.picture(torch.stack(together), columns)
 
     return Film(draw, len(z) // cells, fps, z)
 

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from .finding import Chosen, Found, Sampled, find, fit, sampled
-from .judges import Classes, Judge, Labeller, Scores, Words, parse_words
+from .finding import find, fit
+from .judges import Classes, Labeller, Words
 from .labeller import learn
-from .source import Source, open_judge
-from .table import Column, read_labels, table_directions
+from .source import Source
 
-__all__ = [
-    "Chosen",
-    "Classes",
-    "Column",
-    "Found",
-    "Judge",
-    "Labeller",
-    "Sampled",
-    "Scores",
-    "Source",
-    "Words",
-    "find",
-    "fit",
-    "learn",
-    "open_judge",
-    "parse_words",
-    "read_labels",
-    "sampled",
-    "table_directions",
-]
+__all__ = ["Classes", "Labeller", "Source", "Words", "find", "fit", "learn"]

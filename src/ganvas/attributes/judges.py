@@ -1,11 +1,11 @@
-"""Who says what a picture shows. None of them has seen a generated one."""
+"""Judges: which value of each attribute pictures show. They have learnt from real pictures alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Labeller:
-    """A classifier with one head an attribute: its logits are those of all heads, one behind the other."""
+    """A classifier with one head an attribute, whose logits are those of all heads in turn."""
 
     classifier: Classifier  # its facts hold `heads`: attribute -> the names of its values
 
@@ -59,7 +59,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Words:
-    """CLIP, asked which of some words suit a picture, once for each attribute."""
+    """CLIP, which chooses among the words of each attribute."""
 
     clip: Clip
     values: dict[str, tuple[str, ...]]
@@ -67,9 +67,9 @@ class Words:
 
     @cached_property
     def texts(self) -> dict[str, Tensor]:
-        """Attribute -> what is asked of each of its words, (K, dim), which are read once."""
+        """Attribute -> the embeddings of its words in the template, (K, dim)."""
         asked = {name: [self.template.replace(LABEL, word) for word in words] for name, words in self.values.items()}
-        with torch.inference_mode(False):  # or no gradient could be taken of what is compared with them
+        with torch.inference_mode(False):  # tensors of inference mode would block gradients
             return {name: self.clip.text(texts) for name, texts in asked.items()}
 
     def log_scores(self, x: Tensor) -> Scores:
@@ -78,11 +78,24 @@ class Words:
         return {name: found.float().log_softmax(1) for name, found in logits.items()}
 
 
-def judged(judge: Judge, x: Tensor, device: torch.device | str, batch: int = 256) -> Scores:
-    """The probabilities of all values for many images, (N, K) an attribute, on the CPU."""
+def probabilities(judge: Judge, x: Tensor, device: torch.device | str, batch: int = 256) -> Scores:
+    """The probabilities of all values for any number of images, (N, K) an attribute, on the CPU."""
     with torch.inference_mode():
         parts = [judge.log_scores(part.to(device)) for part in x.split(batch)]
     return {name: torch.cat([part[name].exp().cpu() for part in parts]) for name in judge.values}
+
+
+class JudgedSamples(NamedTuple):
+    """Samples of a generator with their judge's probabilities."""
+
+    z: Tensor  # (N, ...)
+    labels: Tensor | None  # of a generator that takes labels
+    scores: Scores
+
+    def at(self, rows: Tensor) -> JudgedSamples:
+        """Those of the rows."""
+        labels = None if self.labels is None else self.labels[rows]
+        return JudgedSamples(self.z[rows], labels, {name: p[rows] for name, p in self.scores.items()})
 
 
 def parse_words(lists: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -92,6 +105,7 @@ def parse_words(lists: Sequence[str]) -> dict[str, tuple[str, ...]]:
         name, equals, listed = text.partition("=")
         words = tuple(word.strip() for word in (listed if equals else text).split(",") if word.strip())
         if len(words) < 2 or len(set(words)) < len(words):
-            raise RequestError(f"--words {text!r}: give two different words or more, such as color=red,blue")
+            hint = "give two different words or more, such as color=red,blue"
+            raise RequestError(f"{text!r} leaves no choice", hint, field="words")
         found[name.strip() if equals else "words" if i == 0 else f"words-{i + 1}"] = words
     return found

@@ -1,9 +1,8 @@
-"""A labeller of a data set's own attributes, taught on its real pictures alone."""
+"""Training of a labeller on the attributes of a data set's real pictures."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -20,17 +19,17 @@ from ..progress import Progress, Steps
 from ..types import Batch, Phase, Stats, System
 from .judges import Labeller
 
-MOST = 64  # values of an attribute; what has more is no set of kinds
+MOST = 64  # values of an attribute; columns with more are left out
 BATCH, RATE = 64, 3e-3
-NOISE = 0.1  # added to each picture that is learnt from, since generated ones are not as clean
+NOISE = 0.1  # added to the pictures, since generated ones are less clean
 STEPS = 600
 
 
 def attributes_of(data: Dataset) -> dict[str, tuple[tuple[str, ...], Tensor]]:
-    """What is known of every item of a data set: attribute -> (the names of its values, (N,) int64).
+    """The attributes of every item of a data set: name -> (the names of its values, (N,) int64).
 
-    Those of its table that take two values or more; of several objects, the first one's. Without a table, its classes.
-    Raises RequestError where nothing is known.
+    Columns of its table that take two values or more; of several objects, the first one's. Without a table, its
+    classes. Raises RequestError where there is neither.
     """
     found: dict[str, tuple[tuple[str, ...], Tensor]] = {}
     for name, table in (data.attributes or {}).items():
@@ -45,23 +44,22 @@ def attributes_of(data: Dataset) -> dict[str, tuple[tuple[str, ...], Tensor]]:
     if not found and data.labels is not None and data.classes > 1:
         found["class"] = (data.class_names, data.labels.cpu())
     if not found:
-        raise RequestError(f"nothing is known of the items of {data.name}; label samples (--labels) or give --words")
+        raise RequestError(f"{data.name} has no attributes or classes", "give `labels` or `words`", field="data")
     return found
 
 
 def learn(data: Dataset, steps: int = STEPS, seed: int = 0) -> Steps[Labeller]:
-    """Teach a labeller what is known of the items of `data`, whose `held_out` it is then measured on.
+    """Train a labeller on `data`: a CNN with one softmax an attribute; the loss is the sum of their cross-entropies.
 
-    A CNN with one softmax an attribute; the loss is the sum of their cross-entropies. Its classifier's facts hold
-    how often it is right on held-out pictures (`accuracy`).
+    Its classifier's facts hold the `accuracy` on `data.held_out`.
     """
-    known = attributes_of(data)
-    heads = {name: list(names) for name, (names, _) in known.items()}
+    attributes = attributes_of(data)
+    heads = {name: list(names) for name, (names, _) in attributes.items()}
     sizes = [len(names) for names in heads.values()]
     torch.manual_seed(seed)
     stages = max(2, math.ceil(math.log2(min(data.shape[1:]) / 4)))
     network = CNN(data.shape, sum(sizes), tuple(min(16 << i, 128) for i in range(stages)), depth=1)
-    truth = torch.stack([values for _, values in known.values()], 1)
+    truth = torch.stack([values for _, values in attributes.values()], 1)
 
     def loss(batch: Batch, step: int) -> tuple[Tensor, Stats]:
         logits = network(batch.x + NOISE * torch.randn_like(batch.x)).split(sizes, 1)
@@ -85,11 +83,10 @@ def learn(data: Dataset, steps: int = STEPS, seed: int = 0) -> Steps[Labeller]:
 
 @torch.inference_mode()
 def accuracy(labeller: Labeller, data: Dataset) -> dict[str, float]:
-    """How often each attribute of the items is told rightly."""
-    known, right = attributes_of(data), dict.fromkeys(labeller.values, 0)
-    cuts = [*range(0, len(data), 512), len(data)]
-    for a, b in pairwise(cuts):
-        scores = labeller.log_scores(data.at(torch.arange(a, b)).x)
+    """The accuracy on each attribute."""
+    attributes, right = attributes_of(data), dict.fromkeys(labeller.values, 0)
+    for rows in torch.arange(len(data)).split(512):
+        scores = labeller.log_scores(data.at(rows).x)
         for name in right:
-            right[name] += int((scores[name].argmax(1) == known[name][1][a:b]).sum())
+            right[name] += int((scores[name].argmax(1) == attributes[name][1][rows]).sum())
     return {name: count / len(data) for name, count in right.items()}

@@ -1,4 +1,4 @@
-"""Which judge says what pictures show: words, a classifier, a labeller that was kept, or one that learns it now."""
+"""The judge of what pictures show: words, a classifier, a saved labeller, or one that is trained now."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARE = 0.1  # of a data set without a test split, on which labellers are measur
 
 @dataclass(frozen=True)
 class Source:
-    """What a person names as the source of attributes; at most one of these, but for a labeller of the data."""
+    """The source of attributes: at most one of these, or a labeller with its data."""
 
     labels: Path | None = None
     data: str | Dataset | None = None
@@ -31,7 +31,7 @@ class Source:
     labeller: Path | None = None
 
     def check(self, method: str) -> None:
-        """Raise RequestError where an argument would do nothing: without its method, or next to another that leads."""
+        """Raise RequestError where an argument would have no effect."""
         asked = {"labels": self.labels, "words": self.words, "classifier": self.classifier}
         asked |= {"data": self.data} if self.data else {"labeller": self.labeller}
         given = [name for name, value in asked.items() if value]
@@ -48,16 +48,15 @@ class Source:
 
 
 def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) -> Steps[Judge]:
-    """Open or teach the judge. Raises RequestError where none was named, or it does not fit the generator."""
-    device = str(generator.device)
+    """Open or train the judge. Raises RequestError where no source was given, or it does not fit the generator."""
     if source.words:
         words = parse_words(source.words)
-        return Words(open_clip(source.clip, device), words, source.template)  # type: ignore[arg-type]
+        return Words(open_clip(source.clip, str(generator.device)), words, source.template)  # type: ignore[arg-type]
     if source.classifier is not None:
-        return Classes(fitting(load_classifier(source.classifier, device), generator, source.classifier))
+        return Classes(load_fitting(source.classifier, generator, "classifier"))
     if source.labeller is not None and source.labeller.exists():
-        kept = fitting(load_classifier(source.labeller, device), generator, source.labeller)
-        return Labeller(kept) if "heads" in kept.facts else Classes(kept)
+        saved = load_fitting(source.labeller, generator, "labeller")
+        return Labeller(saved) if "heads" in saved.facts else Classes(saved)
     training = trained_on(run)
     spec = source.data or (training.data if training else None)
     if spec is None:
@@ -74,11 +73,13 @@ def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) ->
     return labeller
 
 
-def fitting(classifier: Classifier, generator: TrainedGenerator, path: Path) -> Classifier:
-    """The classifier, where it takes what the generator draws; a RequestError where it does not."""
+def load_fitting(path: Path, generator: TrainedGenerator, field: str) -> Classifier:
+    """The classifier of a file; a RequestError, for `field`, where it does not take what the generator draws."""
+    classifier = load_classifier(path, str(generator.device))
     if classifier.shape != generator.decoder.shape:
         raise RequestError(
             f"{path} classifies images of shape {classifier.shape} and this generator draws {generator.decoder.shape}",
             "train one on the generator's own data",
+            field=field,
         )
     return classifier

@@ -1,4 +1,4 @@
-"""Labels that someone gave to samples: a CSV with a row a seed."""
+"""Directions from a person's labels of samples: a CSV with a row a seed."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from torch import Tensor
 from ..errors import RequestError
 from ..latent import condition, logistic, ridge
 
-DEGREES = 5  # different numbers, above which a column is of degrees and not of kinds
+KINDS = 5  # different values; a column of more numbers is a measure, not a class
 LARGEST = 2**63  # that seeds are below
 
 
 class Column(NamedTuple):
-    """What one column says of the seeds that it says something of."""
+    """A column of labels, without its empty cells."""
 
     name: str
-    rows: Tensor  # (M,) int64, of the seeds
-    values: tuple[str, ...]  # of kinds; none of degrees
-    numbers: Tensor  # (M,): the kind's number int64, or the degree float64
+    rows: Tensor  # (M,) int64, which seeds it labels
+    classes: tuple[str, ...]  # empty for a measure
+    labels: Tensor  # (M,): classes int64, or numbers float64
 
 
 def read_labels(path: Path) -> tuple[list[int], list[Column]]:
-    """The seeds of a CSV and its columns; a cell that is empty says nothing.
+    """The seeds of a CSV and its columns; empty cells are unknown.
 
     The header names a column `seed` and one or more attributes, such as `seed,smile,age`. Columns of many different
-    numbers are degrees, all others are kinds. Raises RequestError for what cannot be read so.
+    numbers are measures, all others are classes. Raises RequestError for a file that is not so.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark at the beginning
@@ -38,53 +38,58 @@ def read_labels(path: Path) -> tuple[list[int], list[Column]]:
             header = reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RequestError(f"cannot read the labels of {path} ({error}); write a CSV such as `seed,smile`") from error
+        raise wrong(f"cannot read the labels of {path} ({error})", "write a CSV such as seed,smile") from error
     if "seed" not in header or len(header) < 2:
-        raise RequestError(f"{path} has no column `seed` with others beside it; write such as `seed,smile`")
+        raise wrong(f"{path} has no column seed next to others", "write such as seed,smile")
     if not rows:
-        raise RequestError(f"{path} holds no row below its header; write one for each sample that you looked at")
+        raise wrong(f"{path} has no row below its header", "write one for each sample that you looked at")
     try:
         seeds = [int(row["seed"]) for row in rows]
     except (TypeError, ValueError) as error:
-        raise RequestError(f"{path}: a seed is no whole number ({error}); write the seed of each sample") from error
-    if wrong := next((seed for seed in seeds if not 0 <= seed < LARGEST), None):
-        raise RequestError(f"{path}: {wrong} is no seed; write those that `ganvas sample` drew")
+        found = f"{path} has a seed that is not a whole number ({error})"
+        raise wrong(found, "write the seed of each sample") from error
+    if outside := next((seed for seed in seeds if not 0 <= seed < LARGEST), None):
+        raise wrong(f"{path} has the seed {outside}, which is out of range", "write those that ganvas sample drew")
     names = [name for name in header if name != "seed"]
-    return seeds, [column(path, name, [(row[name] or "").strip() for row in rows]) for name in names]
+    return seeds, [read_column(path, name, [(row[name] or "").strip() for row in rows]) for name in names]
 
 
-def column(path: Path, name: str, cells: list[str]) -> Column:
-    """One column; a RequestError where it tells nothing apart."""
-    said = torch.tensor([i for i, cell in enumerate(cells) if cell], dtype=torch.int64)
-    told = [cell for cell in cells if cell]
-    kinds = sorted(set(told))
-    if len(kinds) < 2:
-        raise RequestError(f"{path}: the column {name!r} holds fewer than two different values; label samples of both")
+def wrong(problem: str, hint: str) -> RequestError:
+    """The error for a file of labels."""
+    return RequestError(problem, hint, field="labels")
+
+
+def read_column(path: Path, name: str, cells: list[str]) -> Column:
+    """One column. Raises RequestError where all of its values are the same."""
+    rows = torch.tensor([i for i, cell in enumerate(cells) if cell], dtype=torch.int64)
+    known = [cell for cell in cells if cell]
+    classes = sorted(set(known))
+    if len(classes) < 2:
+        raise wrong(f"column {name!r} of {path} has fewer than two different values", "label samples of both")
     try:
-        degrees = torch.tensor([float(cell) for cell in told], dtype=torch.float64)
+        numbers = torch.tensor([float(cell) for cell in known], dtype=torch.float64)
     except ValueError:
-        degrees = torch.empty(0)
-    if len(kinds) > DEGREES and len(degrees):
-        if not degrees.isfinite().all():
-            raise RequestError(f"{path}: the column {name!r} holds what is no finite number; leave such cells empty")
-        return Column(name, said, (), degrees)
-    return Column(name, said, tuple(kinds), torch.tensor([kinds.index(cell) for cell in told]))
+        numbers = torch.empty(0)
+    if len(classes) <= KINDS or not len(numbers):
+        return Column(name, rows, tuple(classes), torch.tensor([classes.index(cell) for cell in known]))
+    if not numbers.isfinite().all():
+        raise wrong(f"column {name!r} of {path} has a number that is not finite", "leave such cells empty")
+    return Column(name, rows, (), numbers)
 
 
 def table_directions(z: Tensor, columns: Sequence[Column], kept_back: int) -> tuple[Tensor, list[str], list[float]]:
-    """The direction to each kind of each column, and along each column of degrees, conditioned on the other columns.
+    """The direction to each class and along each measure, conditioned on the other columns.
 
-    z: the latents of the rows, (N, ...), of which one in `kept_back` is only measured on. Gives the vectors (K, ...),
-    their names, and how often each is right on those: about a kind, or about which side of the median a degree lies.
+    z: the latents of the rows, (N, ...), of which one in `kept_back` is held out. Gives the vectors (K, ...), their
+    names, and the accuracy of each on held-out rows: on a class, or on which side of the median a measure is.
     """
     found: list[tuple[Column, str, Tensor, float]] = []
     for column in columns:
-        for name, said, told in targets(column):
-            back = torch.arange(len(said)) % kept_back == 0
-            rows = column.rows
-            boundary = (logistic if column.values else ridge)(z[rows[~back]], told[~back])
-            above = boundary(z[rows[back]]) > 0
-            found.append((column, name, boundary.normal, (above == said[back]).double().mean().item()))
+        for name, positive, fitted in targets(column):
+            held_out = torch.arange(len(fitted)) % kept_back == 0
+            boundary = (logistic if column.classes else ridge)(z[column.rows[~held_out]], fitted[~held_out])
+            right = (boundary(z[column.rows[held_out]]) > 0) == positive[held_out]
+            found.append((column, name, boundary.normal, right.double().mean().item()))
     vectors = []
     for column, _, normal, _ in found:
         others = [other for theirs, _, other, _ in found if theirs is not column]
@@ -94,9 +99,9 @@ def table_directions(z: Tensor, columns: Sequence[Column], kept_back: int) -> tu
 
 
 def targets(column: Column) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """What is to be told of a column: (name, whether it holds (M,) bool, what is fitted (M,)); of two the latter."""
-    if not column.values:
-        yield column.name, column.numbers > column.numbers.median(), column.numbers
-    for i in range(len(column.values) == 2, len(column.values)):
-        holds = column.numbers == i
-        yield f"{column.name}={column.values[i]}", holds, holds.double()
+    """The directions of a column: (name, (M,) bool to predict, (M,) to fit); of two classes only the second."""
+    if not column.classes:
+        yield column.name, column.labels > column.labels.median(), column.labels
+    for i in range(len(column.classes) == 2, len(column.classes)):
+        positive = column.labels == i
+        yield f"{column.name}={column.classes[i]}", positive, positive.double()

@@ -1,4 +1,4 @@
-"""What a projection uses from around the model: a perceptual distance, an encoder, and pictures to compare with."""
+"""Aids of a projection: a perceptual distance, an encoder's guesses, and pictures to compare with."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ from .search import PerceptualLoss
 
 OWN = 3 * 10**6  # seed of the samples that are projected for comparison
 MOST = 256  # pixels a side at which LPIPS, learnt on small images, sees larger ones (Karras et al. 2020)
-LOUDNESS = 10  # times LPIPS beside the pixels: at a tenth of it photographs are found less well, in pixels too
-FOUND = 0.02  # a distance that is a match, whatever the model
-LOST = 0.05  # a distance that is none, however far the model's own samples stay
-LIKE_DATA = 1.5  # times as far as pictures of the data are, and no farther, is near
-FLAT = 0.75  # of the distance of a flat grey picture, beyond which next to nothing of an image is shown
+LOUDNESS = 10  # weight of LPIPS next to the pixels: with a tenth of it photographs end farther away, in pixels too
+FOUND, FOUND_AT_MOST = 0.02, 0.05  # distances: always found, and never found beyond
+NEAR = 1.5  # times the distance of pictures of the data
+FLAT = 0.75  # of the distance of a flat grey picture, beyond which nearly nothing of an image is shown
 
 
 class Calibration(NamedTuple):
-    """What distances mean: how near the model's own samples are found, and pictures of its data where it has any."""
+    """The distances of the model's own samples, and of pictures of its data where there are any."""
 
     own: float
     data: float | None = None
 
     def verdict(self, away: float, contrast: float) -> str:
-        """What a distance says of an image in which pixels deviate by `contrast` (RMS, a share of the range)."""
-        if away <= max(FOUND, min(2 * self.own, LOST)):
+        """The meaning of a distance, for an image whose pixels deviate by `contrast` (RMS, a share of the range)."""
+        if away <= max(FOUND, min(2 * self.own, FOUND_AT_MOST)):
             return "found"
-        limit = FLAT * contrast if self.data is None else min(LIKE_DATA * self.data, FLAT * contrast)
+        limit = FLAT * contrast if self.data is None else min(NEAR * self.data, FLAT * contrast)
         if away <= limit:
             return "near"
         return f"far from what the model draws: {away:.2f}, where {self}"
@@ -49,8 +48,8 @@ class Calibration(NamedTuple):
 def open_perceptual(name: str, data: str, shape: tuple[int, ...], device: str) -> PerceptualLoss | None:
     """A perceptual distance by name: "lpips", "lpips-alex", "cnn" (the shipped classifier of the data), or "none".
 
-    "auto" is the first of LPIPS and the classifier that is on this machine and fits the shape. Raises RequestError
-    where the chosen one does not.
+    "auto" is LPIPS where it is on this machine, else the classifier where it fits the shape. Raises RequestError where
+    the chosen one is missing or does not fit.
     """
     file = weights.locate(f"cnn-{data}.safetensors")
     classifier = None if file is None else load_classifier(file, device)
@@ -60,39 +59,36 @@ def open_perceptual(name: str, data: str, shape: tuple[int, ...], device: str) -
     if name == "none":
         return None
     if name != "cnn":
-        likeness = lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
-        return lambda x, y: LOUDNESS * likeness(shrunk(x), shrunk(y))
+        distance = lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
+        return lambda x, y: LOUDNESS * distance(shrink(x), shrink(y))
     if classifier is None or not fits:
         raise RequestError(
-            f"there is no classifier of {data or 'this data'} of this shape", "use none or lpips", field="look"
+            f"there is no classifier of {data or 'this data'} for this shape", "use none or lpips", field="look"
         )
     features = classifier.network.features
     return lambda x, y: (features(x) - features(y)).square().mean(1)
 
 
-def shrunk(x: Tensor) -> Tensor:
+def shrink(x: Tensor) -> Tensor:
     """Images (N, C, H, W) averaged down to at most MOST pixels a side."""
     times = -(-max(x.shape[2:]) // MOST)
     return functional.avg_pool2d(x, times) if times > 1 else x
 
 
 def comparisons(generator: TrainedGenerator, training: Training | None, count: int) -> tuple[Tensor, int]:
-    """`count` samples of the model and, where its data is at hand, as many pictures that it was not trained on.
-
-    Gives both together, (n, C, H, W), and how many of them are samples.
-    """
+    """`count` samples of the model, then as many held-out pictures where its data is there: (n, C, H, W), count."""
     own = generator.sample(range(OWN, OWN + count)) if count else torch.empty(0, *generator.decoder.shape)
     if training is None or not count:
         return own, count
     try:
         real = drain(opening_real(training.data, training, generator.decoder.shape, 0))
-    except RequestError:  # the data has been moved or changed, which is no reason not to look
+    except RequestError:  # the data was moved or changed
         return own, count
     return torch.cat([own, (real.test or real.train)[:count].cpu()]), count
 
 
-def guesses(path: Path | None, targets: Tensor, device: str) -> Tensor | None:
-    """What the encoder next to a generator makes of pictures: latents (N, ...); None where there is no encoder."""
+def encode_guesses(path: Path | None, targets: Tensor, device: str) -> Tensor | None:
+    """The latents (N, ...) of pictures by the encoder next to a generator; None where there is no encoder."""
     if path is None:
         return None
     inside = path / files.AUTOENCODER

@@ -1,9 +1,8 @@
-"""Projection: the latents whose pictures are nearest to given ones.
+"""Projection: the latents whose pictures are nearest to given ones, in three stages.
 
-Three stages, each of which starts where the one before ended. *Begin* at the nearest of many random pictures, or where
-an encoder says. *Descend* by Adam on pixels and, where there is one, a perceptual distance (as Abdal et al. 2019
-and Karras et al. 2020 project). *Polish*, where latents are vectors, by Levenberg and Marquardt's damped Gauss-Newton
-steps, which in small networks find a generated picture almost exactly.
+*Begin* at the nearest of many random pictures, or at an encoder's guess. *Descend* by Adam on pixels and, where there
+is one, a perceptual distance (Abdal et al. 2019, Karras et al. 2020). *Polish*, where latents are vectors, by Levenberg
+and Marquardt's damped Gauss-Newton steps, which in small networks find a generated picture almost exactly.
 """
 
 from __future__ import annotations
@@ -20,34 +19,34 @@ from torch.func import jvp, vmap  # pyright: ignore[reportPrivateImportUsage]
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
 
-PerceptualLoss = Callable[[Tensor, Tensor], Tensor]  # images, images -> how unlike they look, (N,), differentiable
+PerceptualLoss = Callable[[Tensor, Tensor], Tensor]  # images, images -> perceptual distances (N,), differentiable
 
 LARGEST = 4_000_000  # numbers of a Jacobian; a larger one is not polished
-CHUNK = 32  # of its columns that are computed at a time
-FIRST = 2 * 10**6  # seed of the random starts, far from those that are usually looked at
-DONE = 1e-4  # a distance below which nothing is left to find, under half a grey level
+CHUNK = 32  # columns of it that are computed at a time
+FIRST = 2 * 10**6  # seed of the random starts, far from seeds that people use
+DONE = 1e-4  # a distance that needs no more steps, under half a grey level
 TRIES = 4  # dampings of one step
 
 
 class Estimate(NamedTuple):
-    """The nearest that has been found of each of N targets, on the CPU."""
+    """The nearest so far to each of N targets, on the CPU."""
 
     images: Tensor  # (N, C, H, W) in [-1, 1]
     latents: Tensor  # (N, ...)
-    labels: Tensor | None  # (N, ...) of a generator that knows labels, as `TrainedGenerator.labels` gives them
+    labels: Tensor | None  # (N, ...) of a generator that takes labels, as `TrainedGenerator.labels` gives them
     distance: Tensor  # (N,): the RMS difference of a pixel, as a share of the range
 
 
 @dataclass(frozen=True)
 class Search:
-    """How hard to look."""
+    """The effort of a search."""
 
     starts: int = 256  # random pictures to begin from
     keep: int = 4  # the nearest of them, which continue
     steps: int = 100  # of the descent
     polish: int = 15  # second-order steps at most, where latents are vectors
     rate: float = 0.2  # Adam's at the start; it falls to 0
-    weight: float = 0.1  # of the perceptual distance beside the pixels' squared error
+    weight: float = 0.1  # of the perceptual distance, added to the pixels' squared error
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
@@ -57,7 +56,7 @@ def distance(x: Tensor, y: Tensor) -> Tensor:
 
 @dataclass
 class State:
-    """The latents that are looked through, `keep` for each target, and the best of all that were seen."""
+    """The current latents, `keep` for each target, and the best so far."""
 
     generator: TrainedGenerator
     targets: Tensor  # (N, C, H, W), on the generator's device
@@ -67,17 +66,17 @@ class State:
     best: Estimate
 
     def decode(self, z: Tensor, rows: Tensor) -> Tensor:
-        """The pictures of latents (M, ...) that stand in these rows of all N · keep, (M, C, H, W)."""
+        """The pictures (M, C, H, W) of latents (M, ...) in these rows of all N · keep."""
         y = None if self.labels is None else self.labels.flatten(0, 1)[rows]
         return self.generator.decoder(z, y).float()
 
     def within(self, z: Tensor) -> Tensor:
-        """Latents (N, ...) no longer than one that the prior draws: beyond lies what the decoder never learnt."""
+        """Latents (N, ...), shortened to `radius`: the decoder has not learnt longer ones."""
         length = z.flatten(1).norm(dim=1).clamp(min=1e-12).reshape(-1, *[1] * (z.ndim - 1))
         return z * (self.radius / length).clamp(max=1)
 
-    def note(self, z: Tensor, images: Tensor) -> Estimate:
-        """Remember what is nearer than all before it. z: (N, keep, ...), images: (N · keep, C, H, W)."""
+    def update(self, z: Tensor, images: Tensor) -> Estimate:
+        """Update the best so far. z: (N, keep, ...), images: (N · keep, C, H, W)."""
         n, keep = z.shape[:2]
         away = distance(images, self.targets.repeat_interleave(keep, 0)).reshape(n, keep)
         which, rows = away.argmin(1), torch.arange(n, device=away.device)
@@ -104,28 +103,27 @@ def project(
     targets: Tensor,
     search: Search | None = None,
     *,
-    look: PerceptualLoss | None = None,
+    perceptual: PerceptualLoss | None = None,
     guesses: Tensor | None = None,
     label: int | str | None = None,
 ) -> Iterator[Estimate]:
-    """Look for the latents of `targets`, (N, C, H, W) in [-1, 1], and yield the nearest so far after each step.
+    """Search the latents of `targets`, (N, C, H, W) in [-1, 1], and yield the nearest so far after each step.
 
-    look: a perceptual distance beside the pixels'. guesses: latents (N, ...) to begin from beside the random ones, such
-    as an encoder's. label: what is shown, of a generator that knows labels; without one it is looked for too.
-    All of it is a function of the arguments: nothing is drawn. Raises RequestError where the targets are not of the
-    generator's shape.
+    guesses: more latents (N, ...) to begin from, such as an encoder's. label: what all targets show, where the
+    generator takes labels; by default it is searched too. The result depends on the arguments alone. Raises
+    RequestError where the targets do not have the generator's shape.
     """
     search = search or Search()
     if tuple(targets.shape[1:]) != generator.decoder.shape:
         raise RequestError(
-            f"this generator draws items of shape {generator.decoder.shape}, and these have {tuple(targets.shape[1:])}",
-            "resize them first",
+            f"they have shape {tuple(targets.shape[1:])}, and this generator draws {generator.decoder.shape}",
+            "resize them",
             field="images",
         )
     state = begin(generator, targets, search, guesses, label)
     yield state.best
-    yield from descend(state, search, look)
-    vectors = state.z.ndim == 3  # of grids and noise a Jacobian takes minutes
+    yield from descend(state, search, perceptual)
+    vectors = state.z.ndim == 3
     if vectors and state.z.shape[-1] * targets[0].numel() <= LARGEST:
         yield from polish(state, search.polish)
 
@@ -133,7 +131,7 @@ def project(
 def begin(
     generator: TrainedGenerator, targets: Tensor, search: Search, guesses: Tensor | None, label: int | str | None
 ) -> State:
-    """The nearest of many random pictures, `search.keep` for each target, and in place of the last its guess."""
+    """The nearest of many random pictures, `search.keep` for each target; its guess replaces the last of them."""
     seeds = range(FIRST, FIRST + max(search.starts, search.keep))
     z, labels = generator.latents(seeds), generator.labels(seeds, label)
     pictures = generator.decode(z, labels).flatten(1)
@@ -149,11 +147,11 @@ def begin(
     chosen_labels = None if chosen_labels is None else chosen_labels.to(device)
     state = State(generator, targets.to(device), chosen.to(device), chosen_labels, radius, first)
     y = None if chosen_labels is None else chosen_labels.flatten(0, 1)
-    state.note(state.z, generator.decode(chosen.flatten(0, 1), y).to(device))
+    state.update(state.z, generator.decode(chosen.flatten(0, 1), y).to(device))
     return state
 
 
-def descend(state: State, search: Search, look: PerceptualLoss | None) -> Iterator[Estimate]:
+def descend(state: State, search: Search, perceptual: PerceptualLoss | None) -> Iterator[Estimate]:
     """Adam on the latents of all targets at once; the rate falls to 0 along half a cosine."""
     z = state.z.clone()
     state.z = z.detach()  # the same numbers, which the optimiser moves
@@ -161,31 +159,31 @@ def descend(state: State, search: Search, look: PerceptualLoss | None) -> Iterat
     optimizer = torch.optim.Adam([z], lr=search.rate)
     for step in range(search.steps):
         optimizer.param_groups[0]["lr"] = search.rate * (1 + math.cos(math.pi * step / search.steps)) / 2
-        z.grad, images = slope(state, targets, look, search.weight)
-        found = state.note(state.z, images)
+        z.grad, images = gradient(state, targets, perceptual, search.weight)
+        found = state.update(state.z, images)
         optimizer.step()
         z.copy_(state.within(z.flatten(0, 1)).unflatten(0, z.shape[:2]))
         yield found
 
 
-def slope(state: State, targets: Tensor, look: PerceptualLoss | None, weight: float) -> tuple[Tensor, Tensor]:
+def gradient(state: State, targets: Tensor, perceptual: PerceptualLoss | None, weight: float) -> tuple[Tensor, Tensor]:
     """The gradients of all latents, of their shape, and their pictures; a batch at a time, as memory allows."""
-    slopes, pictures = [], []
+    gradients, pictures = [], []
     for part in torch.arange(len(targets)).split(state.generator.batch):
         z = state.z.flatten(0, 1)[part].requires_grad_()
         images, wanted = state.decode(z, part), targets[part]
         loss = (images - wanted).square().mean((1, 2, 3)).sum()
-        if look is not None:
-            loss = loss + weight * look(images, wanted).sum()
-        slopes += torch.autograd.grad(loss, [z])
+        if perceptual is not None:
+            loss = loss + weight * perceptual(images, wanted).sum()
+        gradients += torch.autograd.grad(loss, [z])
         pictures.append(images.detach())
-    return torch.cat(slopes).reshape(state.z.shape), torch.cat(pictures)
+    return torch.cat(gradients).reshape(state.z.shape), torch.cat(pictures)
 
 
 def polish(state: State, steps: int) -> Iterator[Estimate]:
     """Levenberg and Marquardt's steps from the best of each target: (JᵀJ + λI) δ = -Jᵀr, r the pixels' differences.
 
-    λ falls where a step is a success and rises until it is one. Ends early where nothing comes of it any more.
+    λ falls after a success and rises until there is one. Ends early where nothing improves any more.
     """
     damping = torch.full((len(state.targets),), 1e-2, dtype=torch.float64)
     going = state.best.distance > DONE
@@ -200,7 +198,7 @@ def polish(state: State, steps: int) -> Iterator[Estimate]:
 
 
 def improve(state: State, i: int, damping: Tensor) -> None:
-    """One step of the target in row i; `damping` (N,), in units of the mean of JᵀJ's diagonal, is adapted in place."""
+    """One step for the target in row i; `damping` (N,), in units of the mean of JᵀJ's diagonal, changes in place."""
     best, device = state.best, state.targets.device
     start = best.latents[i].to(device)
     label = None if best.labels is None else best.labels[i : i + 1].to(device)

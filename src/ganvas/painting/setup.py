@@ -21,7 +21,7 @@ from ..files import read_arrays
 from ..frozen import Clip, TrainedGenerator, openai
 from ..frozen.opening import open_clip, open_image_generator, path_of
 from ..frozen.weights import SHIPPED
-from ..inversion import guesses, project
+from ..inversion import encode_guesses, project
 from ..latent.saved import HasLatents, gather_latents
 from ..progress import Note, Progress, Steps
 from .crops import Crops
@@ -212,7 +212,7 @@ def from_picture(setup: Setup, picture: Any) -> Tensor:
     """The latent (1, ...) of a picture, from the encoder next to the generator where there is one, or by projection."""
     target = read_picture(picture, setup.generator.decoder.shape, "init")[None]
     place = Path(setup.recipe["generator"])
-    guess = guesses(place, target, str(setup.clip.device)) if place.exists() else None
+    guess = encode_guesses(place, target, str(setup.clip.device)) if place.exists() else None
     if guess is not None:
         return guess
     *_, last = project(setup.generator, target, label=setup.request.label)
