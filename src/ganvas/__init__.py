@@ -48,48 +48,15 @@ if TYPE_CHECKING:
 
 shorten_spinning()  # before torch is loaded
 
-VERBS = (
-    *("breed", "classify", "compare", "describe", "directions", "doctor", "edit", "evaluate", "export", "inspect"),
-    *("paint", "project", "reconstruct", "report", "resume", "sample", "search", "train", "walk"),
-)
-_LAZY = {
+__all__ = ["breed", "classify", "compare", "describe", "directions", "doctor", "edit", "evaluate", "export", "inspect"]
+__all__ += ["paint", "project", "reconstruct", "report", "resume", "sample", "search", "train", "walk"]
+_VERBS = tuple(__all__)
+_HOMES = {
     **dict.fromkeys(("Autoencoder", "Classifier", "Clip", "TrainedGenerator", "load"), "frozen"),
     **{"Comparison": "comparison", "Evaluation": "evaluation", "Run": "run", "open_data": "data"},
 }
-
-__all__ = [
-    "Autoencoder",
-    "Classifier",
-    "Clip",
-    "Comparison",
-    "Evaluation",
-    "RequestError",
-    "Run",
-    "TrainedGenerator",
-    "WorkError",
-    "__version__",
-    "breed",
-    "classify",
-    "compare",
-    "describe",
-    "directions",
-    "doctor",
-    "edit",
-    "evaluate",
-    "export",
-    "inspect",
-    "load",
-    "open_data",
-    "paint",
-    "project",
-    "reconstruct",
-    "report",
-    "resume",
-    "sample",
-    "search",
-    "train",
-    "walk",
-]
+__all__ += ["Autoencoder", "Classifier", "Clip", "Comparison", "Evaluation", "RequestError", "Run", "TrainedGenerator"]
+__all__ += ["WorkError", "__version__", "load", "open_data"]
 
 
 def __getattr__(name: str) -> Any:
@@ -97,13 +64,13 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("ganvas")
-    if name in VERBS:
+    if name in _VERBS:
         from .api.verb import Verb
 
         Verb.watch = staticmethod(_watched)
         return getattr(import_module(f".api.{name}", __name__), name)
-    if name in _LAZY:
-        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
