@@ -120,6 +120,7 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
         "ganvas.latent",
         "ganvas.nets",
         "ganvas.openmp",
+        "ganvas.plan",
         "ganvas.records",
         "ganvas.samplers",
         "ganvas.tokens",

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from .. import files
 from ..errors import RequestError
+from ..plan import choose
 from . import autoencoder, classifier, clip, generator, openvino, tfjs
 from .autoencoder import Autoencoder, take_autoencoder
 from .classifier import Classifier, take_classifier
@@ -60,7 +61,7 @@ DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
 }
 
 
-def load(path: str | Path, device: str = "cpu") -> Network:
+def load(path: str | Path, device: str = "auto") -> Network:
     """The network of a run directory, or of the file that holds it; in a directory the first of files.NETWORKS.
 
     Also what others published: in their files OpenAI's CLIP (`frozen.openai`) and VQGAN (`frozen.compvis`), in their
@@ -68,7 +69,7 @@ def load(path: str | Path, device: str = "cpu") -> Network:
     RequestError where there is none, where the file is damaged, or where it is a pickle: reading a pickle runs whatever
     code it holds, so that none is ever opened but as weights alone.
     """
-    path = Path(path)
+    path, device = Path(path), choose(device, "fp32").device
     inside = [path / name for name in files.NETWORKS]
     file = next((file for file in inside if file.is_file()), inside[0]) if path.is_dir() else path
     if path.is_dir() and not file.is_file():

@@ -134,7 +134,7 @@ class Run(RunState):
             raise
         return self._train(lock)
 
-    def generator(self, device: str = "cpu") -> frozen.TrainedGenerator:
+    def generator(self, device: str = "auto") -> frozen.TrainedGenerator:
         """The generator of the newest checkpoint, alone."""
         return frozen.load_generator(self.path, device)
 
