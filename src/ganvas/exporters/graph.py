@@ -1,4 +1,4 @@
-"""A generator as ONNX, which many programs run: inputs `z` and, where it takes labels, `label`; output `items`."""
+"""A generator as ONNX: inputs `z` and, where it takes labels, `label`; output `items`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
-from .about import about
+from .facts import facts
 from .program import quiet, trace
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -21,11 +21,12 @@ def need_onnx() -> None:
     """Raise RequestError where the extra [onnx] is missing."""
     missing = [module for module in NEEDED if not find_spec(module)]
     if missing:
-        raise RequestError(f"ONNX needs {' and '.join(missing)}; pip install 'ganvas[onnx]', or write a .pt2")
+        hint = "pip install 'ganvas[onnx]', or write a .pt2"
+        raise RequestError(f"ONNX needs {' and '.join(missing)}", hint, field="out")
 
 
 def encode(generator: TrainedGenerator) -> bytes:
-    """The content of an .onnx file, float32, with `about` as JSON under the key `ganvas` of its metadata."""
+    """The content of an .onnx file, float32, with `facts` as JSON under the key `ganvas` of its metadata."""
     need_onnx()
     program = trace(generator)
     with quiet():
@@ -37,15 +38,12 @@ def encode(generator: TrainedGenerator) -> bytes:
             verbose=False,
         )
         assert graph is not None
-        graph.model.metadata_props["ganvas"] = json.dumps(about(generator))
+        graph.model.metadata_props["ganvas"] = json.dumps(facts(generator))
         return graph.model_proto.SerializeToString()
 
 
 def reopen(data: bytes, threads: int = 0) -> Callable[..., Tensor]:
-    """What draws from the content of an .onnx file in onnxruntime on the CPU: (z,) or (z, label) -> items.
-
-    threads: how many it computes with; 0: as many as the machine has cores.
-    """
+    """An .onnx file in onnxruntime on the CPU, as a function: (z,) or (z, label) -> items. threads: 0 for all cores."""
     need_onnx()
     import onnxruntime  # pyright: ignore[reportMissingImports]
 

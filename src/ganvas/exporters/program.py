@@ -10,14 +10,26 @@ from contextlib import contextmanager
 from io import BytesIO
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from .. import nets
 from ..errors import WorkError
 from ..frozen import TrainedGenerator
-from .about import NAMES, Drawing, about, inputs
+from .facts import NAMES, facts, inputs
 
-EXAMPLE = range(2)  # seeds; a batch of one would be taken for a constant
+EXAMPLE = range(2)  # seeds; a batch of one would become a constant
+
+
+class Traced(nn.Module):
+    """The module that is traced: z, and label where there are any, to items in float32."""
+
+    def __init__(self, decoder: nets.Generator) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.decoder(z, label).to(torch.float32)
 
 
 def trace(generator: TrainedGenerator) -> ExportedProgram:
@@ -26,41 +38,41 @@ def trace(generator: TrainedGenerator) -> ExportedProgram:
     any_number = {name: {0: Dim("batch", min=1)} for name in NAMES[: len(example)]}
     with quiet():
         # strict: len(z) stays as free as z.shape[0] is
-        program = torch.export.export(Drawing(generator.decoder), example, dynamic_shapes=any_number, strict=True)
+        program = torch.export.export(Traced(generator.decoder), example, dynamic_shapes=any_number, strict=True)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # names this machine's folders
     return program
 
 
 def encode(generator: TrainedGenerator) -> bytes:
-    """The content of a .pt2 file, with `about` as its extra file ganvas.json."""
+    """The content of a .pt2 file, with `facts` as its extra file ganvas.json."""
     buffer = BytesIO()
     with quiet():
-        torch.export.save(trace(generator), buffer, extra_files={"ganvas.json": json.dumps(about(generator))})
+        torch.export.save(trace(generator), buffer, extra_files={"ganvas.json": json.dumps(facts(generator))})
     return buffer.getvalue()
 
 
 def reopen(data: bytes) -> Callable[..., Tensor]:
-    """What draws from the content of a .pt2 file: (z,) or (z, label) -> items."""
+    """A .pt2 file as a function: (z,) or (z, label) -> items."""
     with quiet():
         return torch.export.load(BytesIO(data)).module()
 
 
 @contextmanager
-def followed(recipe: str) -> Iterator[None]:
-    """Say in one sentence what torch could not turn into a graph, as a WorkError."""
+def tracing(recipe: str) -> Iterator[None]:
+    """Raise a WorkError, in one sentence, where torch cannot turn the generator into a graph."""
     try:
         yield
     except RuntimeError as error:
         raise WorkError(
             f"torch cannot turn this {recipe!r} generator into a graph ({str(error).splitlines()[0]}); where it draws "
-            "random numbers of its own, as the sampler `ancestral` does, choose another: --set sampler=dpm++"
+            "random numbers of its own, as the sampler ancestral does, choose another: sampler=dpm++"
         ) from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what torch says of its own insides: deprecations, and extensions that nothing here uses."""
+    """Hide torch's own warnings: deprecations, and extensions that nothing here uses."""
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
-"""ONNX Runtime for browsers: fetched once from the npm registry, checked, and kept in the cache.
+"""ONNX Runtime for browsers: downloaded once from the npm registry, checked, and kept in the cache.
 
-Pages run it on one thread: several would need headers that neither a file nor a simple web server gives.
+Pages run it on one thread: more threads need headers that neither a file nor a simple web server sends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"  # of th
 def open_runtime() -> tuple[bytes, bytes]:
     """The script and the WebAssembly of onnxruntime-web, MIT licence; downloaded where the cache lacks them.
 
-    Raises RequestError, which says where to put them by hand, where there is no network.
+    Without a network, raises RequestError, which says where to put them by hand.
     """
     folder = cache_directory() / f"onnxruntime-web-{VERSION}"
     if not all((folder / name).is_file() for name in (SCRIPT, WASM)):
@@ -30,15 +30,15 @@ def open_runtime() -> tuple[bytes, bytes]:
             _download(folder)
         except (OSError, ValueError, KeyError, tarfile.TarError) as error:  # a wrong checksum is a ValueError
             raise RequestError(
-                f"a page needs onnxruntime-web {VERSION}, which cannot be downloaded from {URL} ({error}); fetch that "
-                f"file elsewhere and put {SCRIPT} and {WASM} of its package/dist into {folder}"
+                f"a page needs onnxruntime-web {VERSION}, which cannot be downloaded from {URL} ({error})",
+                f"download it elsewhere and put {SCRIPT} and {WASM} of its package/dist into {folder}",
             ) from error
     return (folder / SCRIPT).read_bytes(), (folder / WASM).read_bytes()
 
 
 def _download(folder: Path) -> None:
-    """Fetch the archive, check it, and keep the two files that a page takes."""
-    import pooch  # slow to import, and seldom needed
+    """Download the archive, check it, and keep the two files that a page needs."""
+    import pooch  # slow to import, and rarely needed
 
     pooch.get_logger().setLevel("WARNING")
     with TemporaryDirectory() as passing, new_folder(folder) as kept:
@@ -46,5 +46,5 @@ def _download(folder: Path) -> None:
         with tarfile.open(archive) as content:
             for name in (SCRIPT, WASM):
                 member = content.extractfile(f"package/dist/{name}")
-                assert member is not None, "a file of the archive is no folder"
+                assert member is not None, "a file of the archive is not a folder"
                 (kept / name).write_bytes(member.read())

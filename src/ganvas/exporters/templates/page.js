@@ -1,14 +1,14 @@
 const at = (id) => document.getElementById(id);
-const told = JSON.parse(at("told").textContent);
-const [channels, height, width] = told.shape;
-const size = told.latent.reduce((a, b) => a * b, 1);
+const facts = JSON.parse(at("facts").textContent);
+const [channels, height, width] = facts.shape;
+const size = facts.latent.reduce((a, b) => a * b, 1);
 const sliders = [...document.querySelectorAll("input[type=range]")];
 const directions = [...document.querySelectorAll(".direction")];
 const keywords = [...document.querySelectorAll(".keyword")];
-const fresh = {}; // what has been unpacked
+const unpacked = {};
 let worker, waiting = false, stale = false;
 
-// A part of the page as bytes; its text is then no longer needed.
+// A part of the page as bytes; its text is removed.
 async function unpack(name) {
   const part = at(`part-${name}`), text = part.textContent;
   part.remove();
@@ -18,18 +18,18 @@ async function unpack(name) {
 
 // z = ψ·z(seed) + Σ i·v: seed and truncation as of `ganvas sample`, strengths as of `ganvas edit`.
 function latent(seed) {
-  const z = fresh.latents ? fresh.latents.slice(seed * size, (seed + 1) * size) : normals(size, seed);
+  const z = unpacked.latents ? unpacked.latents.slice(seed * size, (seed + 1) * size) : normals(size, seed);
   const psi = at("truncation") ? Number(at("truncation").value) : 1;
-  return z.map((value, j) => directions.reduce((sum, d, k) => sum + d.value * fresh.directions[k * size + j], psi * value));
+  return z.map((value, j) => directions.reduce((sum, d, k) => sum + d.value * unpacked.directions[k * size + j], psi * value));
 }
 
-// The class's number, or a row of 0 and 1 for each keyword; what is not chosen goes by the seed, as in `ganvas sample`.
+// The class's number, or a row of 0 and 1 for each keyword; without a choice the seed has its own, as in `ganvas sample`.
 function label(seed) {
-  if (told.classes) return at("label").value ? Number(at("label").value) : seed % told.classes;
+  if (facts.classes) return at("label").value ? Number(at("label").value) : seed % facts.classes;
   if (!keywords.length) return undefined;
   if (at("as-seed").checked) {
-    const from = (seed % (fresh.prompts.length / keywords.length)) * keywords.length;
-    keywords.forEach((box, k) => (box.checked = fresh.prompts[from + k] > 0));
+    const from = (seed % (unpacked.prompts.length / keywords.length)) * keywords.length;
+    keywords.forEach((box, k) => (box.checked = unpacked.prompts[from + k] > 0));
   }
   for (const box of keywords) box.disabled = at("as-seed").checked;
   return Uint8Array.from(keywords, (box) => box.checked);
@@ -37,7 +37,7 @@ function label(seed) {
 
 function draw() {
   if (!at("seed").validity.valid) return;
-  if (waiting) return void (stale = true); // the newest wish is the one that counts
+  if (waiting) return void (stale = true); // only the newest request counts
   const seed = Number(at("seed").value);
   setTimeout(() => waiting && say("Drawing …"), 400);
   [waiting, stale] = [true, false];
@@ -98,14 +98,14 @@ function save() {
 }
 
 async function start() {
-  for (const name of ["directions", "latents"]) if (at(`part-${name}`)) fresh[name] = new Float32Array(await unpack(name));
-  if (keywords.length) fresh.prompts = new Uint8Array(await unpack("prompts"));
+  for (const name of ["directions", "latents"]) if (at(`part-${name}`)) unpacked[name] = new Float32Array(await unpack(name));
+  if (keywords.length) unpacked.prompts = new Uint8Array(await unpack("prompts"));
   const script = await unpack("script"), wasm = await unpack("wasm"), model = await unpack("model");
   worker = new Worker(URL.createObjectURL(new Blob([at("worker").textContent], { type: "text/javascript" })));
   worker.onmessage = answer;
   worker.onerror = (event) => fail(event.message);
   waiting = true;
-  worker.postMessage({ script, wasm, model, told }, [script, wasm, model]);
+  worker.postMessage({ script, wasm, model, facts }, [script, wasm, model]);
   at("controls").addEventListener("input", () => (values(), draw()));
   at("controls").addEventListener("submit", (event) => event.preventDefault());
   at("previous").onclick = () => choose(Number(at("seed").value) - 1);
