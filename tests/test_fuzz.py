@@ -6,6 +6,8 @@ command in a child process, and looks at the answer, the time and the peak memor
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -81,9 +83,8 @@ def spoil_json(data: bytes, r: Random) -> bytes:
                 del here[key]
                 break
             else:
-                here[key] = r.choice(
-                    [*ODD, *([str(here[key]), -here[key], 1000 * here[key]] if number(here[key]) else [])]
-                )
+                near = [str(here[key]), -here[key], 1000 * here[key]] if number(here[key]) else []
+                here[key] = copy.deepcopy(r.choice([*ODD, *near]))
                 break
     return json.dumps(tree).encode()
 
@@ -208,6 +209,20 @@ READ: dict[str, list[list[str]]] = {
 # What is put in place of the value of an option; amounts of work are not made long on purpose.
 WORDS = ["nan", "inf", "-inf", "-1", "0", "1e400", "", " ", "\0", "ü", "\udcff", "9" * 30, "x" * 5000, "=", ",", "::"]
 WORDS += ["1,2", "../x", "[]", "1.5", "-0", "2147483648", "True", "3-1", "0-3", "none", "a=b", "run", "store", ".", "/"]
+SETTINGS = [
+    "",
+    "=",
+    "a=b",
+    "lr=nan",
+    "lr=-1",
+    "width=0",
+    "hidden=",
+    "hidden=-1",
+    "hidden=99999999999",
+    "latent=99999999999999",
+]
+SETTINGS += ["size=100000", "size=-1", "net=x", "penalty=r1:nan", "penalty=\0", "ema=2", "held_out=0.99", "dropout=5"]
+SETTINGS += ["decay=-5", "sampler=x", "augment=1", "activation=ü", "words=latent", "critic_steps=-1", "accumulate=0", "batch=99999999999"]
 LONG = [
     "seconds",
     "steps",
@@ -221,71 +236,70 @@ LONG = [
     "starts",
     "jobs",
 ]
-OPTIONS: dict[str, list[str]] = {
-    "train": ["--steps", "1", "--batch", "2", "--seed", "0", "--device", "cpu", "--precision", "fp32", "--out", "new"],
-    "resume": ["--steps", "4", "--minutes", "1", "--on-collapse", "warn"],
-    "data": ["--out", "copy"],
-    "sample": [
-        "--seeds",
-        "0",
-        "--label",
-        "1",
-        "--truncation",
-        "1",
-        "--prompt",
-        "red",
-        "--set",
-        "x=1",
-        "--out",
-        "a.png",
-    ],
-    "walk": [*WALK[2:], *("--easing", "smooth", "--through", "directions.npz", "--strength", "1", "--grid", "1x1")],
-    "edit": [*EDIT[2:], "--steps", "3", "--latents", "litter/latents.npz", "--image", "litter/child-00.png"],
-    "breed": [*BREED[2:], "--mutation", "0.2", "--crossover", "mix", "--seed", "0", "--label", "1"],
-    "directions": [
-        "--method",
-        "pca",
-        "--count",
-        "2",
-        "--layer",
-        "0",
-        "--samples",
-        "16",
-        "--seed",
-        "0",
-        "--out",
-        "d.npz",
-    ],
-    "report": [],
-    "evaluate": [
-        "--samples",
-        "20",
-        "--seed",
-        "0",
-        "--metrics",
-        "diversity",
-        "--features",
-        "pixels",
-        "--json",
-        "m.json",
-    ],
-    "compare": [*COMPARE[1:], "--data", "ring", "--recipe", "points", "--metrics", "dc", "--jobs", "1"],
-    "recipes": [],
-}
-SUBJECT = {"train": ["mlp", "store"], "data": ["store"], "compare": [], "recipes": ["gan"]}  # of the others: a run
+# Commands with options that go together, and further options of each, which are only given with odd values.
+CHILD, LITTER = "litter/child-00.png", "litter/latents.npz"
+TRAIN = [
+    "train",
+    "mlp",
+    "store",
+    "--steps",
+    "1",
+    "--batch",
+    "2",
+    "--device",
+    "cpu",
+    "--precision",
+    "fp32",
+    "--out",
+    "new",
+]
+PCA = ["directions", "run", "--method", "pca", "--count", "2", "--layer", "1", "--samples", "16", "--out", "d.npz"]
+EVALUATE = ["evaluate", "run", "--data", "store", "--samples", "20", "--metrics", "diversity", "--json", "m.json"]
+PROJECT = ["project", "run", CHILD, "--steps", "1", "--starts", "1", "--keep", "1", "--polish", "1", "--out", "z.npz"]
+PROJECT += ["--look", "none", "--compare", "0"]
+POINTS = [*COMPARE, "--data", "ring", "--recipe", "points", "--jobs", "1"]
+OPTIONS: list[tuple[list[str], str]] = [
+    (TRAIN, "seed minutes set on-collapse set set"),
+    (RESUME, "minutes on-collapse"),
+    (["data", "store"], "out"),
+    (SAMPLE, "label prompt truncation set latents device"),
+    (["sample", "cgan.safetensors", "--label", "3", "--seeds", "0", "--out", "one.png"], "prompt truncation set"),
+    (
+        [*WALK, "--seeds", "1", "--through", "directions.npz:1", "--strength", "1"],
+        "easing interpolation label truncation",
+    ),
+    ([*WALK, "--seeds", "1,2", "--grid", "1x1", "--easing", "smooth"], "latents set label"),
+    ([*EDIT, "--steps", "3"], "image latents label truncation fps set"),
+    ([*EDIT[:2], "--image", CHILD, *EDIT[4:]], "steps"),
+    ([*BREED, "--mutation", "0.2", "--crossover", "mix", "--seed", "0"], "label set"),
+    (PCA, "strength label seed set words labels data classifier held-out"),
+    (PROJECT, "label set video"),
+    (EVALUATE, "seed features"),
+    (POINTS, "set device metrics"),
+    (["reconstruct", "vae.safetensors", CHILD, "--out", "r.png"], "count split"),
+    (["classify", CHILD, "--labels", "a,b", "--clip", "clip.safetensors"], "template"),
+    (["search", "red circle", "litter", "--clip", "clip.safetensors"], "top out"),
+    (
+        PAINT,
+        "exclude extras size seed whole lr weight-decay prior variation distance preview label set init clip generator",
+    ),
+    (REPORT, ""),
+    (["recipes", "gan"], ""),
+]
+COMMANDS = [command for commands in READ.values() for command in commands] + [command for command, _ in OPTIONS]
 
 
 def case(i: int) -> tuple[str | None, Spoil, list[str]]:
     """(the file that is spoiled, or None; how; the command) of a case."""
     r = Random(i)
-    if i % 4 == 0:  # an option, or the subject of the command
-        command, given = r.choice(list(OPTIONS.items()))
-        words = [*SUBJECT.get(command, ["run"]), *given]
-        values = [k for k, word in enumerate(words) if not word.startswith("--")]
-        k = r.choice(values)
-        long = words[k - 1].removeprefix("--") in LONG
-        words[k] = r.choice([word for word in WORDS if not (long and word in ("9" * 30, "2147483648"))])
-        return None, spoil_bytes, [command, *words]
+    if i % 4 == 0:  # the value of an option, or what the command is about
+        command, more = r.choice(OPTIONS)
+        words = [*command, *(part for name in more.split() for part in (f"--{name}", ""))]
+        k = r.choice([k for k, word in enumerate(words) if k and not word.startswith("--")])
+        words[k] = odd = r.choice(SETTINGS if words[k - 1] == "--set" else WORDS)
+        if words[k - 1].removeprefix("--") in LONG and odd in ("9" * 30, "2147483648"):
+            words[k] = "-1"
+        return None, spoil_bytes, words[: len(command)] if k < len(command) else [*command, *words[k - 1 : k + 1]]
     file = r.choice(list(READ))
     return file, r.choice(SPOILS[Path(file).suffix]), r.choice(READ[file])
 
@@ -310,14 +324,15 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files.write_json(place / "run" / files.METRICS, metrics)
     digits = open_data("digits")
     digits.save(place / "store")
-    shutil.rmtree(place / "run" / "events", ignore_errors=True)
-    here = Path.cwd()
-    os.chdir(place)
-    try:
-        assert main(["sample", "run", "--seeds", "0-9", "--out", "samples.npz"]) == 0
+    with contextlib.chdir(place):
+        assert main(["sample", "run", "--seeds", "0-23", "--out", "samples.npz"]) == 0
         assert main([*COMPARE, "--jobs", "1"]) == 0
-    finally:
-        os.chdir(here)
+    whole = Path(shutil.copytree(place, place.with_name("tried")))
+    with contextlib.chdir(whole):  # what is loaded now is not loaded by each case, and each command is a good one
+        for command in dict.fromkeys(map(tuple, COMMANDS)):
+            assert main(command) == 0, command
+            for folder in ("young", "art", "new"):
+                shutil.rmtree(folder, ignore_errors=True)
     return place
 
 

@@ -66,7 +66,8 @@ def new_file(target: Path, *, flush: bool = True) -> Iterator[Path]:
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON. Raises OSError where that fails."""
-    write(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    write(path, text.encode(errors="backslashreplace"))  # half of a surrogate pair, of a name that is not UTF-8
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -178,6 +178,38 @@ class Comparison(TypedDict):
     runs: list[Outcome]
 
 
+Size = Annotated[list[Count], Len(2, 2)]
+
+
+class Origin(TypedDict):
+    """Where the items of a store come from."""
+
+    place: str
+    unreadable: list[Annotated[list[str], Len(2, 2)]]
+    smallest: Size | None
+    largest: Size | None
+
+
+class Modes(TypedDict):
+    """The distribution of drawn points."""
+
+    centres: list[list[float]]
+    sigma: float
+
+
+class Store(TypedDict):
+    """meta.json of a data set that was saved."""
+
+    format: Count
+    name: str
+    fingerprint: str
+    class_names: list[str]
+    captions: list[str] | None
+    attributes: list[str]
+    modes: Modes | None
+    origin: Origin
+
+
 def read_record(run: Path) -> dict[str, Any]:
     """recipe.json of a run directory; a RequestError where `run` is not one, or its record is damaged."""
     if not (run / files.RECORD).is_file():

@@ -91,6 +91,8 @@ def run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+            return fail("there is not enough memory; ask for less at a time, or for a smaller network", 1)
         return fail(f"{type(error).__name__}: {error}; run it again with --debug for the traceback", 1)
     return 0
 

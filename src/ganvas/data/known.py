@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..files import new_folder
+from ..files import cache_directory, new_folder
 from ..progress import Progress, Steps
 from . import cifar, folder, idx
 from .dataset import Dataset
 from .options import DataError, Options
-from .store import Opened, cache_directory, finished
+from .store import Opened, finished
 
 IDX_FILES = (
     "train-images-idx3-ubyte.gz",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from .. import files
 from ..errors import RequestError, WorkError
-from ..files import cache_directory
 from ..progress import Steps
+from ..records import Store
 from .dataset import FORMAT, LARGE, Dataset, Modes, Origin
 from .options import DataError, Options
 
@@ -38,6 +38,7 @@ def load(path: Path) -> Dataset:
         meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
             raise DataError(f"{path} is a store of format {meta['format']}, not {FORMAT}", "convert its source again")
+        files.checked(meta, Store)
         origin = meta["origin"]
         dataset = Dataset(
             name=meta["name"],
@@ -59,9 +60,9 @@ def load(path: Path) -> Dataset:
         )
         _check(dataset)
         return dataset
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:  # damaged files raise whatever their readers meet first
         raise DataError(f"the store {path} is damaged ({error})", "remove it and convert its source again") from error
 
 
@@ -100,7 +101,7 @@ def finished(opened: Opened) -> Steps[Dataset]:
 
 def cached(key: str, build: Callable[[], Opened]) -> Steps[Dataset]:
     """The data set that `build` makes, from the cache if `key` was built before."""
-    directory = cache_directory() / "datasets" / re.sub(r"[^\w.-]+", "-", key)[-MAX_NAME:]  # it has no / in it
+    directory = files.cache_directory() / "datasets" / re.sub(r"[^\w.-]+", "-", key)[-MAX_NAME:]  # it has no / in it
     if not is_store(directory):
         dataset = yield from finished(build())
         try:

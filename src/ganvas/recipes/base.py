@@ -40,7 +40,7 @@ class Training:
     data: str = opt("digits", "the data set, where none is given")
     size: int = opt(0, "side of the square images, in pixels; 0: the data's own")
     channels: int = opt(0, "1 grey, 3 colour; 0: the data's own")
-    batch: int = opt(64, "images in one forward pass", low=1)
+    batch: int = opt(64, "images in one forward pass", low=1, high=2**20)
     accumulate: int = opt(1, "forward passes whose gradients one step averages", low=1)
     steps: int = opt(2000, "training steps, where neither steps nor minutes are given", low=1)
     log_every: int = opt(50, "steps between two lines of the log")

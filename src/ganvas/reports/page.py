@@ -55,5 +55,5 @@ def url(kind: str, data: bytes) -> str:
 
 def write(path: Path, template: str, content: dict[str, Any]) -> Path:
     """Render a template and write it whole. Raises OSError where that fails; an older page then survives."""
-    files.write(path, ENVIRONMENT.get_template(template).render(content).encode())
+    files.write(path, ENVIRONMENT.get_template(template).render(content).encode(errors="replace"))
     return path
