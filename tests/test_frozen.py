@@ -121,6 +121,7 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
         "ganvas.nets",
         "ganvas.openmp",
         "ganvas.plan",
+        "ganvas.progress",
         "ganvas.records",
         "ganvas.samplers",
         "ganvas.tokens",

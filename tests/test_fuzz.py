@@ -222,7 +222,16 @@ SETTINGS = [
     "latent=99999999999999",
 ]
 SETTINGS += ["size=100000", "size=-1", "net=x", "penalty=r1:nan", "penalty=\0", "ema=2", "held_out=0.99", "dropout=5"]
-SETTINGS += ["decay=-5", "sampler=x", "augment=1", "activation=ü", "words=latent", "critic_steps=-1", "accumulate=0", "batch=99999999999"]
+SETTINGS += [
+    "decay=-5",
+    "sampler=x",
+    "augment=1",
+    "activation=ü",
+    "words=latent",
+    "critic_steps=-1",
+    "accumulate=0",
+    "batch=99999999999",
+]
 LONG = [
     "seconds",
     "steps",
