@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RequestError
-from ..frozen.opening import open_generator, open_image_generator
-from ..plan import choose
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,16 +19,22 @@ if TYPE_CHECKING:
 
 def device_of(device: str) -> str:
     """The device that "auto" is, or the one that was named. Raises RequestError where this machine lacks it."""
+    from ..plan import choose
+
     return choose(device, "fp32").device
 
 
 def generator_of(run: RunLike, device: str, options: Options | None) -> TrainedGenerator:
     """The generator of a run on a device, with its options set."""
+    from ..frozen.opening import open_generator
+
     return open_generator(run, device_of(device), options)
 
 
 def image_generator_of(run: RunLike, device: str, options: Options | None) -> TrainedGenerator:
     """The same; a RequestError for a generator of points."""
+    from ..frozen.opening import open_image_generator
+
     return open_image_generator(run, device_of(device), options)
 
 

@@ -30,7 +30,7 @@ class Litter(Shown):
     generator: TrainedGenerator
     label: Tensor | None  # that all pictures show
 
-    @cached_property
+    @property
     def latents(self) -> Tensor:
         """Those of the children, (N, ...)."""
         import torch

@@ -79,7 +79,7 @@ class Samples(Shown):
 
         return torch.cat([part.items for part in self.parts()])
 
-    @cached_property
+    @property
     def latents(self) -> Tensor:
         """(N, ...) float32 on the CPU."""
         import torch
