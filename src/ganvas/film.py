@@ -40,8 +40,7 @@ def picture(images: Tensor, columns: int = 1, least: int = LEAST) -> Image.Image
     sheet = Image.new("RGB", (columns * width, rows * height), media.PAPER)
     for i, image in enumerate(pixels):
         sheet.paste(Image.fromarray(image), (i % columns * width, i // columns * height))
-    factor = max(1, round(least / max(sheet.size)))
-    return sheet.resize((sheet.width * factor, sheet.height * factor), Image.Resampling.NEAREST)
+    return media.enlarged(sheet, least)
 
 
 def encode_gif(frames: Iterable[Image.Image], fps: float, path: Path) -> Iterator[int]:

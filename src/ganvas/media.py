@@ -246,6 +246,12 @@ def save_png(image: Image.Image, path: Path, text: Mapping[str, str] | None = No
     files.write(path, encode_png(image, text), flush=flush)
 
 
+def enlarged(image: Image.Image, least: int) -> Image.Image:
+    """A small image by a whole factor, so that it stays crisp and is about `least` pixels wide or high."""
+    factor = max(1, round(least / max(image.size)))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
 def encode_png(image: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
     """The bytes of a PNG, with `text` in its metadata."""
     buffer, chunks = BytesIO(), PngInfo()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .types import Device, Label, Options, Out, Parents, RunLike
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Litter(Shown):
     """Children with their parents and lineage. `litter[3]` is a parent for the next litter, and so is the litter."""
 

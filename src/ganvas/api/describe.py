@@ -7,7 +7,7 @@ from inspect import cleandoc
 from typing import Annotated
 
 from ..progress import Steps
-from ..shown import table_html
+from ..shown import table_html, text_html
 from .verb import Verb
 
 
@@ -20,7 +20,7 @@ class Description:
     table: list[tuple[str, ...]]
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.text}</p>{table_html(self.header, self.table)}"
+        return text_html(self.text.split("\n\n")) + table_html(self.header, self.table)
 
 
 @Verb

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STRIP, FILM = 7, 101  # pictures
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Edit(Shown):
     """A latent at several strengths of a direction, as a strip or a film."""
 

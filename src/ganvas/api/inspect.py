@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHOWN = 100  # items on the contact sheet
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Inspection(Shown):
     """A data set, what was counted in it, and a sheet of what it looks like."""
 

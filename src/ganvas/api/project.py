@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from ..progress import Progress, Steps
-from ..shown import Shown
+from ..shown import Shown, picture_html, table_html, text_html
 from .verb import Verb
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from .types import Device, Label, Options, Out, Pictures, RunLike
 
 FPS = 25.0
+HEADER = ("picture", "a pixel is off by", "")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Projection(Shown):
     """The nearest pictures of a model to given ones, with their latents."""
 
@@ -45,6 +46,20 @@ class Projection(Shown):
         flat = self.targets.flatten(1).mean(1).reshape(-1, 1, 1, 1).expand_as(self.targets)
         contrast = distance(self.targets, flat).tolist()
         return [self.calibration.verdict(*pair) for pair in zip(self.distance.tolist(), contrast, strict=True)]
+
+    @property
+    def table(self) -> list[tuple[str, ...]]:
+        """A row a picture, under HEADER."""
+        each = zip(self.names, self.distance.tolist(), self.verdicts, strict=True)
+        return [(Path(name).name, f"{away:.4f}", verdict) for name, away, verdict in each]
+
+    @property
+    def scale(self) -> list[str]:
+        """What shows how near is near, in a sentence; nothing without a calibration."""
+        return [] if self.calibration is None else [f"In shares of the range: {self.calibration}."]
+
+    def _repr_html_(self) -> str:
+        return picture_html(self.picture()) + table_html(HEADER, self.table) + text_html(self.scale)
 
     def picture(self) -> Image:
         """The pictures above what was found."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = 8  # of the sheet
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Reconstructions(Shown):
     """Pictures, and what an autoencoder keeps of them."""
 

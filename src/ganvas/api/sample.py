@@ -33,7 +33,7 @@ class Part(NamedTuple):
     items: Tensor  # images (n, C, H, W) in [-1, 1], or points (n, D)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Samples(Shown):
     """Samples of a generator. They are drawn part by part, so that `save` writes any number in constant memory."""
 

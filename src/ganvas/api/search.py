@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = 4  # of the sheet
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Matches(Shown):
     """The pictures that suit some words best, the best first."""
 

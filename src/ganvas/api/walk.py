@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KEYFRAMES = "0-4"  # seeds
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Film:
     """A film whose frames are drawn as they are needed; `save` encodes them one by one."""
 
@@ -48,6 +48,9 @@ class Film:
                 yield Progress("filming", done, self.count)
 
     save = drained(saving)
+
+    def __repr__(self) -> str:
+        return f"<Film of {self.count:,} frames, {self.fps:g} a second>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from ..film import encode_clip

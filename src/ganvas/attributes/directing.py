@@ -16,7 +16,7 @@ from ..frozen import TrainedGenerator
 from ..latent.saved import Directions as Vectors
 from ..latent.saved import npz_path
 from ..progress import Progress, Steps
-from ..shown import Shown
+from ..shown import Shown, picture_html, table_html
 from .finding import Measured, draw_samples, find
 from .source import Source, open_judge
 from .table import read_labels, table_directions
@@ -27,8 +27,8 @@ COLUMNS, ROWS = 7, 20  # of the picture
 PROBES = 8  # latents on which a step is measured
 
 
-@dataclass(frozen=True)
-class Directions(Vectors, Shown):
+@dataclass(frozen=True, repr=False)
+class Directions(Shown, Vectors):
     """Directions (K, ...) with names, measurements of each, and a picture."""
 
     header: tuple[str, ...] = ()
@@ -38,6 +38,9 @@ class Directions(Vectors, Shown):
     def picture(self) -> Image:
         """The first ROWS of them, a row each."""
         return media.labelled_rows(self.rows)
+
+    def _repr_html_(self) -> str:
+        return picture_html(self.picture()) + table_html(self.header, self.table)
 
     def save(self, out: str | Path) -> None:
         """Write directions.npz, and a .png of the same name. WorkError where that fails."""

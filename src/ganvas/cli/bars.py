@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -19,10 +19,26 @@ T = TypeVar("T")
 LINES = 50  # of plain text, at most, for one piece of work
 
 
+class Display(Protocol):
+    """What shows how far work has come."""
+
+    last: Progress | None  # the last report
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+
+    def show(self, progress: Progress) -> None:
+        """Show a report."""
+
+
 def watch(steps: Steps[T], console: Console | None = None) -> T:
     """Run long work to its end while showing it. Raises Interrupted after Ctrl-C, where that has saved the work."""
     console = console or Console(highlight=False, soft_wrap=True)
-    shown = Bars(console) if console.is_terminal or console.is_jupyter else Lines(console)
+    shown = cell() if console.is_jupyter else Bars(console) if console.is_terminal else Lines(console)
     with shown, interruptible(shown) as asked:
         kept = None  # the last report of something saved
         while True:
@@ -35,7 +51,7 @@ def watch(steps: Steps[T], console: Console | None = None) -> T:
                     raise Interrupted(kept) from stop
                 raise
             if isinstance(progress, Note):
-                console.print(progress.what, markup=False)
+                shown.note(progress.what)
                 continue
             shown.show(progress)
             kept = progress if progress.saved else kept
@@ -44,8 +60,15 @@ def watch(steps: Steps[T], console: Console | None = None) -> T:
                 raise Interrupted(kept)
 
 
+def cell() -> Display:
+    """What a notebook has."""
+    from .notebook import Cell  # here, since only a notebook has IPython
+
+    return Cell()
+
+
 @contextmanager
-def interruptible(shown: Bars | Lines) -> Iterator[threading.Event]:
+def interruptible(shown: Display) -> Iterator[threading.Event]:
     """While it lasts, Ctrl-C lets work that can be saved end its step, and interrupts any other at once.
 
     A second Ctrl-C always interrupts. Only where Python's own handler is in place: in other threads, or in a host that
@@ -90,6 +113,9 @@ class Bars:
         if self.last is not None and self.last.saved is None:
             self.bar.remove_task(self.task)
 
+    def note(self, text: str) -> None:
+        self.bar.console.print(text, markup=False)
+
     def show(self, progress: Progress) -> None:
         """Move the bar, or begin another."""
         if self.last is None or self.last.what != progress.what:
@@ -115,6 +141,9 @@ class Lines:
 
     def __exit__(self, *_: object) -> None:
         self.finish()
+
+    def note(self, text: str) -> None:
+        self.console.print(text, markup=False)
 
     def show(self, progress: Progress) -> None:
         """Print the line that is due, if one is."""

@@ -19,7 +19,7 @@ from ..api.evaluate import destinations, evaluate
 from ..api.export import export
 from ..api.inspect import inspect, sheet_name
 from ..api.paint import paint
-from ..api.project import project
+from ..api.project import HEADER, project
 from ..api.reconstruct import reconstruct
 from ..api.report import report
 from ..api.resume import resume
@@ -53,7 +53,6 @@ if TYPE_CHECKING:  # results are heavy to import
     from ..run import Run
 
 Asked = dict[str, Any]  # the arguments of the verb, as they were read
-ARROWS = {"lower": "↓", "higher": "↑", "": ""}
 
 
 def stopped(last: Progress) -> str:
@@ -117,11 +116,9 @@ def show_litter(found: Litter, asked: Asked) -> None:
 
 
 def show_projection(found: Projection, asked: Asked) -> None:
-    each = zip(found.names, found.distance.tolist(), found.verdicts, strict=True)
-    rows = [(Path(name).name, f"{away:.4f}", verdict) for name, away, verdict in each]
-    show_table(rows, ("picture", "a pixel is off by", ""))
-    if found.calibration is not None:
-        print(f"In shares of the range: {found.calibration}.")
+    show_table(found.table, HEADER)
+    for line in found.scale:
+        print(line)
     count, out, video = len(found.names), asked["out"], asked.get("video")
     filmed = "" if video is None else f", the search in {video}"
     print(f"{count} latent{'s' * (count > 1)} in {out}, drawn in {Path(out).with_suffix('.png')}{filmed}")
@@ -169,14 +166,9 @@ def show_evaluation(found: Evaluation, asked: Asked) -> None:
         f"{facts['samples']:,} samples of {source} against {facts['reference_count']:,} items of {facts['data_name']}, "
         f"{facts['reference']}; features: {facts['features']}\n"
     )
-    rows = []
-    for name, figure in found.figures.items():
-        interval = f"{figure.low:.4g} to {figure.high:.4g}"
-        floor = "" if figure.floor is None else f"{figure.floor:.4g}"
-        rows.append((f"{name} {ARROWS[figure.better]}", f"{figure.value:.4g}", interval, floor, figure.meaning))
-    show_table(rows, ("", "value", "95 %", "real", "meaning"))
+    show_table(found.table, found.header)
     print()
-    for text in (*found.findings, *(f"Warning: {warning}" for warning in found.warnings)):
+    for text in found.sentences:
         print(text)
     for file in destinations(asked["source"], asked.get("json")):
         beside = f", nearest neighbours: {file.with_name(NEIGHBOURS)}" if found.neighbours else ""
@@ -184,7 +176,7 @@ def show_evaluation(found: Evaluation, asked: Asked) -> None:
 
 
 def show_comparison(found: Comparison, asked: Asked) -> None:
-    print(f"\n{(found.out / 'compare.md').read_text(encoding='utf-8')}")
+    print(f"\n{found.markdown}")
     print(f"the page: {found.out / 'compare.html'}")
 
 

@@ -26,7 +26,7 @@ from ..features import lpips
 from ..objectives import ADVERSARIAL
 from ..recipes.conditional import Conditional
 from ..run.building import lasting
-from .page import write_results
+from .page import TABLES, write_results
 from .work import Job, Outcome, work_through
 
 STATE = "compare.json"
@@ -45,6 +45,14 @@ class Comparison:
     out: Path
     protocol: dict[str, Any]  # everything that was equal, JSON-able
     outcomes: dict[tuple[str, int], Outcome]  # by (objective, seed)
+
+    @property
+    def markdown(self) -> str:
+        """The tables that `compare.md` holds."""
+        return (self.out / TABLES).read_text(encoding="utf-8")
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
 
     @classmethod
     def begin(

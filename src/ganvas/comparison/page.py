@@ -19,6 +19,7 @@ from ..run import Run
 from .summary import Cell, Row, figures, summarise
 from .work import Outcome
 
+TABLES = "compare.md"
 KEYS = {1: "coverage", 3: "fid"}  # by which rows are sorted: for points, whose Gaussians say little, and for images
 # Of a run's evaluation, what holds for all.
 EVALUATION = ("samples", "reference", "reference_count", "features", "features_hash", "classifier", "classifier_hash")
@@ -34,7 +35,7 @@ def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcom
     key = key if key in known else next(iter(known), key)  # where other metrics were asked for
     rows = summarise(outcomes, key)
     sheets = {row.objective: sample_sheets(out, row.objective, protocol["seeds"]) for row in rows}
-    files.write(out / "compare.md", markdown(protocol, known, rows).encode())
+    files.write(out / TABLES, markdown(protocol, known, rows).encode())
     if known:
         media.save_png(plots(known, rows), out / "compare.png")
     if any(sheets.values()):

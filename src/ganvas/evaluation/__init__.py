@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from PIL import Image
 from torch import Tensor
@@ -15,11 +15,14 @@ from ..data import Dataset
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
 from ..plan import choose
+from ..shown import table_html, text_html
 from ..progress import Progress, Steps, drain
 from . import copies, findings, protocol
 from .extraction import needed_for, open_networks
 from .figures import Figure, available, figure, measure, path_length
 from .sources import generated_items, open_generator, opening_items, opening_real, trained_on
+
+ARROWS = {"lower": "↓", "higher": "↑", "": ""}  # where good figures go
 
 __all__ = ["Evaluation", "Figure", "evaluate", "evaluating"]
 
@@ -34,6 +37,26 @@ class Evaluation:
     findings: tuple[str, ...] = ()  # sentences: whether the samples are varied, and whether they are copies
     shares: dict[str, dict[str, float]] = field(default_factory=dict)  # "samples", "real" -> class -> its share
     neighbours: Image.Image | None = None  # the samples nearest to training images, next to those
+
+    header: ClassVar[tuple[str, ...]] = ("", "value", "95 %", "real", "meaning")
+
+    @property
+    def table(self) -> list[tuple[str, ...]]:
+        """A row a figure, under the header."""
+        rows = []
+        for name, figure in self.figures.items():
+            interval = f"{figure.low:.4g} to {figure.high:.4g}"
+            floor = "" if figure.floor is None else f"{figure.floor:.4g}"
+            rows.append((f"{name} {ARROWS[figure.better]}", f"{figure.value:.4g}", interval, floor, figure.meaning))
+        return rows
+
+    @property
+    def sentences(self) -> list[str]:
+        """The findings, then the warnings."""
+        return [*self.findings, *(f"Warning: {warning}" for warning in self.warnings)]
+
+    def _repr_html_(self) -> str:
+        return table_html(self.header, self.table) + text_html(self.sentences)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the picture."""

@@ -23,7 +23,7 @@ LATENT, PREVIEW, PAINTING, BETWEEN = "latent.npz", "preview.png", "painting", "i
 SECONDS, HELD = 2.0, 1.0  # from one prompt to the next; of still frames after each painting
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Painting(Shown):
     """Pictures from words, with their strokes and the state that `init=painting` continues from."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from PIL import Image
 from torch import Tensor
 
 from .. import files, frozen, recipes, records
@@ -21,6 +22,7 @@ from ..plan import choose, choose_precision, choose_threads, requested_threads
 from ..progress import Steps, drain, drained
 from ..reports import attempt_report
 from ..reports.content import step_of
+from ..shown import picture_html, text_html
 from ..types import System
 from . import checkpoint, folder
 from .budget import Budget, TrainingProgress
@@ -164,6 +166,18 @@ class Run(RunState):
     def pictures(self) -> list[Path]:
         """The sample grids so far, the oldest first."""
         return sorted((self.path / "samples").glob("step-*.png"), key=step_of)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        lines = [f"{self.recipe} on {self.options.data}, in {self.path}"]
+        lines += [f"{finding.meaning} {finding.advice}" for finding in self.findings]
+        if not self.pictures:
+            return text_html(lines)
+        with Image.open(self.pictures[-1]) as picture:
+            lines[0] += f", at step {step_of(self.pictures[-1]):,}"
+            return text_html(lines) + picture_html(picture)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
