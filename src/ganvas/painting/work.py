@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import files, film, latent, media
 from ..errors import RequestError, writing
-from ..progress import Progress, Steps
+from ..progress import Progress, Steps, drain
 from ..shown import Shown
 from .setup import Beginning, Setup, begin_from, search
 from .strokes import Stroke, paint
@@ -51,8 +51,7 @@ class Painting(Shown):
 
     def save(self, out: str | Path) -> None:
         """Write a directory: the pictures, each with its recipe, latent.npz, and films. WorkError where that fails."""
-        for _ in self.saving(out):
-            pass
+        drain(self.saving(out))
 
     def saving(self, out: str | Path) -> Steps[None]:
         """Write the directory, with a report after each frame of the films."""
