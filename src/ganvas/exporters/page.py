@@ -14,7 +14,7 @@ from .. import latent
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
 from ..latent import Directions
-from .facts import facts
+from .program import facts
 from .runtime import VERSION, open_runtime
 
 SLIDERS = 8  # at most
@@ -26,12 +26,6 @@ CRISP = 128  # pixels: smaller pictures are enlarged without smoothing
 TEMPLATES = Environment(
     loader=PackageLoader("ganvas.exporters"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
-
-
-def check(generator: TrainedGenerator) -> None:
-    """Raise RequestError for a generator of points."""
-    if len(generator.decoder.shape) != 3:
-        raise RequestError("points have no picture each, and so no page", "write an .onnx or a .pt2", field="out")
 
 
 def encode(generator: TrainedGenerator, model: bytes, title: str, directions: Directions | None = None) -> bytes:
