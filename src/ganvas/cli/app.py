@@ -91,10 +91,17 @@ def run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if debug:
             raise
-        if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
-            return fail("there is not enough memory; ask for less at a time, or for a smaller network", 1)
-        return fail(f"{type(error).__name__}: {error}; run it again with --debug for the traceback", 1)
+        return fail(unforeseen(error), 1)
     return 0
+
+
+def unforeseen(error: Exception) -> str:
+    """What is said of an error that no verb foresees: the machine's limits, and faults of ours."""
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return "there is not enough memory; ask for less at a time, or for a smaller network"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot use {str(error.filename)[:200]}: {error.strerror.lower()}"
+    return f"{type(error).__name__}: {error}; run it again with --debug for the traceback"
 
 
 def fail(message: str, status: int) -> int:

@@ -119,7 +119,7 @@ class Bpe:
     def _split(self, piece: str) -> list[str]:
         """The tokens of one word."""
         if piece not in self._cache:
-            units = [unit_of_byte()[byte] for byte in piece.encode()]
+            units = [unit_of_byte()[byte] for byte in piece.encode(errors="replace")]
             self._cache[piece] = self._merged([*units[:-1], units[-1] + END])
         return self._cache[piece]
 
