@@ -15,8 +15,8 @@ from ..data import Dataset
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
 from ..plan import choose
-from ..shown import table_html, text_html
 from ..progress import Progress, Steps, drain
+from ..shown import table_html, text_html
 from . import copies, findings, protocol
 from .extraction import needed_for, open_networks
 from .figures import Figure, available, figure, measure, path_length
@@ -44,10 +44,10 @@ class Evaluation:
     def table(self) -> list[tuple[str, ...]]:
         """A row a figure, under the header."""
         rows = []
-        for name, figure in self.figures.items():
-            interval = f"{figure.low:.4g} to {figure.high:.4g}"
-            floor = "" if figure.floor is None else f"{figure.floor:.4g}"
-            rows.append((f"{name} {ARROWS[figure.better]}", f"{figure.value:.4g}", interval, floor, figure.meaning))
+        for name, one in self.figures.items():
+            interval = f"{one.low:.4g} to {one.high:.4g}"
+            floor = "" if one.floor is None else f"{one.floor:.4g}"
+            rows.append((f"{name} {ARROWS[one.better]}", f"{one.value:.4g}", interval, floor, one.meaning))
         return rows
 
     @property
