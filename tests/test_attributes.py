@@ -140,7 +140,7 @@ def test_a_labeller_learns_every_attribute_of_real_pictures(monkeypatch: pytest.
     learning = attributes.learn(data, steps=60)
     assert [next(learning).done for _ in range(60)] == list(range(1, 61))
     labeller = drain(learning)
-    assert labeller.values == {key: attributes_of(data)[key][0] for key in ("shape", "color", "size")}
+    assert labeller.values == {key: list(attributes_of(data)[key][0]) for key in ("shape", "color", "size")}
     assert labeller.classifier.class_names[6:8] == ("color=red", "color=orange")
     right = labeller.classifier.facts["accuracy"]
     assert right["color"] > 0.6 and right["size"] > 0.5 and 0 < right["shape"] < 1
@@ -171,7 +171,8 @@ def test_judges_give_probabilities_in_their_order() -> None:
     network = CNN((1, 8, 8), 5, (4, 4)).eval()
     classifier = take_classifier(network, tuple("abcde"), {"heads": {"one": ["a", "b"], "two": ["c", "d", "e"]}})
     x = torch.rand(7, 1, 8, 8)
-    both, alone = attributes.Labeller(classifier), attributes.Classes(classifier)
+    both = attributes.Labeller(classifier, classifier.facts["heads"])
+    alone = attributes.Labeller(classifier, {"class": classifier.class_names})
     scores = probabilities(both, x, "cpu", batch=3)
     assert {name: p.shape for name, p in scores.items()} == {"one": (7, 2), "two": (7, 3)}
     logits = classifier.logits(x)
@@ -293,7 +294,7 @@ def test_a_labeller_that_was_just_taught_judges_where_the_generator_draws(
 
     def learn(data: Dataset) -> Steps[attributes.Labeller]:
         yield from counted([data], "learning to label")
-        return attributes.Labeller(take_classifier(CNN((1, 8, 8), 2, (4,)).eval(), ("a", "b"), {"heads": {}}))
+        return attributes.Labeller(take_classifier(CNN((1, 8, 8), 2, (4,)).eval(), ("a", "b"), {"heads": {}}), {})
 
     monkeypatch.setattr(attributes.source, "learn", learn)
     file = tmp_path / "labeller.safetensors"

@@ -7,11 +7,11 @@ import torch
 
 from ganvas import latent
 from ganvas.errors import RequestError
-from ganvas.latent.breeding import mutate, name_of, seed_name
+from ganvas.latent.breeding import mutate, name_of
 from ganvas.nets import MLPGenerator
 
 DECODER = MLPGenerator((1, 8, 8), latent=400, hidden=(8,))
-PARENTS = {seed_name(s): z for s, z in zip((3, 17), latent.from_seeds(DECODER, (3, 17)), strict=True)}
+PARENTS = {f"seed-{s}": z for s, z in zip((3, 17), latent.from_seeds(DECODER, (3, 17)), strict=True)}
 
 
 @pytest.mark.parametrize("crossover", latent.CROSSOVERS)

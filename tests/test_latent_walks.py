@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from ganvas import latent
 from ganvas.errors import RequestError
-from ganvas.latent.interpolation import linear, sin6, smooth
 from ganvas.nets import MLPGenerator
 
 DECODER = MLPGenerator((1, 8, 8), latent=5, hidden=(8,)).eval()
@@ -49,9 +48,9 @@ def test_a_line_is_the_sources_morphing() -> None:
 @settings(deadline=None)
 @given(st.floats(0, 1))
 def test_easings_are_their_formulas(t: float) -> None:
-    assert linear(t) == t
-    assert smooth(t) == pytest.approx(3 * t**2 - 2 * t**3, abs=1e-12)
-    assert sin6(t) == math.sin(1.5 * t) ** 6
+    assert latent.EASINGS["linear"](t) == t
+    assert latent.EASINGS["smooth"](t) == pytest.approx(3 * t**2 - 2 * t**3, abs=1e-12)
+    assert latent.EASINGS["sin6"](t) == math.sin(1.5 * t) ** 6
 
 
 @settings(deadline=None)

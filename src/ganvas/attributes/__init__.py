@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .finding import find, fit
-from .judges import Classes, Labeller, Words
+from .judges import Labeller, Words
 from .labeller import learn
 from .source import Source
 
-__all__ = ["Classes", "Labeller", "Source", "Words", "find", "fit", "learn"]
+__all__ = ["Labeller", "Source", "Words", "find", "fit", "learn"]

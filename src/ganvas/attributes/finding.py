@@ -16,7 +16,7 @@ from ..errors import RequestError
 from ..frozen import TrainedGenerator
 from ..latent import condition, from_seeds, logistic
 from ..latent.directions import Boundary
-from ..progress import Steps, counted
+from ..progress import Progress, Steps
 from .judges import Judge, JudgedSamples, probabilities
 from .steering import learn_step
 
@@ -85,8 +85,23 @@ def find(
     normals = fit(samples)
     if not normals:
         raise RequestError("no attribute differs between samples", "judge by other words")
-    chosen = (choose(generator, judge, one, normals, samples, held_out, steer) for one in normals)
-    return (yield from counted(chosen, "finding directions", len(normals)))
+    found: list[Measured] = []
+    for one in normals:
+        tuned, tried = without(samples, one, TUNED), []
+        for candidate in candidates(generator, judge, one, normals, samples, steer):
+            for strength in STRENGTHS:
+                effect = measure(generator, judge, tuned, candidate, strength)
+                enough = effect.changed >= ENOUGH
+                tried.append((enough, min(effect.changed, ENOUGH) - effect.leakage, candidate, strength))
+                if enough:
+                    break
+        *_, best, strength = max(tried, key=lambda row: row[:2])
+        effect = measure(generator, judge, without(held_out, one), best, strength)
+        shows = held_out.scores[one.attribute].argmax(1) == one.value
+        right = (Boundary(one.vector, one.offset)(held_out.z) > 0) == shows
+        found.append(Measured(best, strength, effect, right.double().mean().item()))
+        yield Progress("finding directions", len(found), len(normals))
+    return found
 
 
 def fit(samples: JudgedSamples) -> list[Direction]:
@@ -121,31 +136,6 @@ def candidates(
         for weight in WEIGHTS if len(samples.scores) > 1 else WEIGHTS[:1]:
             step = learn_step(generator, judge, lacking, one.attribute, one.value, weight, step)
             yield one._replace(vector=step / step.norm().clamp(min=1e-12), method="steered")
-
-
-def choose(
-    generator: TrainedGenerator,
-    judge: Judge,
-    one: Direction,
-    normals: Sequence[Direction],
-    samples: JudgedSamples,
-    held_out: JudgedSamples,
-    steer: bool,
-) -> Measured:
-    """The best candidate for one value and its strength, chosen on `samples`, measured on `held_out`."""
-    tuned = without(samples, one, TUNED)
-    tried: list[tuple[bool, float, Direction, float]] = []
-    for candidate in candidates(generator, judge, one, normals, samples, steer):
-        for strength in STRENGTHS:
-            effect = measure(generator, judge, tuned, candidate, strength)
-            enough = effect.changed >= ENOUGH
-            tried.append((enough, min(effect.changed, ENOUGH) - effect.leakage, candidate, strength))
-            if enough:
-                break
-    *_, best, strength = max(tried, key=lambda row: row[:2])
-    shows = held_out.scores[one.attribute].argmax(1) == one.value
-    accuracy = ((Boundary(one.vector, one.offset)(held_out.z) > 0) == shows).double().mean().item()
-    return Measured(best, strength, measure(generator, judge, without(held_out, one), best, strength), accuracy)
 
 
 def without(samples: JudgedSamples, one: Direction, most: int | None = None) -> JudgedSamples:

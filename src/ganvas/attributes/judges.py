@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -21,7 +21,7 @@ class Judge(Protocol):
     """Says which value of each attribute a picture shows; `values` names them."""
 
     @property
-    def values(self) -> dict[str, tuple[str, ...]]: ...
+    def values(self) -> Mapping[str, Sequence[str]]: ...
     def log_scores(self, x: Tensor) -> Scores:
         """Images (N, C, H, W) in [-1, 1], on the judge's device -> log-probabilities (N, K) there; differentiable."""
         ...
@@ -29,32 +29,14 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Labeller:
-    """A classifier with one head an attribute, whose logits are those of all heads in turn."""
-
-    classifier: Classifier  # its facts hold `heads`: attribute -> the names of its values
-
-    @property
-    def values(self) -> dict[str, tuple[str, ...]]:
-        return {name: tuple(values) for name, values in self.classifier.facts["heads"].items()}
-
-    def log_scores(self, x: Tensor) -> Scores:
-        heads = self.values
-        parts = self.classifier.network(x).float().split([len(values) for values in heads.values()], 1)
-        return {name: part.log_softmax(1) for name, part in zip(heads, parts, strict=True)}
-
-
-@dataclass(frozen=True)
-class Classes:
-    """A classifier's own classes, as the one attribute `class`."""
+    """A classifier whose logits are those of several attributes in turn, or of its classes as the attribute `class`."""
 
     classifier: Classifier
-
-    @property
-    def values(self) -> dict[str, tuple[str, ...]]:
-        return {"class": self.classifier.class_names}
+    values: Mapping[str, Sequence[str]]
 
     def log_scores(self, x: Tensor) -> Scores:
-        return {"class": self.classifier.network(x).float().log_softmax(1)}
+        parts = self.classifier.network(x).float().split([len(names) for names in self.values.values()], 1)
+        return {name: part.log_softmax(1) for name, part in zip(self.values, parts, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -62,7 +44,7 @@ class Words:
     """CLIP, which chooses among the words of each attribute."""
 
     clip: Clip
-    values: dict[str, tuple[str, ...]]
+    values: Mapping[str, Sequence[str]]
     template: str = "a photo of a {label}"
 
     @cached_property

@@ -75,7 +75,7 @@ def learn(data: Dataset, steps: int = STEPS, seed: int = 0) -> Steps[Labeller]:
         yield Progress("learning to label", step + 1, steps)
     names = [f"{name}={value}" for name, values in heads.items() for value in values]
     facts = {"data": data.name, "heads": heads}
-    labeller = Labeller(take_classifier(network.eval(), names, facts))
+    labeller = Labeller(take_classifier(network.eval(), names, facts), heads)
     if data.held_out is not None:
         facts["accuracy"] = accuracy(labeller, data.held_out)
     return labeller

@@ -12,7 +12,7 @@ from ..evaluation.sources import trained_on
 from ..frozen import Classifier, TrainedGenerator, load_classifier
 from ..frozen.opening import open_clip
 from ..progress import Note, Steps
-from .judges import LABEL, Classes, Judge, Labeller, Words, parse_words
+from .judges import LABEL, Judge, Labeller, Words, parse_words
 from .labeller import learn
 
 SHARE = 0.1  # of a data set without a test split, on which labellers are measured
@@ -42,9 +42,8 @@ class Source:
         if self.clip and not self.words:
             raise RequestError("CLIP judges by words", "name `words`, such as color=red,blue", field="clip")
         if LABEL not in self.template:
-            raise RequestError(
-                f"{self.template!r} has no place for the word", f"write 'a photo of a {LABEL}'", field="template"
-            )
+            hint = f"write 'a photo of a {LABEL}'"
+            raise RequestError(f"{self.template!r} has no place for the word", hint, field="template")
 
 
 def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) -> Steps[Judge]:
@@ -53,10 +52,11 @@ def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) ->
         words = parse_words(source.words)
         return Words(open_clip(source.clip, str(generator.device)), words, source.template)  # type: ignore[arg-type]
     if source.classifier is not None:
-        return Classes(load_fitting(source.classifier, generator, "classifier"))
+        classifier = load_fitting(source.classifier, generator, "classifier")
+        return Labeller(classifier, {"class": classifier.class_names})
     if source.labeller is not None and source.labeller.exists():
         saved = load_fitting(source.labeller, generator, "labeller")
-        return Labeller(saved) if "heads" in saved.facts else Classes(saved)
+        return Labeller(saved, saved.facts.get("heads", {"class": saved.class_names}))
     training = trained_on(run)
     spec = source.data or (training.data if training else None)
     if spec is None:
@@ -77,9 +77,6 @@ def load_fitting(path: Path, generator: TrainedGenerator, field: str) -> Classif
     """The classifier of a file; a RequestError, for `field`, where it does not take what the generator draws."""
     classifier = load_classifier(path, str(generator.device))
     if classifier.shape != generator.decoder.shape:
-        raise RequestError(
-            f"{path} classifies images of shape {classifier.shape} and this generator draws {generator.decoder.shape}",
-            "train one on the generator's own data",
-            field=field,
-        )
+        problem = f"{path} takes images of shape {classifier.shape}, this generator draws {generator.decoder.shape}"
+        raise RequestError(problem, "train one on the generator's own data", field=field)
     return classifier

@@ -52,8 +52,8 @@ def export(generator: TrainedGenerator, out: str | Path, directions: Directions 
     kind, known = out.suffix.lower(), (*FORMATS, PAGE)
     if kind not in known:
         raise RequestError(f"{kind or 'a folder'} is not written", f"name a {', a '.join(known)}", field="out")
-    if kind == PAGE:
-        page.check(generator)
+    if kind == PAGE and len(generator.decoder.shape) != 3:
+        raise RequestError("points have no picture each, and so no page", "write an .onnx or a .pt2", field="out")
     generator = replace(generator, decoder=deepcopy(generator.decoder).cpu())
     form = FORMATS.get(kind, FORMATS[".onnx"])  # a page holds an ONNX file
     with program.tracing(generator.recipe):

@@ -17,17 +17,11 @@ from .program import quiet, trace
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
-def need_onnx() -> None:
-    """Raise RequestError where the extra [onnx] is missing."""
-    missing = [module for module in NEEDED if not find_spec(module)]
-    if missing:
-        hint = "pip install 'ganvas[onnx]', or write a .pt2"
-        raise RequestError(f"ONNX needs {' and '.join(missing)}", hint, field="out")
-
-
 def encode(generator: TrainedGenerator) -> bytes:
     """The content of an .onnx file, float32, with `facts` as JSON under the key `ganvas` of its metadata."""
-    need_onnx()
+    if missing := [module for module in NEEDED if not find_spec(module)]:
+        hint = "pip install 'ganvas[onnx]', or write a .pt2"
+        raise RequestError(f"ONNX needs {' and '.join(missing)}", hint, field="out")
     program = trace(generator)
     with quiet():
         graph = torch.onnx.export(
@@ -44,7 +38,6 @@ def encode(generator: TrainedGenerator) -> bytes:
 
 def reopen(data: bytes, threads: int = 0) -> Callable[..., Tensor]:
     """An .onnx file in onnxruntime on the CPU, as a function: (z,) or (z, label) -> items. threads: 0 for all cores."""
-    need_onnx()
     import onnxruntime  # pyright: ignore[reportMissingImports]
 
     options = onnxruntime.SessionOptions()

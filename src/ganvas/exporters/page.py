@@ -28,12 +28,6 @@ TEMPLATES = Environment(
 )
 
 
-def check(generator: TrainedGenerator) -> None:
-    """Raise RequestError for a generator of points."""
-    if len(generator.decoder.shape) != 3:
-        raise RequestError("points have no picture each, and so no page", "write an .onnx or a .pt2", field="out")
-
-
 def encode(generator: TrainedGenerator, model: bytes, title: str, directions: Directions | None = None) -> bytes:
     """The page of a generator whose ONNX file holds `model`, with a slider for each of the first SLIDERS directions.
 

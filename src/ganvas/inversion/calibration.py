@@ -62,9 +62,8 @@ def open_perceptual(name: str, data: str, shape: tuple[int, ...], device: str) -
         distance = lpips.load(name.removeprefix("lpips").removeprefix("-") or "vgg", device).distance
         return lambda x, y: LOUDNESS * distance(shrink(x), shrink(y))
     if classifier is None or not fits:
-        raise RequestError(
-            f"there is no classifier of {data or 'this data'} for this shape", "use none or lpips", field="look"
-        )
+        problem = f"there is no classifier of {data or 'this data'} for this shape"
+        raise RequestError(problem, "use none or lpips", field="look")
     features = classifier.network.features
     return lambda x, y: (features(x) - features(y)).square().mean(1)
 

@@ -115,11 +115,8 @@ def project(
     """
     search = search or Search()
     if tuple(targets.shape[1:]) != generator.decoder.shape:
-        raise RequestError(
-            f"they have shape {tuple(targets.shape[1:])}, and this generator draws {generator.decoder.shape}",
-            "resize them",
-            field="images",
-        )
+        problem = f"they have shape {tuple(targets.shape[1:])}, and this generator draws {generator.decoder.shape}"
+        raise RequestError(problem, "resize them", field="images")
     state = begin(generator, targets, search, guesses, label)
     yield state.best
     yield from descend(state, search, perceptual)

@@ -17,7 +17,7 @@ from .interpolation import slerp
 from .linkage import linkage
 from .seeds import from_seeds
 
-SEED = re.compile(r"seed-(\d{1,18})")
+SEED = re.compile(r"seed-(\d{1,18})")  # the name of a seed's latent among parents
 
 
 class Birth(NamedTuple):
@@ -107,11 +107,6 @@ def breed(
 def name_of(z: Tensor) -> str:
     """The name of a latent: ten hexadecimal digits of a sha256 of its numbers."""
     return hashlib.sha256(z.float().contiguous().cpu().numpy().tobytes()).hexdigest()[:10]
-
-
-def seed_name(seed: int) -> str:
-    """The name of a seed's latent among parents."""
-    return f"seed-{seed}"
 
 
 def regrow(decoder: Decoder, individuals: Mapping[str, Mapping[str, Any]], name: str) -> Tensor:

@@ -67,11 +67,8 @@ def layer_inputs(decoder: nn.Module, z: Tensor, label: Tensor | None = None, lay
     """
     layers = affine_layers(decoder, z, label)
     if not 0 <= layer < len(layers):
-        raise RequestError(
-            f"latents pass {len(layers)} affine layers here, and there is no layer {layer}",
-            "layers are counted from 0",
-            field="layer",
-        )
+        problem = f"latents pass {len(layers)} affine layers here, and there is no layer {layer}"
+        raise RequestError(problem, "layers are counted from 0", field="layer")
 
     def stop(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         raise _LayerReached(inputs[0])

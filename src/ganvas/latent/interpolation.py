@@ -39,20 +39,10 @@ def _broadcast(a: Tensor, t: Tensor | float) -> Tensor:
     return t if t.ndim == a.ndim else t.reshape(-1, *[1] * (a.ndim - 1))
 
 
-def linear(t: float) -> float:
-    """Constant speed."""
-    return t
-
-
-def smooth(t: float) -> float:
-    """3t² - 2t³: starts and ends at rest."""
-    return t * t * (3 - 2 * t)
-
-
-def sin6(t: float) -> float:
-    """sin(1.5 t)⁶: slow, fast, slow; 0.985 at t = 1."""
-    return math.sin(1.5 * t) ** 6
-
-
-EASINGS: dict[str, Callable[[float], float]] = {"linear": linear, "smooth": smooth, "sin6": sin6}  # [0, 1] -> [0, 1]
+# [0, 1] -> [0, 1]. smooth starts and ends at rest; sin6 is slow, fast, slow, and ends at 0.985.
+EASINGS: dict[str, Callable[[float], float]] = {
+    "linear": lambda t: t,
+    "smooth": lambda t: t * t * (3 - 2 * t),
+    "sin6": lambda t: math.sin(1.5 * t) ** 6,
+}
 INTERPOLATIONS: dict[str, Callable[[Tensor, Tensor, Tensor | float], Tensor]] = {"slerp": slerp, "lerp": lerp}

@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import files, records
 from ..errors import RequestError
 from ..types import Decoder
-from .breeding import Child, seed_name
+from .breeding import Child
 from .saved import read_latents
 from .seeds import from_seeds, parse_seeds
 
@@ -43,7 +43,7 @@ def _each(parents: Parents, decoder: Decoder) -> Iterable[Individual]:
     if isinstance(parents, Individual):
         yield parents
     elif isinstance(parents, int):
-        yield Individual(seed_name(parents), from_seeds(decoder, [parents])[0], {})
+        yield Individual(f"seed-{parents}", from_seeds(decoder, [parents])[0], {})
     elif isinstance(parents, str):
         for part in filter(None, parents.replace(" ", "").split(",")):
             if SEEDS.fullmatch(part):

@@ -47,11 +47,8 @@ def _read(path: Path, name: str, hint: str, like: Tensor | None) -> tuple[Tensor
         raise RequestError(f"{path} holds no {name} but {', '.join(arrays)}", hint)
     found = torch.from_numpy(arrays.pop(name).astype(np.float32))
     if like is not None and found.shape[1:] != like.shape[1:]:
-        raise RequestError(
-            f"the {name} of {path} have shape {tuple(found.shape[1:])}, this generator's latents "
-            f"{tuple(like.shape[1:])}",
-            "use the generator that they were made with",
-        )
+        problem = f"the {name} of {path} have shape {tuple(found.shape[1:])}, not {tuple(like.shape[1:])}"
+        raise RequestError(problem, "use the generator that they were made with")
     return found, arrays
 
 
@@ -81,11 +78,8 @@ def gather_latents(given: Latents | Sequence[Latents], like: Tensor, field: str 
     z = torch.as_tensor(given).detach().cpu().float()
     z = z[None] if z.ndim == like.ndim - 1 else z
     if z.shape[1:] != like.shape[1:] or not len(z) or not z.isfinite().all():
-        raise RequestError(
-            f"{tuple(z.shape)} are not finite latents of this generator",
-            f"give (N, {', '.join(map(str, like.shape[1:]))})",
-            field=field,
-        )
+        hint = f"give (N, {', '.join(map(str, like.shape[1:]))})"
+        raise RequestError(f"{tuple(z.shape)} are not finite latents of this generator", hint, field=field)
     return z
 
 

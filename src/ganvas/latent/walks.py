@@ -58,14 +58,12 @@ def frame_counts(keyframes: int, seconds: float | Sequence[float], fps: float, l
     if len(each) != segments:
         found = f"{len(each)} durations for {segments} segments of {keyframes} keyframes"
         raise RequestError(found, "give one number, or one for each segment", field="seconds")
-    if long := [one for one in each if one * fps > MOST]:
-        found = f"a segment of {long[0]:g} seconds has more than {MOST:,} frames at {fps:g} a second"
-        raise RequestError(found, "make it shorter", field="seconds")
-    counts = [round(one * fps) if one > 0 else 0 for one in each]
-    if min(counts) < 1:
-        found = f"a segment of {min(each):g} seconds has no frame at {fps:g} a second"
-        raise RequestError(found, "make it longer", field="seconds")
-    return counts
+    for one in each:
+        if not 0.5 < one * fps <= MOST:
+            problem = f"more than {MOST:,} frames" if one * fps > MOST else "no frame"
+            problem = f"a segment of {one:g} seconds has {problem} at {fps:g} a second"
+            raise RequestError(problem, "make it shorter" if one * fps > MOST else "make it longer", field="seconds")
+    return [round(one * fps) for one in each]
 
 
 def tour(origin: Tensor, directions: Tensor, strength: float = 3.0) -> Tensor:

@@ -17,23 +17,17 @@ ALPHA, BETA = 1.0, 0.5  # weights of what is included, and of what is excluded
 
 
 class ImageTextModel(Protocol):
-    """A pair of towers: `frozen.Clip` is one."""
+    """A pair of towers: `frozen.Clip` is one. `size` is the side of the images that the tower gets, in pixels.
+
+    `image`: images (N, C, H, W) in [-1, 1] -> unit vectors (N, dim), differentiable; `text`: texts -> the same.
+    """
 
     @property
-    def size(self) -> int:
-        """Pixels of a side of the image tower's input."""
-        ...
-
+    def size(self) -> int: ...
     @property
     def device(self) -> torch.device: ...
-
-    def image(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] -> unit vectors (N, dim); differentiable."""
-        ...
-
-    def text(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> unit vectors (N, dim)."""
-        ...
+    def image(self, x: Tensor) -> Tensor: ...
+    def text(self, texts: Sequence[str]) -> Tensor: ...
 
 
 class Prompt(NamedTuple):

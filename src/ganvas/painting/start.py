@@ -57,11 +57,8 @@ def grid_for(decoder: Decoder, shape: tuple[int, ...], width: int, height: int) 
         return None
     z = decoder.prior(1, torch.Generator().manual_seed(0))
     if z.ndim != 4:
-        raise RequestError(
-            f"this generator draws {shape[2]}x{shape[1]} only, since its latent is a vector",
-            "leave it out, or paint with a VQGAN",
-            field="size",
-        )
+        problem = f"this generator draws {shape[2]}x{shape[1]} only, since its latent is a vector"
+        raise RequestError(problem, "leave it out, or paint with a VQGAN", field="size")
     cell = shape[1] // z.shape[2]
     return max(1, round(height / cell)), max(1, round(width / cell))
 
