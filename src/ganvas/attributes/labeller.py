@@ -66,11 +66,9 @@ def learn(data: Dataset, steps: int = STEPS, seed: int = 0) -> Steps[Labeller]:
         rows = truth[batch.index]
         return torch.stack([F.cross_entropy(part, rows[:, i]) for i, part in enumerate(logits)]).sum(), {}
 
-    def rate(step: int) -> float:
-        return (1 + math.cos(math.pi * step / steps)) / 2
-
     params = list(network.parameters())
-    phase = Phase("labeller", params, AdamW(params, lr=RATE, weight_decay=1e-2), loss, lr_factor=rate)
+    phase = Phase("labeller", params, AdamW(params, lr=RATE, weight_decay=1e-2), loss)
+    phase.lr_factor = lambda step: (1 + math.cos(math.pi * step / steps)) / 2
     for step, _ in train(System({"labeller": network}, [phase]), data, steps=steps, batch=BATCH, seed=seed):
         yield Progress("learning to label", step + 1, steps)
     names = [f"{name}={value}" for name, values in heads.items() for value in values]

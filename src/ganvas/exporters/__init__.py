@@ -20,7 +20,7 @@ from ..errors import RequestError, WorkError
 from ..frozen import TrainedGenerator
 from ..latent import Directions
 from . import graph, page, program
-from .facts import inputs
+from .program import inputs
 
 __all__ = ["FORMATS", "PAGE", "Format", "export", "inputs"]
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
-from .facts import facts
-from .program import quiet, trace
+from .program import facts, quiet, trace
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 

@@ -14,7 +14,7 @@ from .. import latent
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
 from ..latent import Directions
-from .facts import facts
+from .program import facts
 from .runtime import VERSION, open_runtime
 
 SLIDERS = 8  # at most

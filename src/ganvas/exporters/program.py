@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,6 @@ from torch.export import Dim, ExportedProgram
 from .. import nets
 from ..errors import WorkError
 from ..frozen import TrainedGenerator
-from .facts import NAMES, facts, inputs
 
 EXAMPLE = range(2)  # seeds; a batch of one would become a constant
 
@@ -32,10 +32,33 @@ class Traced(nn.Module):
         return self.decoder(z, label).to(torch.float32)
 
 
+def facts(generator: TrainedGenerator) -> dict[str, Any]:
+    """JSON-able: `recipe`, the `shape` of an item and of a `latent`, and the labels.
+
+    A label is a number below `classes`, with their `class_names` where they have any, or a row of 0 and 1 for each of
+    `keywords`.
+    """
+    return {
+        "recipe": generator.recipe,
+        "class_names": list(generator.class_names),
+        "classes": generator.classes,
+        "keywords": list(generator.keywords),
+        "shape": list(generator.decoder.shape),
+        "latent": list(generator.latents([0]).shape[1:]),
+    }
+
+
+def inputs(generator: TrainedGenerator, seeds: Iterable[int]) -> tuple[Tensor, ...]:
+    """(z,) of these seeds, (N, ...) float32, or (z, label) where the generator takes labels."""
+    seeds = list(seeds)
+    z, label = generator.latents(seeds), generator.labels(seeds)
+    return (z,) if label is None else (z, label)
+
+
 def trace(generator: TrainedGenerator) -> ExportedProgram:
     """The graph of a generator on the CPU, for any number of latents: inputs `z` and, with labels, `label`."""
     example = inputs(generator, EXAMPLE)
-    any_number = {name: {0: Dim("batch", min=1)} for name in NAMES[: len(example)]}
+    any_number = {name: {0: Dim("batch", min=1)} for name in ("z", "label")[: len(example)]}
     with quiet():
         # strict: len(z) stays as free as z.shape[0] is
         program = torch.export.export(Traced(generator.decoder), example, dynamic_shapes=any_number, strict=True)

@@ -37,9 +37,6 @@ class Prompt(NamedTuple):
     weight: float = 1.0
     picture: Tensor | None = None  # (C, H, W) in [-1, 1]; `words` then names it
 
-    def __str__(self) -> str:
-        return self.words if self.weight == 1 else f"{self.words}::{self.weight:g}"
-
 
 @dataclass(frozen=True)
 class Prompts:

@@ -36,9 +36,9 @@ GENERATOR, CLIP = SHIPPED / "paint-generator.safetensors", SHIPPED / "paint-clip
 class Request:
     """What to paint, and how; everything but the models."""
 
-    words: Sequence[str]  # painted in turn
-    exclude: Sequence[str] = ()
-    extras: Sequence[str] = ()
+    words: list[str]  # painted in turn
+    exclude: list[str] = field(default_factory=list)
+    extras: list[str] = field(default_factory=list)
     steps: int = 100
     seed: int = 0
     best_of: int = 64
@@ -97,17 +97,17 @@ def set_up(
     prompts = [Prompts(read_prompts([each], towers, "words"), exclude, extras) for each in request.words]
     bred = min(request.best_of - 1, request.generations) > 0
     brush = replace(request.brush, hold=bred if request.hold is None else request.hold)
+    kept = ("words", "exclude", "extras", "seed", "label", "size", "best_of", "generations")
     recipe: dict[str, Any] = {
-        **{"ganvas": version("ganvas"), "words": list(request.words)},
-        **{"exclude": list(request.exclude), "extras": list(request.extras)},
+        "ganvas": version("ganvas"),
+        **{name: getattr(request, name) for name in kept},
         "generator": GENERATOR.name if generator is None else model_name(generator, model.recipe),
         "clip": CLIP.name if shipped else model_name(openai.best() if clip is None else clip, towers.recipe),
-        **{"seed": request.seed, "label": request.label, "size": request.size},
         "set": [f"{key}={value}" for key, value in (options or {}).items()],
-        **{"best_of": request.best_of, "generations": request.generations},
-        **{"crops": asdict(request.crops), "brush": asdict(brush)},
+        "crops": asdict(request.crops),
+        "brush": asdict(brush),
     }
-    if request.hold is None and request.init is not None and saved_recipe(request.init) != recipe:
+    if request.hold is None and request.init is not None and saved_state(request.init)[0] != recipe:
         brush = replace(brush, hold=False)  # nothing was bred for these words
         recipe["brush"] = asdict(brush)
     grid = yield from parse_size(request.size, model)
@@ -169,21 +169,22 @@ def search(setup: Setup, number: int) -> Steps[Tensor]:
     )
 
 
-def saved_state(init: Any) -> dict[str, np.ndarray]:
-    """The arrays of an earlier painting, from its latent.npz or its result; empty for anything else."""
+def saved_state(init: Any) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
+    """The recipe and the arrays of an earlier painting, from its latent.npz or its result; None and {} of others."""
+    arrays: dict[str, np.ndarray] = {}
     if isinstance(init, str | Path):
-        return {} if is_picture(init) else read_arrays(Path(init))
-    state = getattr(init, "state", None)
-    return state if isinstance(state, dict) else {}
-
-
-def saved_recipe(init: Any) -> dict[str, Any] | None:
-    """The recipe of an earlier painting; None for anything else."""
-    arrays = saved_state(init)
+        arrays = {} if is_picture(init) else read_arrays(Path(init))
+    elif isinstance(state := getattr(init, "state", None), dict):
+        arrays = state
     try:
-        return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None
+        return json.loads(str(arrays["recipe"])) if "recipe" in arrays else None, arrays
     except ValueError as error:
-        raise RequestError(f"{init} is damaged ({error})", "begin again without it", field="init") from error
+        raise damaged(init, error) from error
+
+
+def damaged(init: object, error: Exception) -> RequestError:
+    """The error for a latent.npz that cannot be continued."""
+    return RequestError(f"{init} is damaged ({error})", "begin again without it", field="init")
 
 
 def is_picture(init: Any) -> bool:
@@ -198,14 +199,14 @@ def begin_from(setup: Setup, init: Any) -> Beginning:
     if is_picture(init):
         return Beginning(from_picture(setup, init))
     z = gather_latents(init, draw_latent(setup.generator.decoder, 0, setup.grid), "init")
-    if saved_recipe(init) != setup.recipe:
+    recipe, arrays = saved_state(init)
+    if recipe != setup.recipe:
         return Beginning(z[-1:])
-    arrays = saved_state(init)
     try:
         moments = Moments(*(torch.from_numpy(arrays[name]) for name in ("first", "second")))
         return Beginning(z[-1:], tuple(z[:-1]), int(arrays["step"]), moments)
     except (KeyError, TypeError, ValueError) as error:
-        raise RequestError(f"{init} is damaged ({error})", "begin again without it", field="init") from error
+        raise damaged(init, error) from error
 
 
 def from_picture(setup: Setup, picture: Any) -> Tensor:
