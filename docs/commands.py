@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from importlib import import_module
 from inspect import Parameter, getsource
 from pathlib import Path
-from typing import Any
 
-from ganvas.api.verb import Argument, Verb
+from ganvas.api.verb import Argument, Declaration, declaration
 from ganvas.cli.app import app
 from ganvas.cli.reading import PYTHON, flag, parse_settings
 from ganvas.cli.show import SHOWS
+
+COMMANDS = [(name, declaration(verb), show, required) for name, verb, show, required in SHOWS]
 
 PAGE = Path(__file__).with_suffix(".md")
 TOP = """\
@@ -72,16 +73,16 @@ ganvas doctor
 
 def page() -> str:
     """The whole page: a section a command, and the types."""
-    parts = [TOP, *(section(name, verb, required) for name, verb, _, required in SHOWS), types()]
+    parts = [TOP, *(section(name, verb, required) for name, verb, _, required in COMMANDS), types()]
     return "\n".join(parts)
 
 
-def section(name: str, verb: Verb[Any, Any], required: tuple[str, ...]) -> str:
+def section(name: str, verb: Declaration, required: tuple[str, ...]) -> str:
     """The heading, the usage, the summary, examples both ways and the table of one command."""
     summary, *more = verb.summary.split("\n\n")
     examples = [line for line in EXAMPLES.splitlines() if line.split()[1] == name]
     given = [one for one in verb.arguments if one.name not in PYTHON]
-    python = f"ganvas.{verb.__name__}(...) -> {verb.__signature__.return_annotation}"
+    python = f"ganvas.{verb.name}(...) -> {verb.__signature__.return_annotation}"
     forms = f"`{usage(name, given, required)}`, in Python `{python}`"
     lines = [f"## ganvas {name}", "", meant(summary, verb), "", forms, ""]
     lines += ["```", *examples, "```", "", "```py", *map(call, examples), "```", ""]
@@ -110,7 +111,7 @@ def call(example: str) -> str:
     """The Python of a command, such as `ganvas.sample("runs/gan", seeds="0-63")`."""
     words = shlex.split(example, comments=True)[1:]
     asked = app.parse_args(words, exit_on_error=False, print_error=False)[1].arguments
-    verb = next(verb for name, verb, *_ in SHOWS if name == words[0])
+    verb = next(verb for name, verb, *_ in COMMANDS if name == words[0])
     texts = []
     for one in verb.arguments:
         if one.name in asked:
@@ -122,7 +123,7 @@ def call(example: str) -> str:
             elif isinstance(value, Path):
                 value = str(value)
             texts.append(quoted(value) if one.positional else f"{one.name}={quoted(value)}")
-    return f"ganvas.{verb.__name__}({', '.join(texts)})"
+    return f"ganvas.{verb.name}({', '.join(texts)})"
 
 
 def plain(text: str) -> object:
@@ -144,7 +145,7 @@ def must(one: Argument, required: tuple[str, ...]) -> bool:
     return one.name in required or one.default is Parameter.empty
 
 
-def flagged(one: Argument, verb: Verb[Any, Any]) -> str:
+def flagged(one: Argument, verb: Declaration) -> str:
     """How it is typed: RUN, --seeds, --[no-]loop, --set KEY=VALUE."""
     name = flag(one.name, verb)
     if one.type.startswith("bool") and one.default is not False:
@@ -177,7 +178,7 @@ def default(one: Argument, required: tuple[str, ...]) -> str:
     return "" if one.default is None else f"`{one.default}`"
 
 
-def meant(text: str, verb: Verb[Any, Any]) -> str:
+def meant(text: str, verb: Declaration) -> str:
     """A text whose names of arguments are those of the command line, as code."""
     known = {one.name for one in verb.arguments}
     return re.sub(r"`(\w+)`", lambda found: f"`{flag(found[1], verb)}`" if found[1] in known else found[0], text)
@@ -194,7 +195,7 @@ def definitions() -> dict[str, tuple[str, str]]:
     """Every type that arguments have: what it is made of, and the comment behind it."""
     source = getsource(import_module("ganvas.api.types"))
     modules = re.findall(r"^from \.\.(latent\.\w+|data\.pictures) import", source, re.MULTILINE)
-    for module in (*modules, *(f"api.{verb.__name__}" for _, verb, *_ in SHOWS)):
+    for module in (*modules, *(f"api.{verb.name}" for _, verb, *_ in COMMANDS)):
         source += getsource(import_module(f"ganvas.{module}"))
     found = re.findall(r"^ *([A-Z]\w+) = ([^#\n]+?)(?:  # (.*))?$", source, re.MULTILINE)
     return {name: (made, comment) for name, made, comment in found}
@@ -205,7 +206,7 @@ NAMES = definitions()
 
 def types() -> str:
     """The section on what arguments take."""
-    used = {word for _, verb, *_ in SHOWS for one in verb.arguments for word in re.findall(r"\w+", one.type)}
+    used = {word for _, verb, *_ in COMMANDS for one in verb.arguments for word in re.findall(r"\w+", one.type)}
     used -= {name for name in NAMES if kind(name) != f"`{name}`"}  # written out in the tables
     rows = [(f"`{name}`", kind(NAMES[name][0]), NAMES[name][1]) for name in sorted(used & NAMES.keys())]
     lines = [

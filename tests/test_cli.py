@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 import ganvas
-from ganvas import cli, machine, recipes
+from ganvas import cli, recipes
 from ganvas.cli.bars import watch
 from ganvas.errors import RequestError
 from ganvas.latent import parse_seeds
@@ -139,7 +139,7 @@ def test_a_failure_is_one_sentence(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(recipes, "grouped", fail)
+    monkeypatch.setattr("ganvas.api.describe.grouped", fail)
     assert cli.main(["recipes", "gan"]) == status
     _, err = capsys.readouterr()
     assert str(error) in err and "Traceback" not in err
@@ -222,7 +222,7 @@ def test_recipes_lists_all_and_describes_one(capsys: pytest.CaptureFixture[str])
 
 
 def test_doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "examine_machine", lambda: {"cores": 2, "plan": "cpu, bf16, channels last"})
+    monkeypatch.setattr("ganvas.api.doctor.examine_machine", lambda: {"cores": 2, "plan": "cpu, bf16, channels last"})
     assert cli.main(["doctor"]) == 0
     out, _ = capsys.readouterr()
     assert [row.split() for row in out.splitlines()] == [["cores", "2"], ["plan", "cpu,", "bf16,", "channels", "last"]]

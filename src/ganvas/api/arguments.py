@@ -6,35 +6,29 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from ..errors import RequestError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..frozen import Autoencoder, TrainedGenerator
-    from .types import Grid, Label, Names, Options, Out, RunLike, Strength, Texts
+from ..frozen import Autoencoder, TrainedGenerator, load_autoencoder
+from ..frozen import Autoencoder as Kind
+from ..frozen.opening import open_generator, open_image_generator, path_of
+from ..plan import choose
+from .types import Grid, Label, Names, Options, Out, RunLike, Strength, Texts
 
 
 def device_of(device: str) -> str:
     """The device that "auto" is, or the one that was named. Raises RequestError where this machine lacks it."""
-    from ..plan import choose
-
     return choose(device, "fp32").device
 
 
 def generator_of(run: RunLike, device: str, options: Options | None) -> TrainedGenerator:
     """The generator of a run on a device, with its options set."""
-    from ..frozen.opening import open_generator
-
     return open_generator(run, device_of(device), options)
 
 
 def image_generator_of(run: RunLike, device: str, options: Options | None) -> TrainedGenerator:
     """The same; a RequestError for a generator of points."""
-    from ..frozen.opening import open_image_generator
-
     return open_image_generator(run, device_of(device), options)
 
 
@@ -120,8 +114,4 @@ def texts_of(texts: Texts | None) -> list[str]:
 
 def autoencoder_of(run: RunLike, device: str) -> Autoencoder:
     """The autoencoder of a run, a file or what was loaded, on a device."""
-    from ..frozen import Autoencoder as Kind
-    from ..frozen import load_autoencoder
-    from ..frozen.opening import path_of
-
     return run if isinstance(run, Kind) else load_autoencoder(path_of(run) or str(run), device_of(device))

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from .. import files, latent, media
+from ..errors import writing
+from ..frozen import TrainedGenerator
+from ..frozen.opening import path_of
+from ..latent import Child, Individual
+from ..latent.lineage import LATENTS, LINEAGE, SHEET
 from ..progress import Progress, Steps
 from ..shown import Shown
+from .arguments import asked_label, image_generator_of, new_directory, one_label
+from .types import Device, Label, Options, Out, Parents, RunLike
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
-
-    from ..frozen import TrainedGenerator
-    from ..latent import Child, Individual
-    from .types import Device, Label, Options, Out, Parents, RunLike
 
 
 @dataclass(eq=False, repr=False)
@@ -33,8 +37,6 @@ class Litter(Shown):
     @property
     def latents(self) -> Tensor:
         """Those of the children, (N, ...)."""
-        import torch
-
         return torch.stack([child.latent for child in self.children])
 
     @cached_property
@@ -51,8 +53,6 @@ class Litter(Shown):
         return len(self.children)
 
     def __getitem__(self, number: int) -> Individual:
-        from ..latent import Individual
-
         return Individual(self.children[number].name, self.children[number].latent, self.lineage["individuals"])
 
     def __iter__(self) -> Iterator[Individual]:
@@ -60,10 +60,6 @@ class Litter(Shown):
 
     def picture(self) -> Image:
         """The parents in a row, and the children below."""
-        import torch
-
-        from .. import media
-
         parents = self.draw(torch.stack([parent.latent for parent in self.parents]))
         return media.stacked([media.grid(parents, columns=len(parents)), media.grid(self.images)])
 
@@ -73,11 +69,6 @@ class Litter(Shown):
         Raises RequestError where it exists, WorkError where it cannot be written.
         """
         import numpy as np
-
-        from .. import files, latent, media
-        from ..errors import writing
-        from ..latent.lineage import LATENTS, LINEAGE, SHEET
-        from .arguments import new_directory
 
         path = new_directory(out)
         assert path is not None
@@ -109,10 +100,6 @@ def breed(
     progress: bool = True,
 ) -> Steps[Litter]:
     """Breed children of latents, and keep the lineage."""
-    from .. import latent
-    from ..frozen.opening import path_of
-    from .arguments import asked_label, image_generator_of, new_directory, one_label
-
     new_directory(out)
     generator = image_generator_of(run, device, options)
     found = latent.find_parents(parents, generator.decoder)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import torch
+from torch import Tensor
+
+from ..data.pictures import name_of, read_picture, several
 from ..errors import RequestError
+from ..frozen.opening import open_clip
 from ..progress import Progress, Steps
 from ..shown import table_html
+from .arguments import device_of, parse_names
+from .types import ClipLike, Device, Names, Pictures
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from .types import ClipLike, Device, Names, Pictures
 
 SHOWN = 5  # labels of a picture
 LABEL = "{label}"
@@ -51,12 +53,6 @@ def classify(
     progress: bool = True,
 ) -> Steps[Classification]:
     """Show which label suits a picture, without training on the labels."""
-    import torch
-
-    from ..data.pictures import name_of, read_picture, several
-    from ..frozen.opening import open_clip
-    from .arguments import device_of, parse_names
-
     names = parse_names(labels, "labels")
     if LABEL not in template:
         raise RequestError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from ..progress import Note, Progress, Steps
+from ..comparison import Comparison, Outcome
+from ..progress import Note, Progress, Steps, clock
+from .arguments import parse_names
+from .types import Device, Names, Options, Out
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison, Outcome
-    from .types import Device, Names, Options, Out
 
 
 @Verb
@@ -29,9 +28,6 @@ def compare(
     progress: bool = True,
 ) -> Steps[Comparison]:
     """Measure objectives against each other: the same networks, data and steps for all, several seeds each."""
-    from ..comparison import Comparison
-    from .arguments import parse_names
-
     comparison = Comparison.begin(
         out,
         data=data,
@@ -56,8 +52,6 @@ def compare(
 
 def line(outcome: Outcome) -> str:
     """What came of a run, in one line."""
-    from ..progress import clock
-
     name = f"{outcome.objective}, seed {outcome.seed}"
     if outcome.failure:
         return f"{name}  failed: {outcome.failure}"

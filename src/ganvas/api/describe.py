@@ -7,6 +7,7 @@ from inspect import cleandoc
 from typing import Annotated
 
 from ..progress import Steps
+from ..recipes import RECIPES, grouped, recipe
 from ..shown import table_html, text_html
 from .verb import Verb
 
@@ -28,8 +29,6 @@ def describe(
     name: Annotated[str | None, "The recipe to describe."] = None, *, progress: bool = True
 ) -> Steps[Description]:
     """List the recipes, or describe one with all its options."""
-    from ..recipes import RECIPES, grouped, recipe
-
     if name is None:
         return Description(
             "", ("recipe", "what it is"), [(known, first_line(make.__doc__)) for known, make in RECIPES.items()]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
+from ..attributes import Source, directing
+from ..attributes.directing import Directions
+from ..frozen.opening import path_of
+from ..latent.saved import npz_path
 from ..progress import Progress, Steps
+from .arguments import asked_label, image_generator_of, parse_strengths
+from .types import ClipLike, Data, Device, Label, Options, Out, RunLike, Strength, Texts
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from ..attributes.directing import Directions
-    from .types import ClipLike, Data, Device, Label, Options, Out, RunLike, Strength, Texts
 
 
 @Verb
@@ -43,11 +45,6 @@ def directions(
     progress: bool = True,
 ) -> Steps[Directions]:
     """Find directions of latent space with a meaning, for `edit` and `walk --through`."""
-    from ..attributes import Source, directing
-    from ..frozen.opening import path_of
-    from ..latent.saved import npz_path
-    from .arguments import asked_label, image_generator_of, parse_strengths
-
     ends, shown = parse_strengths(strength), asked_label(label, prompt)
     paths = (None if one is None else Path(one) for one in (labels, classifier, labeller))
     file, kind, kept = paths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..machine import examine_machine
 from ..progress import Progress, Steps
 from ..shown import table_html
 from .verb import Verb
@@ -22,7 +23,5 @@ class Examination:
 @Verb
 def doctor(*, progress: bool = True) -> Steps[Examination]:
     """What this machine can do, what is missing, and the plan that training would choose."""
-    from ..machine import examine_machine
-
     yield Progress("measuring this machine")
     return Examination({name: str(value) for name, value in examine_machine().items()})

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from ..errors import RequestError
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from .. import film, latent, media
+from ..data.pictures import name_of, read_pictures
+from ..errors import RequestError, writing
+from ..frozen import TrainedGenerator
+from ..inversion import Search
+from ..latent import gather_latents
 from ..progress import Note, Steps, drained
 from ..shown import Shown
+from .arguments import asked_label, image_generator_of, one_label, parse_strengths
+from .project import searching
+from .types import Device, DirectionLike, Label, Latents, Options, Out, Picture, RunLike, Strength
 from .verb import Verb
 from .walk import Film, film_of
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
-
-    from ..frozen import TrainedGenerator
-    from .types import Device, DirectionLike, Label, Latents, Options, Out, Picture, RunLike, Strength
 
 STRIP, FILM = 7, 101  # pictures
 
@@ -45,15 +50,10 @@ class Edit(Shown):
 
     def picture(self) -> Image:
         """All of them in a row."""
-        from .. import media
-
         return media.grid(self.images, columns=len(self.strengths))
 
     def saving(self, out: Out) -> Steps[None]:
         """Write what `out` names. WorkError where that fails."""
-        from .. import media
-        from ..errors import writing
-
         if not is_strip(out):
             yield from self.film.saving(out)
             return
@@ -88,11 +88,6 @@ def edit(
     progress: bool = True,
 ) -> Steps[Edit]:
     """Move a latent along a direction, and see what changes."""
-    import torch
-
-    from .. import film, latent
-    from .arguments import asked_label, image_generator_of, parse_strengths
-
     low, high = parse_strengths(strength)
     still = is_strip(out)
     if out is not None and not still:
@@ -122,12 +117,6 @@ def origin(
     truncation: float,
 ) -> Steps[tuple[Tensor, Tensor | None]]:
     """The latent (...) of a seed, an image or a file, and the label that all of its pictures show."""
-    from ..data.pictures import name_of, read_pictures
-    from ..inversion import Search
-    from ..latent import gather_latents
-    from .arguments import one_label
-    from .project import searching
-
     if sum(one is not None for one in (seed, image, latents)) != 1:
         raise RequestError("there is not exactly one thing to edit", "name `seed`, `image` or `latents`")
     if image is not None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+from torch import Tensor
+
+from ..data import Dataset
+from ..errors import WorkError, writing
+from ..evaluation import Evaluation, evaluating
+from ..files import METRICS, RECORD
+from ..frozen import TrainedGenerator
+from ..frozen.opening import path_of
 from ..progress import Note, Steps
+from ..reports import attempt_report
+from .arguments import parse_names
+from .sample import Samples
+from .types import Data, Device, Names, Out, RunPath
 from .verb import Verb
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..data import Dataset
-    from ..evaluation import Evaluation
-    from ..frozen import TrainedGenerator
-    from .sample import Samples
-    from .types import Data, Device, Names, Out, RunPath
-
-    Source = RunPath | TrainedGenerator | Samples | Dataset | Tensor  # a run, a file, or samples
+Source = RunPath | TrainedGenerator | Samples | Dataset | Tensor  # a run, a file, or samples
 
 
 @Verb
@@ -37,14 +40,6 @@ def evaluate(
 
     `source` may also be samples in memory: images (N, C, H, W) in [-1, 1] or points (N, D), or the result of `sample`.
     """
-    from ..errors import WorkError, writing
-    from ..evaluation import evaluating
-    from ..files import RECORD
-    from ..frozen.opening import path_of
-    from ..reports import attempt_report
-    from .arguments import parse_names
-    from .sample import Samples
-
     asked = None if metrics is None else parse_names(metrics, "metrics")
     path = path_of(source)
     judged = source.images if isinstance(source, Samples) else path or source
@@ -71,9 +66,6 @@ def evaluate(
 
 def destinations(source: Source | None, json: Out | None) -> list[Path]:
     """The files that the outcome is written to: what was asked for first, since the run may be somebody else's."""
-    from ..files import METRICS, RECORD
-    from ..frozen.opening import path_of
-
     run = path_of(source)
     own = [run / METRICS] if run is not None and (run / RECORD).is_file() else []
     return [*([Path(json)] if json else []), *own]

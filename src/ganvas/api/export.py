@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from ..errors import RequestError
+from .. import exporters
+from ..errors import RequestError, writing
+from ..frozen.opening import open_generator
+from ..latent import find_directions
 from ..progress import Progress, Steps
+from .types import DirectionLike, Options, Out, RunLike
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from .types import DirectionLike, Options, Out, RunLike
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,6 @@ def export(
     progress: bool = True,
 ) -> Steps[Export]:
     """Write a generator for elsewhere, and check that it draws there what it draws here."""
-    from .. import exporters
-    from ..errors import writing
-    from ..frozen.opening import open_generator
-    from ..latent import find_directions
-
     path = Path(out)
     if directions is not None and path.suffix.lower() != exporters.PAGE:
         raise RequestError(

@@ -6,18 +6,18 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+from PIL.Image import Image
+
+from .. import media
+from ..data import Dataset, describe, inspecting
+from ..data import Report as Counts
+from ..errors import writing
 from ..progress import Progress, Steps
 from ..shown import Shown
+from .types import Data, Out
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from ..data import Dataset
-    from ..data import Report as Counts
-    from .types import Data, Out
 
 SHOWN = 100  # items on the contact sheet
 
@@ -46,16 +46,11 @@ class Inspection(Shown):
 
     def picture(self) -> Image:
         """A contact sheet of SHOWN items."""
-        from .. import media
-
         items = self.dataset.batch(0, min(SHOWN, len(self.dataset))).x
         return media.scatter(items) if items.ndim == 2 else media.grid(items)
 
     def save(self, out: Out) -> None:
         """Write the contact sheet, a .png. WorkError where that fails."""
-        from .. import media
-        from ..errors import writing
-
         with writing(out):
             media.save_png(self.picture(), Path(out))
         self.sheet = Path(out)
@@ -69,8 +64,6 @@ def inspect(
     progress: bool = True,
 ) -> Steps[Inspection]:
     """Look at a data set before training on it, and draw a contact sheet."""
-    from ..data import Dataset, describe, inspecting
-
     counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(str(data))
     found = Inspection(counts)
     if out is not None:

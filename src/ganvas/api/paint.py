@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
+from .. import painting
+from ..painting import Painting
 from ..progress import Steps
+from .arguments import device_of, new_directory, texts_of
+from .types import ClipLike, Device, Init, Label, Options, Out, RunLike, Texts
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from ..painting import Painting
-    from .types import ClipLike, Device, Init, Label, Options, Out, RunLike, Texts
 
 
 @Verb
@@ -47,9 +47,6 @@ def paint(
     progress: bool = True,
 ) -> Steps[Painting]:
     """Paint from words: CLIP steers the latent of any generator of images. Weights follow `::`."""
-    from .. import painting
-    from .arguments import device_of, new_directory, texts_of
-
     brush = painting.Brush(lr, weight_decay, variation, prior, relative=relative, distance=distance)
     views = painting.Crops(crops, whole=whole)
     texts = (texts_of(words), texts_of(exclude), texts_of(extras))

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from .. import film, inversion, latent, media
+from ..data.pictures import name_of, read_pictures, several
+from ..errors import writing
+from ..evaluation.sources import Training, trained_on
+from ..frozen import TrainedGenerator
+from ..frozen.opening import path_of
+from ..inversion import Calibration, Estimate, Search, comparisons, distance
+from ..latent.saved import npz_path
 from ..progress import Progress, Steps
 from ..shown import Shown, picture_html, table_html, text_html
+from .arguments import asked_label, at_least, image_generator_of, refuse_overwriting
+from .types import Device, Label, Options, Out, Pictures, RunLike
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
-
-    from ..evaluation.sources import Training
-    from ..frozen import TrainedGenerator
-    from ..inversion import Calibration, Estimate, Search
-    from .types import Device, Label, Options, Out, Pictures, RunLike
 
 FPS = 25.0
 HEADER = ("picture", "a pixel is off by", "")
@@ -39,8 +44,6 @@ class Projection(Shown):
     @property
     def verdicts(self) -> list[str]:
         """What each distance means, in words; empty without a calibration."""
-        from ..inversion import distance
-
         if self.calibration is None:
             return ["" for _ in self.names]
         flat = self.targets.flatten(1).mean(1).reshape(-1, 1, 1, 1).expand_as(self.targets)
@@ -63,17 +66,11 @@ class Projection(Shown):
 
     def picture(self) -> Image:
         """The pictures above what was found."""
-        from .. import media
-
         return media.labelled_rows({"picture": self.targets, "found": self.images})
 
     def save(self, out: Out) -> None:
         """Write z.npz, as walk, edit and sample read it, and a .png of the same name. WorkError where that fails."""
         import numpy as np
-
-        from .. import latent, media
-        from ..errors import writing
-        from ..latent.saved import npz_path
 
         path = npz_path(out)
         more = {"distance": self.distance.numpy(), "images": np.array(self.names)}
@@ -106,14 +103,6 @@ def project(
     progress: bool = True,
 ) -> Steps[Projection]:
     """Find the latents of pictures, and show how near the model comes to them."""
-    import torch
-
-    from .. import film
-    from ..data.pictures import name_of, read_pictures, several
-    from ..inversion import Search, comparisons
-    from ..latent.saved import npz_path
-    from .arguments import asked_label, at_least, image_generator_of, refuse_overwriting
-
     at_least(1, starts=starts, keep=keep)
     at_least(0, steps=steps, polish=polish, compare=compare)
     given = several(images)
@@ -135,17 +124,12 @@ def project(
 
 def training_of(run: RunLike) -> Training | None:
     """What the run was trained on, where it is a run that says so."""
-    from ..evaluation.sources import trained_on
-    from ..frozen.opening import path_of
-
     path = path_of(run)
     return None if path is None else trained_on(path)
 
 
 def projected(names: list[str], targets: Tensor, found: Estimate, own: int) -> Projection:
     """What was found of the pictures; behind them come `own` samples of the model, then pictures of its data."""
-    from ..inversion import Calibration
-
     n, away = len(names), found.distance[len(names) :]
     calibration = None
     if len(away):
@@ -165,12 +149,6 @@ def searching(
     shown: int = 1,
 ) -> Steps[Estimate]:
     """Project pictures (N, C, H, W) with the help of what is around the model; film the first `shown` into `video`."""
-    import torch
-
-    from .. import film, inversion
-    from ..errors import writing
-    from ..frozen.opening import path_of
-
     path, training, device = path_of(run), training_of(run), str(generator.device)
     perceptual = inversion.open_perceptual(look, training.data if training else "", generator.decoder.shape, device)
     guesses = inversion.encode_guesses(path, targets, device)

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from ..errors import RequestError
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from .. import media
+from ..data import Dataset, opening
+from ..data.decode import SUFFIXES
+from ..data.pictures import name_of, read_pictures, several
+from ..errors import RequestError, writing
+from ..film import is_folder
+from ..frozen import Autoencoder
+from ..metrics import psnr
 from ..progress import Progress, Steps
 from ..shown import Shown
+from .arguments import at_least, autoencoder_of, refuse_overwriting
+from .types import Device, Out, RunLike, Sources
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
-
-    from ..frozen import Autoencoder
-    from .types import Device, Out, RunLike, Sources
 
 COLUMNS = 8  # of the sheet
 
@@ -39,15 +45,10 @@ class Reconstructions(Shown):
 
     def picture(self) -> Image:
         """Originals above their reconstructions."""
-        from .. import media
-
         return media.reconstructions(self.originals, self.images, COLUMNS)
 
     def save(self, out: Out) -> None:
         """Write sheet.png, or a directory with a PNG for each reconstruction alone. WorkError where that fails."""
-        from .. import media
-        from ..errors import writing
-
         with writing(out):
             files = places(self.names, out)
             if is_sheet(out):
@@ -59,8 +60,6 @@ class Reconstructions(Shown):
 
 def is_sheet(out: Out) -> bool:
     """Whether `out` names a sheet, and not a directory; a RequestError for any other file."""
-    from ..film import is_folder
-
     path = Path(out)
     if is_folder(out):
         return False
@@ -92,11 +91,6 @@ def reconstruct(
     progress: bool = True,
 ) -> Steps[Reconstructions]:
     """Encode pictures and decode them again, to see and measure what an autoencoder keeps of them."""
-    import torch
-
-    from ..metrics import psnr
-    from .arguments import at_least, autoencoder_of, refuse_overwriting
-
     at_least(1, count=count)
     if out is not None:
         is_sheet(out)
@@ -118,12 +112,6 @@ def reconstruct(
 
 def originals(sources: Sources, autoencoder: Autoencoder, count: int, split: str) -> Steps[tuple[list[str], Tensor]]:
     """The names and the pixels (N, C, H, W) of what is asked for, in the form that the autoencoder takes."""
-    import torch
-
-    from ..data import Dataset, opening
-    from ..data.decode import SUFFIXES
-    from ..data.pictures import name_of, read_pictures, several
-
     shape = autoencoder.network.shape
     given = [sources] if isinstance(sources, Dataset) else several(sources)
     files = [Path(one) for one in given if isinstance(one, str | Path)]

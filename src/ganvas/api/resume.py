@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from ..progress import Steps
+from ..run import Run
 from .train import headline
+from .types import OnCollapse, RunPath
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from ..run import Run
-    from .types import OnCollapse, RunPath
 
 
 @Verb
@@ -26,8 +24,6 @@ def resume(
 
     Raises RequestError where there is no run, or its data has changed; for the rest see `train`.
     """
-    from ..run import Run
-
     opened = run if isinstance(run, Run) else Run(run)
     yield from opened.opening()
     ticks = opened.advance(steps, minutes, on_collapse)

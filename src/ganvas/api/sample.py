@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from ..errors import RequestError
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from .. import files, media
+from ..errors import RequestError, writing
+from ..film import is_folder
+from ..frozen import TrainedGenerator
+from ..latent import gather_latents, parse_seeds, truncate
 from ..progress import Progress, Steps, drained
 from ..shown import Shown
+from .arguments import asked_label, generator_of
+from .types import Device, Label, Latents, Options, Out, RunLike, Seeds
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
-
-    from ..frozen import TrainedGenerator
-    from .types import Device, Label, Latents, Options, Out, RunLike, Seeds
 
 SHOWN = 64  # items in a notebook's picture
 
@@ -52,8 +55,6 @@ class Samples(Shown):
         if self.drawn:
             yield from self.drawn
             return
-        from ..latent import truncate
-
         step = self.generator.batch
         for i in range(0, len(self.seeds), step):
             seeds = self.seeds[i : i + step]
@@ -75,15 +76,11 @@ class Samples(Shown):
     @cached_property
     def images(self) -> Tensor:
         """(N, C, H, W) in [-1, 1], or points (N, D), float32 on the CPU."""
-        import torch
-
         return torch.cat([part.items for part in self.parts()])
 
     @property
     def latents(self) -> Tensor:
         """(N, ...) float32 on the CPU."""
-        import torch
-
         return torch.cat([part.latents for part in self.parts()])
 
     @property
@@ -93,8 +90,6 @@ class Samples(Shown):
 
     def picture(self) -> Image:
         """The first SHOWN of them on a sheet, or all points on a plot."""
-        from .. import media
-
         items = self.images
         return media.scatter(items) if items.ndim == 2 else media.grid(items[:SHOWN])
 
@@ -106,8 +101,6 @@ class Samples(Shown):
 
         Raises RequestError for any other name and for a sheet that is too large; WorkError where writing fails.
         """
-        from ..errors import writing
-
         kind = kind_of(out, points=len(self.generator.decoder.shape) == 1)
         with writing(out):
             done = 0
@@ -120,8 +113,6 @@ class Samples(Shown):
 
 def kind_of(out: Out, points: bool) -> str:
     """What `out` asks for: ".png", ".npz" or "" for a directory; a RequestError for anything else."""
-    from ..film import is_folder
-
     path = Path(out)
     kind = "" if is_folder(out) else path.suffix.lower()
     if kind not in WRITERS:
@@ -133,8 +124,6 @@ def kind_of(out: Out, points: bool) -> str:
 
 def write_sheet(samples: Samples, out: Path) -> Iterator[Part]:
     """One PNG of all: a grid of images, a plot of points."""
-    from .. import media
-
     shape = samples.generator.decoder.shape
     if len(shape) == 1:
         yield from samples.parts()
@@ -149,8 +138,6 @@ def write_sheet(samples: Samples, out: Path) -> Iterator[Part]:
 
 def write_directory(samples: Samples, out: Path) -> Iterator[Part]:
     """One PNG a seed, at its own size."""
-    from .. import media
-
     for part in samples.parts():
         for seed, item in zip(part.seeds, part.items, strict=True):
             media.save_png(media.single(item), out / f"seed{seed:04d}.png", flush=False)
@@ -160,8 +147,6 @@ def write_directory(samples: Samples, out: Path) -> Iterator[Part]:
 def write_npz(samples: Samples, out: Path) -> Iterator[Part]:
     """An .npz whose largest array is compressed as it comes."""
     import numpy as np
-
-    from .. import files, media
 
     shape = samples.generator.decoder.shape
     points = len(shape) == 1
@@ -203,9 +188,6 @@ def sample(
     With `out` the samples are written as they are drawn, in constant memory; else they are kept (`Samples.images`).
     Raises RequestError where the request is wrong, WorkError where `out` cannot be written.
     """
-    from ..latent import gather_latents, parse_seeds
-    from .arguments import asked_label, generator_of
-
     chosen = parse_seeds(seeds)
     generator = generator_of(run, device, options)
     given = None if latents is None else gather_latents(latents, generator.latents([0]))

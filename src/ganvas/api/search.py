@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from ..errors import RequestError
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from .. import media
+from ..data.decode import SUFFIXES
+from ..data.pictures import read_picture
+from ..errors import RequestError, writing
+from ..features.cached import PIECE, Cache, embedding
+from ..frozen import Clip
+from ..frozen.opening import open_clip
+from ..frozen.weights import digest
+from ..plan import choose
 from ..progress import Progress, Steps, drain
 from ..shown import Shown
+from .arguments import at_least, device_of
+from .types import ClipLike, Device, Out
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
-
-    from ..frozen import Clip
-    from .types import ClipLike, Device, Out
 
 COLUMNS = 4  # of the sheet
 
@@ -33,19 +40,11 @@ class Matches(Shown):
 
     def picture(self) -> Image:
         """All of them, row by row."""
-        import torch
-
-        from .. import media
-        from ..data.pictures import read_picture
-
         shape = (3, self.size, self.size)
         return media.grid(torch.stack([read_picture(file, shape) for file in self.files]), COLUMNS)
 
     def save(self, out: Out) -> None:
         """Write sheet.png. WorkError where that fails."""
-        from .. import media
-        from ..errors import writing
-
         with writing(out):
             media.save_png(self.picture(), Path(out))
 
@@ -62,11 +61,6 @@ def search(
     progress: bool = True,
 ) -> Steps[Matches]:
     """Find the pictures of a folder that suit some words best."""
-    from .. import media
-    from ..data.decode import SUFFIXES
-    from ..frozen.opening import open_clip
-    from .arguments import at_least, device_of
-
     at_least(1, top=top)
     place = Path(folder)
     if not place.is_dir():
@@ -85,13 +79,6 @@ def search(
 
 def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor, list[str]]]:
     """The files that can be decoded, their embeddings (N, dim), which the disk keeps, and why others are left out."""
-    import torch
-
-    from ..data.pictures import read_picture
-    from ..features.cached import PIECE, Cache, embedding
-    from ..frozen.weights import digest
-    from ..plan import choose
-
     see, plan, shape = model.eye or model.image, choose(str(model.device)), (3, model.size, model.size)
     cache = Cache(model.eye_spec["hash"] if model.eye_spec else digest(model.network.state_dict()))
     kept: list[Path] = []

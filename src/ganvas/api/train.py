@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from ..progress import Note, Steps
+from ..run import Run
+from .types import DataPath, Device, OnCollapse, Options, Out, Precision
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from ..run import Run
-    from .types import DataPath, Device, OnCollapse, Options, Out, Precision
 
 
 @Verb
@@ -36,8 +34,6 @@ def train(
     Raises RequestError, before anything is written, where the request is wrong; WorkError where the work fails, and
     KeyboardInterrupt after Ctrl-C, both of which leave a run that `resume` continues.
     """
-    from ..run import Run
-
     run = yield from Run.creating(
         recipe,
         None if data is None else str(data),

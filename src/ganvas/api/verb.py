@@ -6,7 +6,10 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import cache, update_wrapper
+from importlib import import_module
+from inspect import Parameter
+from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, ParamSpec, TypeVar
 
 from ..progress import Steps, drain
@@ -39,21 +42,42 @@ class Argument(NamedTuple):
     @property
     def nameless(self) -> bool:
         """Whether a command takes it by its place alone."""
-        return self.positional and self.default is inspect.Parameter.empty
+        return self.positional and self.default is Parameter.empty
 
 
-def arguments(function: Callable[..., object]) -> list[Argument]:
-    """The arguments of a verb: `name: Annotated[type, "meaning"] = default`; those of SHARED give their type alone."""
-    found = []
-    for parameter in inspect.signature(function).parameters.values():
-        tree = ast.parse(parameter.annotation, mode="eval").body
-        kind, meaning = parameter.annotation, SHARED.get(parameter.name, "")
-        if isinstance(tree, ast.Subscript) and ast.unparse(tree.value) == "Annotated":
-            assert isinstance(tree.slice, ast.Tuple)
-            kind, meaning = ast.unparse(tree.slice.elts[0]), ast.literal_eval(tree.slice.elts[1])
-        positional = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
-        found.append(Argument(parameter.name, kind, parameter.default, meaning, positional))
-    return found
+class Declaration(NamedTuple):
+    """What a verb's own file says of it, read without importing the file, which would load torch."""
+
+    name: str
+    summary: str  # the docstring
+    arguments: list[Argument]
+
+    def load(self) -> Verb[..., Any]:
+        """The verb itself."""
+        return getattr(import_module(f".{self.name}", __package__), self.name)
+
+
+@cache
+def declaration(name: str) -> Declaration:
+    """The declaration of a verb: `argument: Annotated[type, "meaning"] = default`; those of SHARED give no meaning."""
+    tree = ast.parse(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+    places, keywords = function.args.args, function.args.kwonlyargs
+    missing = [None] * (len(places) - len(function.args.defaults))
+    defaults = [*missing, *function.args.defaults, *function.args.kw_defaults]
+    each = zip([*places, *keywords], defaults, [True] * len(places) + [False] * len(keywords), strict=True)
+    return Declaration(name, ast.get_docstring(function) or "", [argument(*one) for one in each])
+
+
+def argument(declared: ast.arg, default: ast.expr | None, positional: bool) -> Argument:
+    """One argument of a declaration."""
+    kind, meaning = declared.annotation, SHARED.get(declared.arg, "")
+    if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
+        assert isinstance(kind.slice, ast.Tuple)
+        kind, meaning = kind.slice.elts[0], ast.literal_eval(kind.slice.elts[1])
+    assert kind is not None, "every argument of a verb has a type"
+    value = Parameter.empty if default is None else ast.literal_eval(default)
+    return Argument(declared.arg, ast.unparse(kind), value, meaning, positional)
 
 
 class Verb(Generic[P, R]):
@@ -67,18 +91,14 @@ class Verb(Generic[P, R]):
     def __init__(self, steps: Callable[P, Steps[R]]) -> None:
         self.steps = steps
         update_wrapper(self, steps)
-        self.arguments = arguments(steps)
-        signature = inspect.signature(steps)
-        kinds = {one.name: one.type for one in self.arguments}
+        declared, signature = declaration(steps.__name__), inspect.signature(steps)
+        kinds = {one.name: one.type for one in declared.arguments}
         parameters = [p.replace(annotation=kinds[name]) for name, p in signature.parameters.items()]
         result = str(signature.return_annotation).removeprefix("Steps[").removesuffix("]")
         self.__signature__ = signature.replace(parameters=parameters, return_annotation=result)
-        lines = [f"{one.name}: {one.meaning}" for one in self.arguments]
-        wrapped = [
-            "\n".join(textwrap.wrap(line, 110, initial_indent="    ", subsequent_indent=" " * 8)) for line in lines
-        ]
-        self.summary = inspect.cleandoc(steps.__doc__ or "")
-        self.__doc__ = "\n".join([self.summary, "", "Args:", *wrapped])
+        wrap = textwrap.TextWrapper(110, initial_indent="    ", subsequent_indent=" " * 8)
+        wrapped = [wrap.fill(f"{one.name}: {one.meaning}") for one in declared.arguments]
+        self.__doc__ = "\n".join([declared.summary, "", "Args:", *wrapped])
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         run = drain if kwargs.get("progress") is False else type(self).watch

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from ..errors import RequestError
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from .. import film, latent
+from ..errors import RequestError, writing
+from ..film import encode_clip
+from ..frozen import TrainedGenerator
 from ..progress import Progress, Steps, drained
 from ..shown import clip_html
+from .arguments import asked_label, image_generator_of, one_label, parse_grid
+from .types import Device, DirectionLike, Durations, Grid, Label, Latents, Options, Out, RunLike, Seeds
 from .verb import Verb
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
-
-    from ..frozen import TrainedGenerator
-    from .types import Device, DirectionLike, Durations, Grid, Label, Latents, Options, Out, RunLike, Seeds
 
 KEYFRAMES = "0-4"  # seeds
 
@@ -40,9 +42,6 @@ class Film:
 
     def saving(self, out: Out) -> Steps[None]:
         """Write the film, with a report after each frame. RequestError for another suffix, WorkError where it fails."""
-        from .. import film
-        from ..errors import writing
-
         with writing(out):
             for done in film.write(self.draw(), out, self.fps):
                 yield Progress("filming", done, self.count)
@@ -53,8 +52,6 @@ class Film:
         return f"<Film of {self.count:,} frames, {self.fps:g} a second>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        from ..film import encode_clip
-
         return {"text/html": clip_html(*encode_clip(list(self.draw()), self.fps)), "text/plain": repr(self)}
 
 
@@ -85,11 +82,6 @@ def walk(
     progress: bool = True,
 ) -> Steps[Film]:
     """Film a way through latent space, from keyframe to keyframe."""
-    import torch
-
-    from .. import film, latent
-    from .arguments import asked_label, image_generator_of, one_label, parse_grid
-
     columns, rows = parse_grid(grid)
     if out is not None:
         film.check(out, fps)
@@ -115,9 +107,6 @@ def film_of(
     generator: TrainedGenerator, z: Tensor, label: Tensor | None, fps: float, columns: int = 1, cells: int = 1
 ) -> Film:
     """The film of latents (F · cells, ...), `cells` of them side by side in each frame."""
-    import torch
-
-    from .. import film, latent
 
     def draw() -> Iterator[Image]:
         frames = latent.walk(generator.decoder, z, label=label, batch=generator.batch, device=generator.device)
@@ -140,8 +129,6 @@ def share_out(keys: Tensor, cells: int) -> list[Tensor]:
 
 def tours(generator: TrainedGenerator, origins: Tensor, through: DirectionLike, strength: float) -> list[Tensor]:
     """The keyframes of tours from each origin along the first K directions."""
-    from .. import latent
-
     directions, which = latent.find_directions(through, generator.latents([0]))
     count = len(directions.names) if which is None else directions.index(which) + 1
     return [latent.tour(origin, directions.vectors[:count], strength) for origin in origins]

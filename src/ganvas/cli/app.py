@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from ..api.verb import Verb
+from ..api.verb import Declaration, declaration
 from ..errors import RequestError, WorkError
 from ..openmp import shorten_spinning
 from ..progress import Interrupted
@@ -39,7 +39,7 @@ app = App(
 )
 
 
-def command(name: str, verb: Verb[Any, Any], show: Callable[[Any, dict[str, Any]], None], required: tuple) -> None:
+def command(name: str, verb: Declaration, show: Callable[[Any, dict[str, Any]], None], required: tuple) -> None:
     """Register the command that runs a verb and shows its result; `show` also gets what was asked for."""
     accepted = signature(verb, required)
 
@@ -50,7 +50,7 @@ def command(name: str, verb: Verb[Any, Any], show: Callable[[Any, dict[str, Any]
         try:
             if "options" in asked:
                 asked["options"] = parse_settings(asked["options"])
-            result = watch(verb.steps(**asked))
+            result = watch(verb.load().steps(**asked))
         except RequestError as error:
             raise Refused(refusal(error, verb)) from error
         show(result, asked)
@@ -61,8 +61,8 @@ def command(name: str, verb: Verb[Any, Any], show: Callable[[Any, dict[str, Any]
     app.command(call, name=name)
 
 
-for row in SHOWS:
-    command(*row)
+for _name, _verb, _show, _required in SHOWS:
+    command(_name, declaration(_verb), _show, _required)
 
 
 def run(arguments: Sequence[str] | None) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ..api.verb import Argument, Verb
+from ..api.verb import Argument, Declaration
 from ..errors import RequestError
 
 # What a person types for each type of ganvas.api.types.
@@ -49,7 +49,7 @@ def parameter(argument: Argument, required: bool) -> inspect.Parameter:
     return inspect.Parameter(name, place, default=default, annotation=Annotated[kind, read])
 
 
-def signature(verb: Verb[Any, Any], required: Sequence[str] = ()) -> inspect.Signature:
+def signature(verb: Declaration, required: Sequence[str] = ()) -> inspect.Signature:
     """What a command of the verb accepts; `required`: what has to be said here, though Python can leave it out."""
     given = [one for one in verb.arguments if one.name not in PYTHON]
     return inspect.Signature([parameter(one, one.name in required) for one in given])
@@ -63,7 +63,7 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in (setting.split("=", 1) for setting in settings or ())}
 
 
-def flag(name: str, verb: Verb[Any, Any]) -> str:
+def flag(name: str, verb: Declaration) -> str:
     """What an argument is called on the command line: --steps, DATA, --set lr. Unknown names stay."""
     name, _, option = name.partition(".")
     found = next((one for one in verb.arguments if one.name == name), None)
@@ -74,7 +74,7 @@ def flag(name: str, verb: Verb[Any, Any]) -> str:
     return name.upper() if found.nameless else f"--{name.replace('_', '-')}"
 
 
-def in_flags(text: str, verb: Verb[Any, Any] | None = None) -> str:
+def in_flags(text: str, verb: Declaration | None = None) -> str:
     """A text in which names of arguments in backticks are those of the command line."""
     if verb is None:
         return re.sub(r"`(\w+)`", r"--\1", text)
@@ -82,7 +82,7 @@ def in_flags(text: str, verb: Verb[Any, Any] | None = None) -> str:
     return re.sub(r"`(\w+)`", lambda found: flag(found[1], verb) if found[1] in known else found[0], text)
 
 
-def refusal(error: RequestError, verb: Verb[Any, Any]) -> str:
+def refusal(error: RequestError, verb: Declaration) -> str:
     """What the command line says of a request that was wrong."""
     text = "; ".join(filter(None, (in_flags(error.problem, verb), in_flags(error.hint, verb))))
     return f"{flag(error.field, verb)}: {text}" if error.field else text

@@ -8,26 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..api.breed import breed
-from ..api.classify import SHOWN, classify
-from ..api.compare import compare
-from ..api.describe import describe
-from ..api.directions import directions
-from ..api.doctor import doctor
-from ..api.edit import edit
-from ..api.evaluate import destinations, evaluate
-from ..api.export import export
-from ..api.inspect import inspect, sheet_name
-from ..api.paint import paint
-from ..api.project import HEADER, project
-from ..api.reconstruct import reconstruct
-from ..api.report import report
-from ..api.resume import resume
-from ..api.sample import sample
-from ..api.search import search
-from ..api.train import train
-from ..api.verb import Verb
-from ..api.walk import walk
 from ..files import NEIGHBOURS, RECORD
 from .tables import show as show_table
 
@@ -86,6 +66,8 @@ def show_description(found: Description, asked: Asked) -> None:
 
 
 def show_inspection(found: Inspection, asked: Asked) -> None:
+    from ..api.inspect import sheet_name
+
     print("\n".join(found.lines()))
     if found.store is not None:
         print(f"store: {found.store}")
@@ -116,6 +98,8 @@ def show_litter(found: Litter, asked: Asked) -> None:
 
 
 def show_projection(found: Projection, asked: Asked) -> None:
+    from ..api.project import HEADER
+
     show_table(found.table, HEADER)
     for line in found.scale:
         print(line)
@@ -144,6 +128,8 @@ def show_reconstructions(found: Reconstructions, asked: Asked) -> None:
 
 
 def show_classification(found: Classification, asked: Asked) -> None:
+    from ..api.classify import SHOWN
+
     width = max(map(len, found.names))
     for name, ranked in zip(found.names, found.ranked(), strict=True):
         print(f"{name:<{width}}  {'   '.join(f'{label} {share:.1%}' for label, share in ranked[:SHOWN])}")
@@ -160,6 +146,8 @@ def show_matches(found: Matches, asked: Asked) -> None:
 
 def show_evaluation(found: Evaluation, asked: Asked) -> None:
     """A line on what was compared, the table, the findings and the warnings."""
+    from ..api.evaluate import destinations
+
     facts = found.protocol
     source = facts.get("path", facts["source_kind"])
     print(
@@ -193,24 +181,24 @@ def show_examination(found: Examination, asked: Asked) -> None:
 
 
 # Command, verb, what shows the result, and the arguments that the command line needs though Python can leave them out.
-SHOWS: tuple[tuple[str, Verb[Any, Any], Callable[[Any, Asked], None], tuple[str, ...]], ...] = (
-    ("train", train, show_run, ()),
-    ("resume", resume, show_run, ()),
-    ("recipes", describe, show_description, ()),
-    ("data", inspect, show_inspection, ()),
-    ("sample", sample, show_samples, ("out",)),
-    ("walk", walk, show_film, ("out",)),
-    ("edit", edit, show_edit, ("out",)),
-    ("breed", breed, show_litter, ("out",)),
-    ("directions", directions, show_directions, ("out",)),
-    ("project", project, show_projection, ("out",)),
-    ("paint", paint, show_painting, ("out",)),
-    ("reconstruct", reconstruct, show_reconstructions, ("out",)),
-    ("classify", classify, show_classification, ()),
-    ("search", search, show_matches, ()),
-    ("evaluate", evaluate, show_evaluation, ()),
-    ("compare", compare, show_comparison, ()),
-    ("export", export, show_export, ()),
-    ("report", report, show_report, ()),
-    ("doctor", doctor, show_examination, ()),
+SHOWS: tuple[tuple[str, str, Callable[[Any, Asked], None], tuple[str, ...]], ...] = (
+    ("train", "train", show_run, ()),
+    ("resume", "resume", show_run, ()),
+    ("recipes", "describe", show_description, ()),
+    ("data", "inspect", show_inspection, ()),
+    ("sample", "sample", show_samples, ("out",)),
+    ("walk", "walk", show_film, ("out",)),
+    ("edit", "edit", show_edit, ("out",)),
+    ("breed", "breed", show_litter, ("out",)),
+    ("directions", "directions", show_directions, ("out",)),
+    ("project", "project", show_projection, ("out",)),
+    ("paint", "paint", show_painting, ("out",)),
+    ("reconstruct", "reconstruct", show_reconstructions, ("out",)),
+    ("classify", "classify", show_classification, ()),
+    ("search", "search", show_matches, ()),
+    ("evaluate", "evaluate", show_evaluation, ()),
+    ("compare", "compare", show_comparison, ()),
+    ("export", "export", show_export, ()),
+    ("report", "report", show_report, ()),
+    ("doctor", "doctor", show_examination, ()),
 )
