@@ -29,6 +29,7 @@ from ..api.train import train
 from ..api.verb import Verb
 from ..api.walk import walk
 from ..files import NEIGHBOURS, RECORD
+from .tables import say
 from .tables import show as show_table
 
 if TYPE_CHECKING:  # results are heavy to import
@@ -169,7 +170,7 @@ def show_evaluation(found: Evaluation, asked: Asked) -> None:
     show_table(found.table, found.header)
     print()
     for text in found.sentences:
-        print(text)
+        say(text)
     for file in destinations(asked["source"], asked.get("json")):
         beside = f", nearest neighbours: {file.with_name(NEIGHBOURS)}" if found.neighbours else ""
         print(f"written: {file}{beside}")
