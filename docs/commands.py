@@ -82,7 +82,7 @@ def section(name: str, verb: Declaration, required: tuple[str, ...]) -> str:
     summary, *more = verb.summary.split("\n\n")
     examples = [line for line in EXAMPLES.splitlines() if line.split()[1] == name]
     given = [one for one in verb.arguments if one.name not in PYTHON]
-    python = f"ganvas.{verb.name}(...) -> {verb.__signature__.return_annotation}"
+    python = f"ganvas.{verb.name}(...) -> {verb.load().__signature__.return_annotation}"
     forms = f"`{usage(name, given, required)}`, in Python `{python}`"
     lines = [f"## ganvas {name}", "", meant(summary, verb), "", forms, ""]
     lines += ["```", *examples, "```", "", "```py", *map(call, examples), "```", ""]

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -234,13 +235,23 @@ def test_no_more_is_handed_out_than_there_are_workers(tmp_path: Path) -> None:
     assert seen == handed
 
 
+def test_closing_ends_the_runs_that_are_being_trained(tmp_path: Path) -> None:
+    refused, long = job(tmp_path / "refused", "mm", pack="7"), job(tmp_path / "long", "ns")
+    outcomes = work_through([replace(long, steps=10**8), refused], 2)
+    assert next(outcomes).objective == "mm"
+    while not (tmp_path / "long" / "recipe.json").exists():
+        time.sleep(0.1)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert list((tmp_path / "long" / "checkpoints").glob("step-*"))  # it is saved, and can be resumed
+
+
 KILLED = """
 import multiprocessing, os, signal
 from concurrent.futures import ProcessPoolExecutor
 from ganvas.comparison.work import prepare
 
 if __name__ == "__main__":
-    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), prepare)
+    pool = ProcessPoolExecutor(1, context := multiprocessing.get_context("spawn"), prepare, (context.Event(),))
     print(pool.submit(os.getpid).result(), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -76,7 +76,7 @@ def test_attention_sees_all_of_the_image() -> None:
 
 
 def test_patches_that_do_not_fit() -> None:
-    with pytest.raises(RequestError, match=r"patches of 4 pixels do not fit items of shape \(1, 30, 30\); use --set"):
+    with pytest.raises(RequestError, match=r"patches of 4 pixels do not fit items of shape \(1, 30, 30\); use patch=1"):
         UNet((1, 30, 30), patch=4)
 
 

@@ -234,8 +234,8 @@ LATER = {name: case for name, case in CASES.items() if case.out and case.command
 def test_a_result_writes_what_the_verb_would_have_written(name: str, paths: dict[str, str], tmp_path: Path) -> None:
     case = CASES[name]
     given, options = request(case, paths, tmp_path / "at once")
-    COMMANDS[case.command](*given, **options, progress=False)
-    kept = COMMANDS[case.command](*given, **{**options, "out": None}, progress=False)
+    COMMANDS[case.command].load()(*given, **options, progress=False)
+    kept = COMMANDS[case.command].load()(*given, **{**options, "out": None}, progress=False)
     assert not (tmp_path / "later").exists()
     kept.save(f"{tmp_path / 'later'}/{case.out}")
     later, at_once = contents(tmp_path / "later"), contents(tmp_path / "at once")

@@ -381,11 +381,11 @@ def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
 def test_reconstruct_a_data_set(trained: ganvas.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sheet = tmp_path / "sheet.png"
     assert main(["reconstruct", str(trained.path), "digits", "--count", "10", "--out", str(sheet)]) == 0
-    told = capsys.readouterr().out
+    said = capsys.readouterr().out
     digits = open_data("digits")
     x = digits.at(torch.linspace(0, len(digits) - 1, 10, dtype=torch.float64).long()).x
     drawn = frozen.load_autoencoder(trained.path).reconstruct(x)
-    assert f"10 reconstructions in {sheet}: PSNR {psnr(drawn, x).mean():.2f} dB (" in told
+    assert f"10 reconstructions in {sheet}: PSNR {psnr(drawn, x).mean():.2f} dB (" in said
     with Image.open(sheet) as picture:
         assert np.array_equal(np.asarray(picture), np.asarray(media.reconstructions(x, drawn)))
 
@@ -405,7 +405,8 @@ def test_reconstruct_pictures(trained: ganvas.Run, tmp_path: Path, capsys: pytes
     for source in (files[0], tmp_path):  # the picture, or the folder that holds it
         media.save_png(media.single(x[0]), tmp_path / "000000.png")
         assert main(["reconstruct", str(trained.path), str(source), "--out", str(tmp_path)]) == 2
-        assert "would be replaced; name another --out" in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert err.startswith("ganvas: --out: ") and "would be replaced" in err
     assert [path.read_bytes() for path in files] == taken
     (tmp_path / "other").mkdir()
     twin = str(shutil.copy(files[0], tmp_path / "other"))
@@ -415,9 +416,9 @@ def test_reconstruct_pictures(trained: ganvas.Run, tmp_path: Path, capsys: pytes
     for words, reason in (
         (["digits", "mnist"], "name pictures, or one data set"),
         (["nothing.png"], "cannot read nothing.png"),
-        (["digits", "--count", "0"], "--count 0: give 1 or more"),
+        (["digits", "--count", "0"], "--count: 0 is too few; give 1 or more"),
     ):
         assert main(["reconstruct", str(trained.path), *words, "--out", str(tmp_path / "s.png")]) == 2
         assert reason in capsys.readouterr().err
     assert main(["reconstruct", str(trained.path), "digits", "--out", "s.gif"]) == 2
-    assert "--out s.gif: .gif is not written" in capsys.readouterr().err
+    assert "--out: .gif is not written" in capsys.readouterr().err

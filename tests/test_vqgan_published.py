@@ -187,7 +187,7 @@ def test_a_checkpoint_of_compvis_agrees_with_the_paper(given: str, tmp_path: Pat
     x = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
     z, drawn = reference(state, x)
     torch.testing.assert_close(loaded.network.outputs(x), z, rtol=0, atol=1e-5)
-    torch.testing.assert_close(loaded.network.draw(loaded.network.encode(x)), drawn, rtol=0, atol=1e-5)
+    torch.testing.assert_close(loaded.network.decode_raw(loaded.network.encode(x)), drawn, rtol=0, atol=1e-5)
     torch.testing.assert_close(loaded.reconstruct(x), drawn.clamp(-1, 1), rtol=0, atol=1e-5)
     ours = loaded.network.state_dict()
     assert all(torch.equal(ours[name], tensor) for name, tensor in state.items())
@@ -361,7 +361,7 @@ def test_a_folder_of_diffusers_agrees(older: bool, groups: int, tmp_path: Path) 
         z, drawn = theirs.encode(x).latents, theirs(x).sample
     torch.testing.assert_close(loaded.network.outputs(x), z, rtol=0, atol=1e-5)
     assert len(loaded.network.quantize.nearest(z).unique()) > 3
-    torch.testing.assert_close(loaded.network.draw(loaded.network.encode(x)), drawn, rtol=0, atol=1e-5)
+    torch.testing.assert_close(loaded.network.decode_raw(loaded.network.encode(x)), drawn, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

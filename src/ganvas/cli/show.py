@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..files import NEIGHBOURS, RECORD
+from .tables import say
 from .tables import show as show_table
 
 if TYPE_CHECKING:  # results are heavy to import
@@ -157,7 +158,7 @@ def show_evaluation(found: Evaluation, asked: Asked) -> None:
     show_table(found.table, found.header)
     print()
     for text in found.sentences:
-        print(text)
+        say(text)
     for file in destinations(asked["source"], asked.get("json")):
         beside = f", nearest neighbours: {file.with_name(NEIGHBOURS)}" if found.neighbours else ""
         print(f"written: {file}{beside}")

@@ -17,4 +17,9 @@ def show(rows: Iterable[Sequence[str]], header: Sequence[str] | None = None) -> 
         table.add_column(title, no_wrap=not any(" " in row[i] for row in rows), style="bold" if i == 0 else None)
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
+    say(table)
+
+
+def say(what: str | Table) -> None:
+    """Print sentences, which wrap at their spaces to fit the terminal's width."""
+    Console(highlight=False, markup=False).print(what)

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from multiprocessing import get_context, parent_process
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,6 +22,8 @@ from ..errors import RequestError, WorkError
 from ..evaluation import evaluate
 from ..reports import attempt_report
 from ..run import Run
+
+cancelled: Event | None = None  # in a worker: set once nobody waits for its run any more
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,11 @@ def train_and_measure(job: Job) -> Outcome:
         open_data(job.data)  # raises where it is the data that are missing
         return Outcome(job.objective, job.seed, failure=str(error))
     try:
-        for _ in run.advance():
-            pass
+        steps = run.advance()
+        for _ in steps:
+            if cancelled is not None and cancelled.is_set():
+                steps.close()  # which saves
+                raise KeyboardInterrupt
         figures = measure(job)
     except WorkError as error:
         if isinstance(error.__cause__, OSError):
@@ -120,8 +126,10 @@ def end_with_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def prepare() -> None:
+def prepare(event: Event) -> None:
     """What a worker begins with: many share the cores, and warnings of several runs on one terminal help nobody."""
+    global cancelled
+    cancelled = event
     end_with_parent()
     torch.set_num_threads(1)
     logging.getLogger("ganvas").setLevel(logging.ERROR)  # what the monitor finds is in the outcome
@@ -131,13 +139,17 @@ def work_through(jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
     """The outcomes of jobs as they come, from so many processes at once.
 
     No more jobs are handed out than there are processes, so that Ctrl-C, which reaches every process of a terminal and
-    lets its run save itself, ends the whole after the step that is being computed.
+    lets its run save itself, ends the whole after the step that is being computed. So does closing the iterator.
     """
-    left = iter(jobs)
-    with ProcessPoolExecutor(workers, get_context("spawn"), prepare) as pool:
+    left, context = iter(jobs), get_context("spawn")
+    event = context.Event()
+    with ProcessPoolExecutor(workers, context, prepare, (event,)) as pool:
         running: set[Future[Outcome]] = {pool.submit(train_and_measure, job) for job in islice(left, workers)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-            running |= {pool.submit(train_and_measure, job) for job in islice(left, len(done))}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+                running |= {pool.submit(train_and_measure, job) for job in islice(left, len(done))}
+        finally:
+            event.set()

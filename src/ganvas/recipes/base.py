@@ -77,8 +77,8 @@ def check_bounds(name: str, value: object, low: float, high: float) -> None:
     """A RequestError where a number, or one of a tuple's, is out of its bounds; anything else passes."""
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, int | float) and not low <= number <= high:
-            hint = f"give {low:g} to {high:g}" if high < math.inf else f"give {low:g} or more"
-            raise RequestError(f"{number:g} is not possible", hint, field=f"options.{name}")
+            hint = f"give {low:,.10g} to {high:,.10g}" if high < math.inf else f"give {low:,.10g} or more"
+            raise RequestError(f"{number:,.10g} is not possible", hint, field=f"options.{name}")
 
 
 def refuse(*cases: tuple[bool, str, str, str]) -> None:
