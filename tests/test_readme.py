@@ -1,4 +1,4 @@
-"""The README is true: its commands and those of all pages exist, with the options it gives; its links lead somewhere."""
+"""The README is true: its commands, and those of all pages, exist with their options; its links lead somewhere."""
 
 from __future__ import annotations
 
