@@ -59,7 +59,7 @@ ganvas directions runs/gan-photos --out d.npz  # what the latents control
 ganvas directions runs/gan-photos --method attribute --words color=red,blue --out colors.npz
 ganvas project runs/gan-photos me.jpg --out z.npz  # the latent of a picture, and how near the model comes
 ganvas paint "a red circle" --out circle/  # with the small models that come with ganvas; or with yours:
-ganvas paint "a red star::2 | by night" --exclude "a face" --generator runs/gan-photos --clip runs/clip-photos --out s/
+ganvas paint "a red star::2" --exclude "a face" --generator runs/gan-photos --clip runs/clip-photos --out star/
 ganvas reconstruct runs/vqgan-photos photos/ --out sheet.png  # originals above their reconstructions; PSNR
 ganvas classify picture.png --labels "cat,dog,car" --clip runs/clip-photos
 ganvas search "a red star" photos/ --clip runs/clip-photos --out sheet.png

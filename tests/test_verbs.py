@@ -282,6 +282,7 @@ def test_objectives_are_compared_alike(tmp_path: Path, monkeypatch: pytest.Monke
         "runs": [run | {"seconds": 0} for run in two["runs"]]
     }
     assert (tmp_path / "one" / "compare.md").read_bytes() == (tmp_path / "other" / "compare.md").read_bytes()
+    assert other._repr_markdown_() == (tmp_path / "other" / "compare.md").read_text(encoding="utf-8")
 
 
 def test_the_machine_is_examined_alike(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -331,7 +332,9 @@ def test_results_hand_on(paths: dict[str, str]) -> None:
     projected = ganvas.project(run, samples.images[:2], starts=8, keep=1, steps=1, polish=0, compare=0, progress=False)
     assert len(ganvas.sample(run, latents=projected, progress=False)) == 2
     for result in (litter, edited, found, samples, projected, again):
-        assert result._repr_png_().startswith(b"\x89PNG")
+        assert result._repr_png_().startswith(b"\x89PNG") and len(repr(result)) < 100  # not its tensors
+    assert "sefa-0" in found._repr_html_() and "a pixel is off by" in projected._repr_html_()
+    assert "Fréchet" in judged._repr_html_() and "Warning: " in judged._repr_html_()
     shown = film._repr_mimebundle_()["text/html"]
     assert shown.startswith(('<video src="data:video/mp4', '<img src="data:image/webp'))
 
