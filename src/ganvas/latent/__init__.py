@@ -16,15 +16,5 @@ from .walks import path, tour, walk
 
 __all__ = ["CROSSOVERS", "EASINGS", "INTERPOLATIONS", "Child", "Directions", "Individual", "breed", "condition"]
 __all__ += ["find_directions", "find_parents", "from_seeds", "gather_latents", "layer_inputs", "lerp", "lineage_of"]
-__all__ += [
-    "linkage",
-    "linked",
-    "logistic",
-    "move_along",
-    "parse_seeds",
-    "path",
-    "principal",
-    "read_directions",
-    "read_latents",
-]
-__all__ += ["regrow", "reject", "ridge", "sefa", "slerp", "tour", "truncate", "walk", "write_latents"]
+__all__ += ["linkage", "linked", "logistic", "move_along", "parse_seeds", "path", "principal", "read_directions"]
+__all__ += ["read_latents", "regrow", "reject", "ridge", "sefa", "slerp", "tour", "truncate", "walk", "write_latents"]
