@@ -14,11 +14,10 @@ from torch import Tensor
 
 import ganvas
 from ganvas import attributes, cli, latent, nets, tokens
-from ganvas.attributes.finding import Direction, draw_samples, measure
+from ganvas.attributes.finding import Direction, draw_samples, learn_step, measure
 from ganvas.attributes.judges import JudgedSamples, Scores, parse_words, probabilities
 from ganvas.attributes.labeller import attributes_of
 from ganvas.attributes.source import Source, open_judge
-from ganvas.attributes.steering import learn_step
 from ganvas.attributes.table import read_labels
 from ganvas.cli.bars import watch
 from ganvas.data import Dataset, shapes

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..errors import RequestError
 from ..frozen import TrainedGenerator
@@ -18,7 +19,6 @@ from ..latent import condition, from_seeds, logistic
 from ..latent.directions import Boundary
 from ..progress import Progress, Steps
 from .judges import Judge, JudgedSamples, probabilities
-from .steering import learn_step
 
 RARE = 0.01  # of the samples: rarer values are not learnt
 ENOUGH = 0.85  # of the samples changed by a step: a stronger one would only leak more
@@ -28,6 +28,8 @@ TUNED = 200  # samples on which the strength is chosen, of those that were learn
 SURE, FEW = 0.8, 30  # the judge's probability of every attribute of a sample; how many such samples are enough
 WEIGHTS = (2.0, 8.0)  # of the other attributes, for a learnt step
 START = 3.0  # the strength of the step that learning begins from
+LEARNING_STEPS, BATCH, RATE = 120, 48, 0.05  # of a learnt step
+GAINED = 0.3  # nats: the loss of a picture stops falling where the judge is this sure of the value
 
 
 class Direction(NamedTuple):
@@ -136,6 +138,37 @@ def candidates(
         for weight in WEIGHTS if len(samples.scores) > 1 else WEIGHTS[:1]:
             step = learn_step(generator, judge, lacking, one.attribute, one.value, weight, step)
             yield one._replace(vector=step / step.norm().clamp(min=1e-12), method="steered")
+
+
+def learn_step(
+    generator: TrainedGenerator,
+    judge: Judge,
+    samples: JudgedSamples,
+    attribute: str,
+    value: int,
+    weight: float,
+    start: Tensor,
+) -> Tensor:
+    """The step w (...) that makes pictures show a value and keeps all other attributes as they were.
+
+    argmin E[-log p_v(G(z + w)) + weight · Σ_b KL(p_b(G(z)) ‖ p_b(G(z + w)))], b the other attributes: a linear walk
+    learnt as by Jahanian et al. 2020 ("On the steerability of generative adversarial networks"), from a judge in place
+    of edited pictures. The samples do not show the value; `start` is the first w. Its length is learnt too.
+    """
+    device, random = generator.device, torch.Generator().manual_seed(0)
+    w = start.to(device).clone().requires_grad_()
+    optimizer = torch.optim.Adam([w], lr=RATE * start.norm().item() / 3)
+    for _ in range(LEARNING_STEPS):
+        batch = samples.at(torch.randint(len(samples.z), (BATCH,), generator=random))
+        labels = None if batch.labels is None else batch.labels.to(device)
+        after = judge.log_scores(generator.decoder(batch.z.to(device) + w, labels).float())
+        loss = -after[attribute][:, value].clamp(max=-GAINED).mean()
+        for name, before in batch.scores.items():
+            if name != attribute:
+                loss = loss + weight * F.kl_div(after[name], before.to(device), reduction="batchmean")
+        (w.grad,) = torch.autograd.grad(loss, [w])
+        optimizer.step()
+    return w.detach().cpu()
 
 
 def without(samples: JudgedSamples, one: Direction, most: int | None = None) -> JudgedSamples:

@@ -1,4 +1,7 @@
-"""Breeding: children of latents by crossover and mutation. A child's record and its parents' latents reproduce it."""
+"""Breeding: children of latents by crossover and mutation. A child's record and its parents' latents reproduce it.
+
+Linkage: the numbers of a latent that depend on each other in the prior come from one parent.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,14 @@ from torch import Tensor
 from ..errors import RequestError, unknown
 from ..types import Decoder
 from .interpolation import slerp
-from .linkage import linkage
 from .seeds import from_seeds
 
 SEED = re.compile(r"seed-(\d{1,18})")  # the name of a seed's latent among parents
+
+DRAWS = 4  # latents for each of their numbers, and at least LEAST
+LEAST = 1024
+RIDGE = 1e-3  # of a variance, added to the diagonal: exact dependencies have no inverse
+BOUND = 0.5  # the partial correlation from which two numbers are linked
 
 
 class Birth(NamedTuple):
@@ -102,6 +109,40 @@ def breed(
         z = make_child(decoder, [parents[name] for name in birth.parents], birth, links)
         litter.append(Child(name_of(z), birth, z))
     return litter
+
+
+def linkage(decoder: Decoder) -> Tensor | None:
+    """The group of each number of a vector latent, (D,) int64; a crossover takes a group whole, from one parent.
+
+    Numbers are linked where one follows from the other once all else is known, such as the weights of words for a
+    colour, of which every item has exactly one: half of one parent's colour and half of the other's would be two
+    colours, or none. Independent numbers are not linked. The measure is the partial correlation, from the inverse of
+    the correlations of the prior's latents; links chain up to groups, as in genetic algorithms that learn linkage
+    (Harik 1999). None where latents are grids, whose cells are crossed whole.
+    """
+    generator = torch.Generator().manual_seed(0)
+    shape = decoder.prior(1, generator).shape[1:]
+    if len(shape) != 1:
+        return None
+    (size,) = shape
+    z = decoder.prior(max(LEAST, DRAWS * size), generator)
+    z = (z - z.mean(0)).double()
+    z = z / z.std(0).clamp(min=1e-6)
+    precision = torch.linalg.inv(torch.cov(z.T) + RIDGE * torch.eye(size, dtype=z.dtype))
+    scale = precision.diagonal().rsqrt()
+    together = (scale * precision * scale[:, None]).abs() > BOUND  # (D, D); every number is linked with itself
+    groups = torch.arange(size)
+    while True:
+        least = torch.where(together, groups, size).amin(1)
+        if torch.equal(least, groups):
+            return groups
+        groups = least
+
+
+def linked(decoder: Decoder) -> Tensor:
+    """Whether each number of a vector latent is in a group with others, (D,) bool; False, () bool, for a grid."""
+    groups = linkage(decoder)
+    return torch.tensor(False) if groups is None else groups.bincount()[groups] > 1
 
 
 def name_of(z: Tensor) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from ..latent.linkage import linked
+from ..latent import linked
 from ..types import Decoder
 from .crops import CropPlan, Crops, add_noise, cut, draw
 from .score import ImageTextModel, Prompts, Score, clip_score
