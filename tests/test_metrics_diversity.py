@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from ganvas.errors import RequestError, WorkError
-from ganvas.metrics import diversity, inputs, ms_ssim, ms_ssim_diversity, path_length
+from ganvas.metrics import images as module
+from ganvas.metrics import inputs, ms_ssim, ms_ssim_diversity, path_length
 
 PUBLISHED = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -98,7 +99,7 @@ class Counted:
 def test_large_images_are_compared_few_at_a_time(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded by numbers, not by images or pairs, and the figure stays what it is."""
     worked: list[int] = []
-    windowed = diversity._windowed
+    windowed = module._windowed
 
     def watched(x: torch.Tensor) -> torch.Tensor:
         worked.append(x.numel())
@@ -107,19 +108,19 @@ def test_large_images_are_compared_few_at_a_time(side: int, monkeypatch: pytest.
     images = Counted(pictures(60, 3, side, 0))
     whole = ms_ssim_diversity(images.x, pairs=600)
     monkeypatch.setattr(inputs, "NUMBERS", 60 * 3 * 16**2)
-    monkeypatch.setattr(diversity, "CACHED", 4 * 16**2)
-    monkeypatch.setattr(diversity, "_windowed", watched)
+    monkeypatch.setattr(module, "CACHED", 4 * 16**2)
+    monkeypatch.setattr(module, "_windowed", watched)
     images.held.clear()
     found = ms_ssim_diversity(images, pairs=600)
     assert max(images.held) <= inputs.NUMBERS
     assert sum(images.held[1:]) == images.x.numel()  # after one for the shape, each is read once
-    assert max(worked) <= max(diversity.CACHED, side**2)
+    assert max(worked) <= max(module.CACHED, side**2)
     assert found.value == pytest.approx(whole.value, abs=4 * (found.error + whole.error))
     if side == 16:  # one group, and the same pairs
         assert found == pytest.approx(whole, rel=1e-5)
     worked.clear()
     pairs = ms_ssim(images.x[:30], images.x[30:])
-    assert max(worked) <= max(diversity.CACHED, side**2)
+    assert max(worked) <= max(module.CACHED, side**2)
     x, scales = images.x.double(), len(bin(side)) - 6
     torch.testing.assert_close(pairs, oracle(x[:30], x[30:], scales).float(), rtol=1e-5, atol=0)
 

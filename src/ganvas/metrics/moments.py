@@ -15,15 +15,21 @@ class Moments:
     Batches are merged about their own means (Chan, Golub & LeVeque 1983), so that features whose mean is large compared
     with their spread lose no precision.
 
-    Args:
-        dim: D, the number of features.
-        device: where the (D, D) sums are kept, in float64: any but "mps", which has none.
+    dim: D, the number of features.
+    device: where the (D, D) sums are kept, in float64: any but "mps", which has none.
     """
 
     def __init__(self, dim: int, device: torch.device | str = "cpu") -> None:
         self.count = 0
         self._mean = torch.zeros(dim, dtype=torch.float64, device=device)
         self._scatter = torch.zeros(dim, dim, dtype=torch.float64, device=device)  # Σ (x − μ)(x − μ)ᵀ
+
+    @classmethod
+    def of(cls, features: Tensor) -> Moments:
+        """The moments of features (N, D), on their own device where it has float64."""
+        found = cls(features.shape[1], double(features[:0]).device)
+        found.update(features)
+        return found
 
     @property
     def dim(self) -> int:
@@ -43,15 +49,10 @@ class Moments:
         return self._scatter / (self.count - 1)
 
     def update(self, features: Tensor) -> None:
-        """Add a batch of features, (N, D), from any device.
-
-        Raises:
-            RequestError: the shape is another.
-            WorkError: a feature is not finite. Nothing was added then.
-        """
+        """Add a batch of features, (N, D), from any device. Where that raises, nothing was added."""
         if features.ndim != 2 or features.shape[1] != self.dim:
             raise RequestError(f"cannot add features of shape {tuple(features.shape)}", f"give (N, {self.dim})")
-        check_finite(features, "features")
+        check_finite("features", features)
         for part in features.split(at_once(2 * self.dim)):
             self._add(double(part).to(self._mean.device))
 
@@ -76,11 +77,7 @@ def frechet(real: Moments, fake: Moments) -> float:
     Σ₁ = AAᵀ the product has the eigenvalues of the symmetric AᵀΣ₂A, so that its root needs eigenvalues only, and
     singular covariances (fewer samples than features, constant features) are no special case.
 
-    Returns:
-        The distance, in squared units of the features; at least 0.
-
-    Raises:
-        RequestError: the numbers of features differ, or either has fewer than two samples.
+    Gives the distance in squared units of the features, at least 0. Each set has at least two samples.
     """
     if real.dim != fake.dim:
         raise RequestError(f"cannot compare {real.dim} features with {fake.dim}", "measure both with the same network")
@@ -93,28 +90,9 @@ def frechet(real: Moments, fake: Moments) -> float:
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """The Fréchet distance (see `frechet`) of two whole sets of features.
-
-    Args:
-        real: features of the data, (N, D), N ≥ 2.
-        fake: features of the samples, (M, D), M ≥ 2.
-
-    Returns:
-        The distance, in squared units of the features; at least 0.
-
-    Raises:
-        RequestError: the shapes do not match or there are fewer than two rows.
-        WorkError: a feature is not finite.
-    """
+    """The Fréchet distance (see `frechet`) of two whole sets of features, (N, D) and (M, D)."""
     check_features(real, fake, least=2)
-    return frechet(_moments(real), _moments(fake))
-
-
-def _moments(features: Tensor) -> Moments:
-    device = features.device
-    moments = Moments(features.shape[1], "cpu" if device.type == "mps" else device)
-    moments.update(features)
-    return moments
+    return frechet(Moments.of(real), Moments.of(fake))
 
 
 def _factor(sigma: Tensor) -> Tensor:
