@@ -37,7 +37,7 @@ def evaluate(
 
     `source` may also be samples in memory: images (N, C, H, W) in [-1, 1] or points (N, D), or the result of `sample`.
     """
-    from ..errors import WorkError, writing
+    from ..errors import WorkError
     from ..evaluation import evaluating
     from ..files import RECORD
     from ..frozen.opening import path_of
@@ -59,8 +59,7 @@ def evaluate(
     )
     for file in destinations(path, json):
         try:
-            with writing(file):
-                found.write(file)
+            found.save(file)
         except WorkError:  # which must not lose what took so long
             yield Note("  ".join(f"{name} {figure.value:.4g}" for name, figure in found.figures.items()))
             raise

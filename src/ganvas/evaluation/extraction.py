@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,6 @@ class Classifier(NamedTuple):
 
     name: str
     hash: str
-    classes: int
     logits: Logits
 
 
@@ -97,46 +97,36 @@ def open_networks(dataset: Dataset, features: str | Path, device: str) -> Networ
 def needed_for(metrics: Collection[str], networks: Networks) -> Networks:
     """The networks that these metrics use; a classifier that gives the inception score stays, for the protocol."""
     scored = "is" in metrics and networks.classifier is not None and networks.classifier.logits is networks.logits
-    return Networks(
-        networks.extractor,
-        networks.classifier if {"modes", "accuracy"}.intersection(metrics) or scored else None,
-        networks.logits if "is" in metrics else None,
-        networks.pixels if "copies" in metrics else None,
+    return networks._replace(
+        classifier=networks.classifier if {"modes", "accuracy"}.intersection(metrics) or scored else None,
+        logits=networks.logits if "is" in metrics else None,
+        pixels=networks.pixels if "copies" in metrics else None,
     )
 
 
-def with_classifier(networks: Networks, dataset: Dataset, device: str) -> Networks:
-    """The same networks with a classifier of the data's own classes, by their names, where there is one.
+def open_classifier(networks: Networks, dataset: Dataset, device: str) -> Classifier | None:
+    """A classifier of the data's own classes, by their names, where there is one.
 
     Raises RequestError where the weights of the one that the data needs are missing.
     """
-    classifier = _classifier(networks, dataset, device)
-    return networks._replace(classifier=classifier, logits=networks.logits or (classifier and classifier.logits))
-
-
-def _classifier(networks: Networks, dataset: Dataset, device: str) -> Classifier | None:
     if len(dataset.shape) == 1 or not dataset.classes:
         return None
     if dataset.name == STACKED:
         digits = open_features("cnn-mnist", device=device)
-        return Classifier(f"{digits.name} on each channel", digits.hash, dataset.classes, stacked_logits(digits))
+        return Classifier(f"{digits.name} on each channel", digits.hash, partial(stacked_logits, digits))
     for network in (networks.extractor, open_features("auto", dataset=dataset, device=device)):
         if network.classify and network.class_names == dataset.class_names:  # as many others would mean nothing
             own = network is networks.extractor and networks.logits
-            return Classifier(network.name, network.hash, dataset.classes, own or network.logits)
+            return Classifier(network.name, network.hash, own or network.logits)
     return None
 
 
-def stacked_logits(digits: Extractor) -> Logits:
-    """The logits (N, 1000) of three digits in the channels of an image, from a classifier of one digit.
+def stacked_logits(digits: Extractor, x: Tensor) -> Tensor:
+    """The logits (N, 1000) of three digits in the channels of images, from a classifier of one digit.
 
     Log-probabilities of the channels are added, so that the largest is the number that the likeliest digits write.
     """
-
-    def logits(x: Tensor) -> Tensor:
-        scores = digits.logits(x.flatten(0, 1).unsqueeze(1))
-        assert scores is not None
-        a, b, c = scores.log_softmax(1).unflatten(0, (-1, 3)).unbind(1)  # (N, 10) each
-        return (a[:, :, None, None] + b[:, None, :, None] + c[:, None, None, :]).flatten(1)
-
-    return logits
+    scores = digits.logits(x.flatten(0, 1).unsqueeze(1))
+    assert scores is not None
+    a, b, c = scores.log_softmax(1).unflatten(0, (-1, 3)).unbind(1)  # (N, 10) each
+    return (a[:, :, None, None] + b[:, None, :, None] + c[:, None, None, :]).flatten(1)

@@ -161,16 +161,11 @@ def ms_ssim_diversity(images: ImageList, pairs: int = 1000, seed: int = 0) -> Es
         first = torch.randint(n, (m,), generator=generator)
         other = (first + torch.randint(1, n, (m,), generator=generator)) % n  # never the same one
         if m:
-            values.append(_group(images[start:end], first, other))
+            part, rows = images[start:end], torch.stack([first, other], 1).sort(1).values
+            check_finite("images", part)
+            distinct, back = rows.unique(dim=0, return_inverse=True)  # pairs that recur, in either order, once
+            values.append(_similarities(part, *distinct.unbind(1))[back.to(part.device)])
     return estimates.mean(torch.cat(values))
-
-
-def _group(images: Tensor, first: Tensor, other: Tensor) -> Tensor:
-    """The MS-SSIM of the images of these rows, (P,) each; of rows that recur, in either order, taken once."""
-    check_finite("images", images)
-    rows = torch.stack([first, other], 1).sort(1).values
-    distinct, back = rows.unique(dim=0, return_inverse=True)
-    return _similarities(images, *distinct.unbind(1))[back.to(images.device)]
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ class Moments:
     """
 
     def __init__(self, dim: int, device: torch.device | str = "cpu") -> None:
-        self.count = 0
+        self.dim, self.count = dim, 0
         self._mean = torch.zeros(dim, dtype=torch.float64, device=device)
         self._scatter = torch.zeros(dim, dim, dtype=torch.float64, device=device)  # Σ (x − μ)(x − μ)ᵀ
 
@@ -30,11 +30,6 @@ class Moments:
         found = cls(features.shape[1], double(features[:0]).device)
         found.update(features)
         return found
-
-    @property
-    def dim(self) -> int:
-        """D, the number of features."""
-        return len(self._mean)
 
     @property
     def mean(self) -> Tensor:
@@ -53,17 +48,15 @@ class Moments:
         if features.ndim != 2 or features.shape[1] != self.dim:
             raise RequestError(f"cannot add features of shape {tuple(features.shape)}", f"give (N, {self.dim})")
         check_finite("features", features)
-        for part in features.split(at_once(2 * self.dim)):
-            self._add(double(part).to(self._mean.device))
-
-    def _add(self, x: Tensor) -> None:
-        if not len(x):
+        if not len(features):
             return
-        mean, total = x.mean(0), self.count + len(x)
-        x, shift = x - mean, mean - self._mean
-        self._scatter.addmm_(x.T, x).addr_(shift, shift, alpha=self.count * len(x) / total)
-        self._mean += shift * (len(x) / total)
-        self.count = total
+        for part in features.split(at_once(2 * self.dim)):
+            x, total = double(part).to(self._mean.device), self.count + len(part)
+            mean = x.mean(0)
+            x, shift = x - mean, mean - self._mean
+            self._scatter.addmm_(x.T, x).addr_(shift, shift, alpha=self.count * len(x) / total)
+            self._mean += shift * (len(x) / total)
+            self.count = total
 
     def _require(self, least: int) -> None:
         if self.count < least:
