@@ -199,7 +199,7 @@ def test_path_length_of_a_collapsed_decoder_and_of_parallel_latents_is_0() -> No
 
 def test_path_length_gives_both_ends_of_a_path_one_label_and_leaves_outliers_out() -> None:
     line = Line()
-    path_length(line, squared, pairs=10, classes=5, batch=4)
+    path_length(line, squared, pairs=10, labels=torch.arange(5), batch=4)
     assert [len(label) for label in line.labels] == [4, 4, 4, 4, 2, 2]
     assert all(torch.equal(a, b) for a, b in zip(line.labels[::2], line.labels[1::2], strict=True))
 
@@ -212,8 +212,8 @@ def test_path_length_gives_both_ends_of_a_path_one_label_and_leaves_outliers_out
 def test_few_paths_are_decoded_at_a_time_and_the_same_are_drawn() -> None:
     """`decoded` bounds the memory, and changes neither latents nor labels."""
     some, all_ = Line(), Line()
-    found = path_length(some, squared, pairs=100, classes=5, decoded=7)
-    assert found == pytest.approx(path_length(all_, squared, pairs=100, classes=5), rel=1e-6)
+    found = path_length(some, squared, pairs=100, labels=torch.arange(5), decoded=7)
+    assert found == pytest.approx(path_length(all_, squared, pairs=100, labels=torch.arange(5)), rel=1e-6)
     assert max(map(len, some.labels)) == 7 and max(map(len, all_.labels)) == 64
     labels = [torch.cat(line.labels[::2]) for line in (some, all_)]
     assert torch.equal(*labels)

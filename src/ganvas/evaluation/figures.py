@@ -17,7 +17,6 @@ from ..features import lpips
 from ..frozen import TrainedGenerator
 from ..frozen.weights import digest
 from ..metrics.inputs import at_once
-from ..types import Decoder
 from .extraction import Extracted, Networks
 from .sources import Items
 
@@ -104,7 +103,7 @@ def available(dataset: Dataset, networks: Networks, seed: int, labelled_samples:
     }
     if len(dataset.shape) == 3:
         found["ms_ssim"] = alone(("ms_ssim",), partial(ms_ssim, seed=seed), rounds=0)
-    if networks.logits:
+    if networks.scorer:
         found["is"] = alone(("is",), inception)
     if networks.classifier:
         found["modes"] = alone(("modes", "entropy", "reverse_kl"), partial(labelled, classes=dataset.classes))
@@ -211,21 +210,6 @@ def pairing(items: Items) -> str:
     return f"at most {PAIRS:,} random pairs of {count:,} samples{close}"
 
 
-@dataclass(frozen=True)
-class PromptDecoder:
-    """The decoder of a generator of keywords, whose label is the number of one of its data's prompts."""
-
-    decoder: Decoder
-    prompts: Tensor  # (P, keywords)
-
-    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """The decoder's."""
-        return self.decoder.prior(n, generator)
-
-    def __call__(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.decoder(z, None if label is None else self.prompts[label])
-
-
 def path_length(generator: TrainedGenerator, seed: int) -> tuple[Figure, str]:
     """The perceptual path length of a generator on its own device, and its protocol.
 
@@ -233,12 +217,11 @@ def path_length(generator: TrainedGenerator, seed: int) -> tuple[Figure, str]:
     """
     device = str(generator.device)
     network = lpips.load("vgg", device)
-    decoder, classes = generator.decoder, generator.classes
+    decoder, labels = generator.decoder, torch.arange(generator.classes) if generator.classes else None
     if generator.keywords:  # without any it would draw what it was never trained on
-        prompts = decoder.get_buffer("prompts")
-        decoder, classes = PromptDecoder(decoder, prompts), len(prompts)
+        labels = decoder.get_buffer("prompts")
     decoded = min(generator.batch, at_once(2 * lpips.widest(generator.decoder.shape)))
-    found = metrics.path_length(decoder, network.distance, classes=classes, seed=seed, decoded=decoded, device=device)
+    found = metrics.path_length(decoder, network.distance, labels=labels, seed=seed, decoded=decoded, device=device)
     facts = f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"
     return figure("ppl", *found, floor=None), facts
 

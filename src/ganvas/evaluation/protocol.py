@@ -75,7 +75,7 @@ def add_classifier(
         if asked is not None:
             raise
         return networks, [f"The classes of the samples are not counted: {error}."]
-    return networks._replace(classifier=classifier, logits=networks.logits or (classifier and classifier.logits)), []
+    return networks._replace(classifier=classifier, scorer=networks.scorer or classifier), []
 
 
 def extract_all(real: Real, source: Source, networks: Networks, count: int, whole: bool) -> Steps[Sets]:
@@ -94,7 +94,7 @@ def extract_all(real: Real, source: Source, networks: Networks, count: int, whol
     seen = yield from extract(real.train.at(slice(near)), networks, "real items")
     train = seen
     if whole and near < len(real.train):
-        bare = networks._replace(classifier=None, logits=None)
+        bare = networks._replace(classifier=None, scorer=None)
         rest = yield from extract(real.train.at(slice(near, None)), bare, "the training set")
         pixels = None if seen.pixels is None or rest.pixels is None else torch.cat([seen.pixels, rest.pixels])
         train = Extracted(real.train, torch.cat([seen.features, rest.features]), pixels=pixels)

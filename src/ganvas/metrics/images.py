@@ -175,7 +175,7 @@ def path_length(
     *,
     pairs: int = 1000,
     epsilon: float = 1e-4,
-    classes: int = 0,
+    labels: Tensor | None = None,
     seed: int = 0,
     batch: int = 64,
     decoded: int = 0,
@@ -191,7 +191,7 @@ def path_length(
     distance: of items, (N, ...) twice to (N,); it must grow as the square of a small change, as LPIPS does.
     pairs: how many steps to average, at least 2.
     epsilon: ε, the step, positive.
-    classes: of a decoder that takes labels; each pair has one at random. 0 where it takes none.
+    labels: of a decoder that takes some, (K, ...); each pair has one of them at random.
     seed: of the latents, of t and of the labels.
     batch: pairs drawn at one time, on which the figure depends as on the seed.
     decoded: of these, pairs decoded at one time, on which memory depends; 0: all.
@@ -204,10 +204,10 @@ def path_length(
     for part in torch.arange(pairs).split(batch):
         z0, z1 = (decoder.prior(len(part), generator).double() for _ in range(2))
         t = torch.rand(len(part), generator=generator, dtype=torch.float64)
-        label = torch.randint(classes, (len(part),), generator=generator).to(device) if classes else None
+        label = None if labels is None else labels[torch.randint(len(labels), (len(part),), generator=generator)]
         for i in range(0, len(part), decoded or batch):
             some = slice(i, i + (decoded or batch))
-            own = None if label is None else label[some]
+            own = None if label is None else label[some].to(device)
             z = (_slerp(z0[some], z1[some], s[some]).float().to(device) for s in (t, t + epsilon))
             lengths.append(distance(*(decoder(end, own) for end in z)).double().cpu() / epsilon**2)
     lengths = torch.cat(lengths)
