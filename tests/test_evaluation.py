@@ -431,7 +431,7 @@ def test_a_run_on_other_items_is_warned_of(run: Path, digits: Dataset) -> None:
 
 def test_an_evaluation_is_written_with_its_picture(parts: tuple[Dataset, Dataset], tmp_path: Path) -> None:
     found = evaluate(parts[1], parts[0], metrics=["copies"], device="cpu")
-    found.write(tmp_path / "a" / "metrics.json")
+    found.save(tmp_path / "a" / "metrics.json")
     assert json.loads((tmp_path / "a" / "metrics.json").read_text(encoding="utf-8")) == found.to_json()
     assert (tmp_path / "a" / "neighbours.png").is_file()
 

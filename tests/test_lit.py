@@ -17,11 +17,10 @@ from ganvas import frozen
 from ganvas.cli import main
 from ganvas.data import open_data
 from ganvas.errors import RequestError
-from ganvas.features import minilm
 from ganvas.features.cached import Cache, embedding, key
 from ganvas.features.convert import convert
 from ganvas.frozen.published import write
-from ganvas.frozen.towers import Sentences, open_tower
+from ganvas.frozen.towers import Sentences, open_sentences, open_tower
 from ganvas.nets.bert import Bert
 from ganvas.nets.vit import VisionTransformer
 from ganvas.plan import Plan
@@ -214,7 +213,7 @@ def test_bert_agrees_with_transformers(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
     convert("minilm", [tmp_path / "model.safetensors", tmp_path / "vocab.txt"], tmp_path)
     monkeypatch.setenv("GANVAS_WEIGHTS", str(tmp_path))
-    ours = minilm.load()
+    ours = open_sentences("minilm")[0]
     texts = ["a red circle", "an orange star above a small black heart and left of a cross", "unheard", ""]
     tokens = ours.tokenizer(texts)
     there = (tokens > 0).long()
@@ -233,7 +232,7 @@ def test_the_published_sentence_encoder(published: Callable[[str], Path], tmp_pa
     convert("minilm", [folder / "model.safetensors", vocabulary], tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANVAS_WEIGHTS", str(tmp_path))
-        ours = minilm.load()
+        ours = open_sentences("minilm")[0]
     tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder))
     theirs = transformers.BertModel.from_pretrained(str(folder)).eval()
     texts = ["a photo of a cat", "Ünïcödé naïve café — 北京 ½ x²", "", "I'm can't it’s #1 😀", "x" * 120]

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
 from ganvas.errors import RequestError, WorkError
-from ganvas.metrics import diversity, inputs, ms_ssim, ms_ssim_diversity, path_length
+from ganvas.metrics import images as module
+from ganvas.metrics import inputs, ms_ssim, ms_ssim_diversity, path_length
 
 PUBLISHED = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -98,7 +99,7 @@ class Counted:
 def test_large_images_are_compared_few_at_a_time(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded by numbers, not by images or pairs, and the figure stays what it is."""
     worked: list[int] = []
-    windowed = diversity._windowed
+    windowed = module._windowed
 
     def watched(x: torch.Tensor) -> torch.Tensor:
         worked.append(x.numel())
@@ -107,19 +108,19 @@ def test_large_images_are_compared_few_at_a_time(side: int, monkeypatch: pytest.
     images = Counted(pictures(60, 3, side, 0))
     whole = ms_ssim_diversity(images.x, pairs=600)
     monkeypatch.setattr(inputs, "NUMBERS", 60 * 3 * 16**2)
-    monkeypatch.setattr(diversity, "CACHED", 4 * 16**2)
-    monkeypatch.setattr(diversity, "_windowed", watched)
+    monkeypatch.setattr(module, "CACHED", 4 * 16**2)
+    monkeypatch.setattr(module, "_windowed", watched)
     images.held.clear()
     found = ms_ssim_diversity(images, pairs=600)
     assert max(images.held) <= inputs.NUMBERS
     assert sum(images.held[1:]) == images.x.numel()  # after one for the shape, each is read once
-    assert max(worked) <= max(diversity.CACHED, side**2)
+    assert max(worked) <= max(module.CACHED, side**2)
     assert found.value == pytest.approx(whole.value, abs=4 * (found.error + whole.error))
     if side == 16:  # one group, and the same pairs
         assert found == pytest.approx(whole, rel=1e-5)
     worked.clear()
     pairs = ms_ssim(images.x[:30], images.x[30:])
-    assert max(worked) <= max(diversity.CACHED, side**2)
+    assert max(worked) <= max(module.CACHED, side**2)
     x, scales = images.x.double(), len(bin(side)) - 6
     torch.testing.assert_close(pairs, oracle(x[:30], x[30:], scales).float(), rtol=1e-5, atol=0)
 
@@ -198,7 +199,7 @@ def test_path_length_of_a_collapsed_decoder_and_of_parallel_latents_is_0() -> No
 
 def test_path_length_gives_both_ends_of_a_path_one_label_and_leaves_outliers_out() -> None:
     line = Line()
-    path_length(line, squared, pairs=10, classes=5, batch=4)
+    path_length(line, squared, pairs=10, labels=torch.arange(5), batch=4)
     assert [len(label) for label in line.labels] == [4, 4, 4, 4, 2, 2]
     assert all(torch.equal(a, b) for a, b in zip(line.labels[::2], line.labels[1::2], strict=True))
 
@@ -211,8 +212,8 @@ def test_path_length_gives_both_ends_of_a_path_one_label_and_leaves_outliers_out
 def test_few_paths_are_decoded_at_a_time_and_the_same_are_drawn() -> None:
     """`decoded` bounds the memory, and changes neither latents nor labels."""
     some, all_ = Line(), Line()
-    found = path_length(some, squared, pairs=100, classes=5, decoded=7)
-    assert found == pytest.approx(path_length(all_, squared, pairs=100, classes=5), rel=1e-6)
+    found = path_length(some, squared, pairs=100, labels=torch.arange(5), decoded=7)
+    assert found == pytest.approx(path_length(all_, squared, pairs=100, labels=torch.arange(5)), rel=1e-6)
     assert max(map(len, some.labels)) == 7 and max(map(len, all_.labels)) == 64
     labels = [torch.cat(line.labels[::2]) for line in (some, all_)]
     assert torch.equal(*labels)

@@ -8,7 +8,7 @@ from typing import Annotated
 from torch import Tensor
 
 from ..data import Dataset
-from ..errors import WorkError, writing
+from ..errors import WorkError
 from ..evaluation import Evaluation, evaluating
 from ..files import METRICS, RECORD
 from ..frozen import TrainedGenerator
@@ -54,8 +54,7 @@ def evaluate(
     )
     for file in destinations(path, json):
         try:
-            with writing(file):
-                found.write(file)
+            found.save(file)
         except WorkError:  # which must not lose what took so long
             yield Note("  ".join(f"{name} {figure.value:.4g}" for name, figure in found.figures.items()))
             raise

@@ -94,7 +94,7 @@ def findings(run: Run) -> list[str]:
 def measure(job: Job) -> dict[str, dict[str, Any]]:
     """The figures of a trained run, which become its metrics.json too."""
     found = evaluate(job.path, metrics=job.metrics, samples=job.samples, device=job.device)
-    found.write(job.path / files.METRICS)
+    found.save(job.path / files.METRICS)
     return {name: figure._asdict() for name, figure in found.figures.items()}
 
 

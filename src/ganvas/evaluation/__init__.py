@@ -12,10 +12,10 @@ from torch import Tensor
 
 from .. import files, media
 from ..data import Dataset
-from ..errors import RequestError
+from ..errors import RequestError, writing
 from ..frozen import TrainedGenerator
 from ..plan import choose
-from ..progress import Progress, Steps, drain
+from ..progress import Progress, Steps, drained
 from ..shown import table_html, text_html
 from . import copies, findings, protocol
 from .extraction import needed_for, open_networks
@@ -68,11 +68,12 @@ class Evaluation:
             "shares": self.shares,
         }
 
-    def write(self, path: Path) -> None:
-        """Write the JSON to `path`, and `neighbours.png` next to it. Raises OSError where that fails."""
-        files.write_json(path, self.to_json())
-        if self.neighbours is not None:
-            media.save_png(self.neighbours, path.with_name(files.NEIGHBOURS))
+    def save(self, out: str | Path) -> None:
+        """Write the JSON to `out`, and `neighbours.png` next to it. WorkError where that fails."""
+        with writing(out):
+            files.write_json(Path(out), self.to_json())
+            if self.neighbours is not None:
+                media.save_png(self.neighbours, Path(out).with_name(files.NEIGHBOURS))
 
 
 def evaluating(
@@ -85,7 +86,20 @@ def evaluating(
     seed: int = 0,
     device: str = "auto",
 ) -> Steps[Evaluation]:
-    """`evaluate` as a generator: yields Progress and returns the Evaluation."""
+    """Measure how good samples are, and held-out real items in the same way.
+
+    source: a run directory or its checkpoints/best, the file of a trained generator, or samples: what `open_data`
+        opens, a data set, or a tensor, images (N, C, H, W) in [-1, 1] or points (N, D).
+    data: what they should be like, a data set or what `open_data` opens; for a run by default what it was trained on.
+        They are compared with its test split, or what the run held out, or else with half of its items.
+    metrics: of fid, kid, is, pr (precision, recall), dc (density, coverage), diversity, ms_ssim, modes, accuracy,
+        curve, copies, ppl. By default all that suit the data but ppl, which needs the weights of LPIPS.
+    features: what `open_features` opens: "auto", "pixels", "inception", the run of a classifier, ...
+    samples: how many to measure, at most; never more than there are held-out real items, so that the two compare.
+    seed: of the samples drawn and of every random choice.
+
+    Raises RequestError where the request is wrong or a run's record is damaged, WorkError where samples are not finite.
+    """
     where = choose(device, "fp32").device
     training, generator = trained_on(source), open_generator(source, where)
     spec = str(data) if isinstance(data, Path) else data if data is not None else training and training.data
@@ -126,30 +140,4 @@ def evaluating(
     return Evaluation(figures, facts, tuple(warnings), tuple(sentences), shares, picture)
 
 
-def evaluate(
-    source: str | Path | TrainedGenerator | Dataset | Tensor,
-    data: str | Path | Dataset | None = None,
-    *,
-    metrics: Sequence[str] | None = None,
-    features: str | Path = "auto",
-    samples: int = 10_000,
-    seed: int = 0,
-    device: str = "auto",
-) -> Evaluation:
-    """Measure how good samples are, and held-out real items in the same way.
-
-    source: a run directory or its checkpoints/best, the file of a trained generator, or samples: what `open_data`
-        opens, a data set, or a tensor, images (N, C, H, W) in [-1, 1] or points (N, D).
-    data: what they should be like, a data set or what `open_data` opens; for a run by default what it was trained on.
-        They are compared with its test split, or what the run held out, or else with half of its items.
-    metrics: of fid, kid, is, pr (precision, recall), dc (density, coverage), diversity, ms_ssim, modes, accuracy,
-        curve, copies, ppl. By default all that suit the data but ppl, which needs the weights of LPIPS.
-    features: what `open_features` opens: "auto", "pixels", "inception", the run of a classifier, ...
-    samples: how many to measure, at most; never more than there are held-out real items, so that the two compare.
-    seed: of the samples drawn and of every random choice.
-
-    Raises RequestError where the request is wrong or a run's record is damaged, WorkError where samples are not finite.
-    """
-    return drain(
-        evaluating(source, data, metrics=metrics, features=features, samples=samples, seed=seed, device=device)
-    )
+evaluate = drained(evaluating)

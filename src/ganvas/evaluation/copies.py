@@ -54,16 +54,12 @@ def find_copies(train: Extracted, samples: Extracted, test: Extracted | None) ->
     Without a test split the real items are training items, each compared with the others: exchangeable with new ones.
     """
     samples = samples.at(slice(QUERIES))
-    distance, index = metrics.nearest(samples.features, train.features)
-    if test is None:
-        fresh = metrics.nearest(train.features[:QUERIES], train.features, k=2)[0][:, 1]
-    else:
-        fresh = metrics.nearest(test.features[:QUERIES], train.features)[0][:, 0]
+    distance, index = (found[:, 0] for found in metrics.nearest(samples.features, train.features))
+    fresh = metrics.nearest((test or train).features[:QUERIES], train.features, k=1 if test else 2)[0][:, -1]
     threshold = fresh.quantile(QUANTILE, interpolation="lower").item()
-    nearest = [index[:, 0]]
+    nearest = [index]
     if samples.pixels is not None and train.pixels is not None:
         nearest.append(metrics.nearest(samples.pixels, train.pixels)[1][:, 0])
-    distance = distance[:, 0]
     floor = (fresh <= threshold).double().mean().item()
     return Copies(distance <= threshold, floor, threshold, samples, tuple(nearest), distance)
 

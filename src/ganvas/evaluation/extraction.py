@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,24 +22,13 @@ from .sources import Items
 BATCH = 128  # items at most: with 28×28 images a CPU is slower with fewer and with more
 STACKED = "stacked-mnist"  # each of whose channels is a digit for the classifier of mnist
 
-Logits = Callable[[Tensor], Tensor | None]  # images (N, C, H, W) in [-1, 1] -> (N, classes)
-
-
-class Classifier(NamedTuple):
-    """A classifier of the data's own classes."""
-
-    name: str
-    hash: str
-    classes: int
-    logits: Logits
-
 
 class Networks(NamedTuple):
     """The networks that items go through."""
 
     extractor: Extractor
-    classifier: Classifier | None = None
-    logits: Logits | None = None  # for the inception score: of the feature network, or else of the classifier
+    classifier: Extractor | None = None  # of the data's own classes
+    scorer: Extractor | None = None  # for the inception score: the feature network, or else the classifier
     pixels: Extractor | None = None  # small pictures, in addition to the features
 
 
@@ -73,11 +63,11 @@ def extract(items: Items, networks: Networks, what: str) -> Steps[Extracted]:
         if not measurable(x):
             raise WorkError(f"a value of {what} is NaN, infinite or immense; check whether training diverged")
         features.append(networks.extractor(x).cpu())
-        scores = networks.logits(x) if networks.logits else None
+        scores = networks.scorer.logits(x) if networks.scorer else None
         if scores is not None:
             logits.append(scores.cpu())
         if networks.classifier:
-            own = scores if networks.classifier.logits is networks.logits else networks.classifier.logits(x)
+            own = scores if networks.classifier is networks.scorer else networks.classifier.logits(x)
             assert own is not None
             predicted.append(own.argmax(1).cpu())
         if networks.pixels:
@@ -91,52 +81,41 @@ def open_networks(dataset: Dataset, features: str | Path, device: str) -> Networ
     extractor = open_features(features, dataset=dataset, device=device)
     plain = len(dataset.shape) == 1 or extractor.name == "pixels"
     pixels = None if plain else open_features("pixels", dataset=dataset, device=device)
-    return Networks(extractor, None, extractor.logits if extractor.classify else None, pixels)
+    return Networks(extractor, None, extractor if extractor.classify else None, pixels)
 
 
 def needed_for(metrics: Collection[str], networks: Networks) -> Networks:
     """The networks that these metrics use; a classifier that gives the inception score stays, for the protocol."""
-    scored = "is" in metrics and networks.classifier is not None and networks.classifier.logits is networks.logits
-    return Networks(
-        networks.extractor,
-        networks.classifier if {"modes", "accuracy"}.intersection(metrics) or scored else None,
-        networks.logits if "is" in metrics else None,
-        networks.pixels if "copies" in metrics else None,
+    scored = "is" in metrics and networks.classifier is networks.scorer
+    return networks._replace(
+        classifier=networks.classifier if {"modes", "accuracy"}.intersection(metrics) or scored else None,
+        scorer=networks.scorer if "is" in metrics else None,
+        pixels=networks.pixels if "copies" in metrics else None,
     )
 
 
-def with_classifier(networks: Networks, dataset: Dataset, device: str) -> Networks:
-    """The same networks with a classifier of the data's own classes, by their names, where there is one.
+def open_classifier(networks: Networks, dataset: Dataset, device: str) -> Extractor | None:
+    """A classifier of the data's own classes, by their names, where there is one.
 
     Raises RequestError where the weights of the one that the data needs are missing.
     """
-    classifier = _classifier(networks, dataset, device)
-    return networks._replace(classifier=classifier, logits=networks.logits or (classifier and classifier.logits))
-
-
-def _classifier(networks: Networks, dataset: Dataset, device: str) -> Classifier | None:
     if len(dataset.shape) == 1 or not dataset.classes:
         return None
     if dataset.name == STACKED:
         digits = open_features("cnn-mnist", device=device)
-        return Classifier(f"{digits.name} on each channel", digits.hash, dataset.classes, stacked_logits(digits))
+        return replace(digits, name=f"{digits.name} on each channel", classify=partial(stacked_logits, digits))
     for network in (networks.extractor, open_features("auto", dataset=dataset, device=device)):
         if network.classify and network.class_names == dataset.class_names:  # as many others would mean nothing
-            own = network is networks.extractor and networks.logits
-            return Classifier(network.name, network.hash, dataset.classes, own or network.logits)
+            return network
     return None
 
 
-def stacked_logits(digits: Extractor) -> Logits:
-    """The logits (N, 1000) of three digits in the channels of an image, from a classifier of one digit.
+def stacked_logits(digits: Extractor, x: Tensor) -> Tensor:
+    """The logits (N, 1000) of three digits in the channels of images, from a classifier of one digit.
 
     Log-probabilities of the channels are added, so that the largest is the number that the likeliest digits write.
     """
-
-    def logits(x: Tensor) -> Tensor:
-        scores = digits.logits(x.flatten(0, 1).unsqueeze(1))
-        assert scores is not None
-        a, b, c = scores.log_softmax(1).unflatten(0, (-1, 3)).unbind(1)  # (N, 10) each
-        return (a[:, :, None, None] + b[:, None, :, None] + c[:, None, None, :]).flatten(1)
-
-    return logits
+    scores = digits.logits(x.flatten(0, 1).unsqueeze(1))
+    assert scores is not None
+    a, b, c = scores.log_softmax(1).unflatten(0, (-1, 3)).unbind(1)  # (N, 10) each
+    return (a[:, :, None, None] + b[:, None, :, None] + c[:, None, None, :]).flatten(1)

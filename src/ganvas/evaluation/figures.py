@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
+from torch import Tensor
 
 from .. import metrics
-from ..data import Dataset
+from ..data import Dataset, Modes
 from ..features import lpips
 from ..frozen import TrainedGenerator
 from ..frozen.weights import digest
 from ..metrics.inputs import at_once
-from ..types import Decoder
 from .extraction import Extracted, Networks
 from .sources import Items
 
@@ -95,28 +96,34 @@ def available(dataset: Dataset, networks: Networks, seed: int, labelled_samples:
     """The metrics that suit a data set and the networks, by the names of a request."""
     found = {
         "fid": Metric(("fid",), frechet, rounds=100 if networks.extractor.dim <= 512 else 20),
-        "kid": Metric(("kid",), lambda reference: kernel(reference, seed), rounds=0),
-        "pr": Metric(("precision", "recall"), precision_recall, 20, SUBSET, NEIGHBOURS),
-        "dc": Metric(("density", "coverage"), density_coverage, 20, SUBSET, NEIGHBOURS),
-        "diversity": Metric(("diversity",), lambda reference: diversity(reference, seed)),
+        "kid": Metric(("kid",), of_features(partial(metrics.kernel_distance, seed=seed)), rounds=0),
+        "pr": Metric(("precision", "recall"), of_features(metrics.precision_recall), 20, SUBSET, NEIGHBOURS),
+        "dc": Metric(("density", "coverage"), of_features(metrics.density_coverage), 20, SUBSET, NEIGHBOURS),
+        "diversity": Metric(("diversity",), partial(diversity, seed=seed)),
     }
     if len(dataset.shape) == 3:
-        found["ms_ssim"] = Metric(("ms_ssim",), lambda reference: ms_ssim(seed), rounds=0, alone=True)
-    if networks.logits:
-        found["is"] = Metric(("is",), lambda reference: inception, alone=True)
+        found["ms_ssim"] = alone(("ms_ssim",), partial(ms_ssim, seed=seed), rounds=0)
+    if networks.scorer:
+        found["is"] = alone(("is",), inception)
     if networks.classifier:
-        classes = networks.classifier.classes
-        found["modes"] = Metric(("modes", "entropy", "reverse_kl"), lambda reference: labelled(classes), alone=True)
+        found["modes"] = alone(("modes", "entropy", "reverse_kl"), partial(labelled, classes=dataset.classes))
     if networks.classifier and labelled_samples and dataset.labels is not None:
-        found["accuracy"] = Metric(("accuracy",), lambda reference: lambda samples: (accuracy(samples),), alone=True)
+        found["accuracy"] = alone(("accuracy",), lambda samples: (accuracy(samples),))
     if dataset.modes:
-        modes = dataset.modes
-        found["modes"] = Metric(
-            ("modes", "high_quality", "reverse_kl"), lambda reference: mixture(modes.centres, modes.sigma), alone=True
-        )
+        found["modes"] = alone(("modes", "high_quality", "reverse_kl"), partial(mixture, modes=dataset.modes))
     if dataset.name == "sine":
-        found["curve"] = Metric(("error", "curve_coverage"), lambda reference: curve, alone=True)
+        found["curve"] = alone(("error", "curve_coverage"), lambda samples: metrics.curve_report(samples.features))
     return found
+
+
+def of_features(metric: Callable[[Tensor, Tensor], tuple[float, ...]]) -> Callable[[Extracted], Measure]:
+    """A metric that takes the features of the reference and of the samples."""
+    return lambda reference: lambda samples: metric(reference.features, samples.features)
+
+
+def alone(figures: tuple[str, ...], measure: Measure, rounds: int = 100) -> Metric:
+    """A metric that uses no reference."""
+    return Metric(figures, lambda reference: measure, rounds, alone=True)
 
 
 def measure(
@@ -170,29 +177,8 @@ def standard_errors(metric: Metric, reference: Extracted, samples: Extracted, se
 
 def frechet(reference: Extracted) -> Measure:
     """The Fréchet distance to the reference."""
-
-    def moments(items: Extracted) -> metrics.Moments:
-        gathered = metrics.Moments(items.features.shape[1])
-        gathered.update(items.features)
-        return gathered
-
-    real = moments(reference)
-    return lambda samples: (metrics.frechet(real, moments(samples)),)
-
-
-def kernel(reference: Extracted, seed: int) -> Measure:
-    """The kernel distance to the reference and its standard error."""
-    return lambda samples: metrics.kernel_distance(reference.features, samples.features, seed=seed)
-
-
-def precision_recall(reference: Extracted) -> Measure:
-    """Precision and recall against the reference."""
-    return lambda samples: metrics.precision_recall(reference.features, samples.features)
-
-
-def density_coverage(reference: Extracted) -> Measure:
-    """Density and coverage of the reference."""
-    return lambda samples: metrics.density_coverage(reference.features, samples.features)
+    real = metrics.Moments.of(reference.features)
+    return lambda samples: (metrics.frechet(real, metrics.Moments.of(samples.features)),)
 
 
 def diversity(reference: Extracted, seed: int) -> Measure:
@@ -207,9 +193,9 @@ def diversity(reference: Extracted, seed: int) -> Measure:
     return lambda samples: (distance(samples) / real if real else 1.0,)
 
 
-def ms_ssim(seed: int) -> Measure:
+def ms_ssim(samples: Extracted, seed: int) -> metrics.Estimate:
     """How alike the samples' pictures are, and its standard error."""
-    return lambda samples: metrics.ms_ssim_diversity(pictured(samples.items), PAIRS, seed)
+    return metrics.ms_ssim_diversity(pictured(samples.items), PAIRS, seed)
 
 
 def pictured(items: Items) -> Items:
@@ -224,21 +210,6 @@ def pairing(items: Items) -> str:
     return f"at most {PAIRS:,} random pairs of {count:,} samples{close}"
 
 
-@dataclass(frozen=True)
-class PromptDecoder:
-    """The decoder of a generator of keywords, whose label is the number of one of its data's prompts."""
-
-    decoder: Decoder
-    prompts: torch.Tensor  # (P, keywords)
-
-    def prior(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """The decoder's."""
-        return self.decoder.prior(n, generator)
-
-    def __call__(self, z: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
-        return self.decoder(z, None if label is None else self.prompts[label])
-
-
 def path_length(generator: TrainedGenerator, seed: int) -> tuple[Figure, str]:
     """The perceptual path length of a generator on its own device, and its protocol.
 
@@ -246,12 +217,11 @@ def path_length(generator: TrainedGenerator, seed: int) -> tuple[Figure, str]:
     """
     device = str(generator.device)
     network = lpips.load("vgg", device)
-    decoder, classes = generator.decoder, generator.classes
+    decoder, labels = generator.decoder, torch.arange(generator.classes) if generator.classes else None
     if generator.keywords:  # without any it would draw what it was never trained on
-        prompts = decoder.get_buffer("prompts")
-        decoder, classes = PromptDecoder(decoder, prompts), len(prompts)
+        labels = decoder.get_buffer("prompts")
     decoded = min(generator.batch, at_once(2 * lpips.widest(generator.decoder.shape)))
-    found = metrics.path_length(decoder, network.distance, classes=classes, seed=seed, decoded=decoded, device=device)
+    found = metrics.path_length(decoder, network.distance, labels=labels, seed=seed, decoded=decoded, device=device)
     facts = f"LPIPS vgg {digest(network.state_dict())}, 1,000 steps of 1e-4 in Z, whole pictures"
     return figure("ppl", *found, floor=None), facts
 
@@ -262,14 +232,10 @@ def inception(samples: Extracted) -> tuple[float]:
     return (metrics.inception_score(samples.logits, max(1, min(SPLITS, len(samples) // 20))).value,)
 
 
-def labelled(classes: int) -> Measure:
+def labelled(samples: Extracted, classes: int) -> metrics.LabelReport:
     """Classes reached, their entropy, and their divergence from evenness."""
-
-    def measure(samples: Extracted) -> tuple[float, ...]:
-        assert samples.predicted is not None
-        return metrics.labelled_modes(samples.predicted, classes)
-
-    return measure
+    assert samples.predicted is not None
+    return metrics.labelled_modes(samples.predicted, classes)
 
 
 def accuracy(samples: Extracted) -> float:
@@ -278,16 +244,7 @@ def accuracy(samples: Extracted) -> float:
     return (samples.predicted == samples.items.labels).double().mean().item()
 
 
-def mixture(centres: torch.Tensor, sigma: float) -> Measure:
+def mixture(samples: Extracted, modes: Modes) -> tuple[float, ...]:
     """Modes reached, the share of samples that are near one, and how unevenly they are reached."""
-
-    def measure(samples: Extracted) -> tuple[float, ...]:
-        report = metrics.mode_report(samples.features, centres, sigma)
-        return report.modes, report.high_quality, report.reverse_kl
-
-    return measure
-
-
-def curve(samples: Extracted) -> tuple[float, ...]:
-    """Distance from the sine curve, and how much of it has samples."""
-    return metrics.curve_report(samples.features)
+    report = metrics.mode_report(samples.features, modes.centres, modes.sigma)
+    return report.modes, report.high_quality, report.reverse_kl

@@ -11,7 +11,7 @@ import torch
 from ..data import Dataset
 from ..errors import RequestError, unknown
 from ..progress import Steps
-from .extraction import Extracted, Networks, extract, with_classifier
+from .extraction import Extracted, Networks, extract, open_classifier
 from .figures import Metric, accuracy, pairing
 from .sources import Real, Source
 
@@ -21,12 +21,7 @@ MANY = 100  # classes: the shares of more are not listed
 
 # Every metric, and what it needs beyond data and samples.
 NEEDS = {
-    "fid": "",
-    "kid": "",
-    "pr": "",
-    "dc": "",
-    "diversity": "",
-    "copies": "",
+    **dict.fromkeys(("fid", "kid", "pr", "dc", "diversity", "copies"), ""),
     "ms_ssim": "images",
     "is": "images and a network that classifies them",
     "modes": "points with known modes, or labelled images and a classifier of them",
@@ -75,11 +70,12 @@ def add_classifier(
 ) -> tuple[Networks, list[str]]:
     """The networks with a classifier of the data; a warning where its weights are missing and no metric was named."""
     try:
-        return with_classifier(networks, dataset, device), []
+        classifier = open_classifier(networks, dataset, device)
     except RequestError as error:
         if asked is not None:
             raise
         return networks, [f"The classes of the samples are not counted: {error}."]
+    return networks._replace(classifier=classifier, scorer=networks.scorer or classifier), []
 
 
 def extract_all(real: Real, source: Source, networks: Networks, count: int, whole: bool) -> Steps[Sets]:
@@ -98,7 +94,7 @@ def extract_all(real: Real, source: Source, networks: Networks, count: int, whol
     seen = yield from extract(real.train.at(slice(near)), networks, "real items")
     train = seen
     if whole and near < len(real.train):
-        bare = networks._replace(classifier=None, logits=None)
+        bare = networks._replace(classifier=None, scorer=None)
         rest = yield from extract(real.train.at(slice(near, None)), bare, "the training set")
         pixels = None if seen.pixels is None or rest.pixels is None else torch.cat([seen.pixels, rest.pixels])
         train = Extracted(real.train, torch.cat([seen.features, rest.features]), pixels=pixels)
@@ -111,9 +107,7 @@ def describe(
 ) -> dict[str, Any]:
     """The protocol: how the figures were measured, one entry a fact."""
     tested, rows = sets.test is not None, sets.samples.items.rows
-    facts: dict[str, Any] = {
-        f"source_{name}" if name == "kind" else name: value for name, value in source.facts.items()
-    }
+    facts = dict(source.facts)
     if source.generated:
         facts["latent_seeds"] = f"{rows[0]}-{rows[-1]}"
         facts["sample_labels"] = "the classes in turn" if sets.samples.items.labels is not None else "none"

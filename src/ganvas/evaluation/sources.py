@@ -49,11 +49,7 @@ class Source:
     facts: dict[str, Any]  # for the protocol
     draw: Callable[[int], Items]  # as many items, or all where there are fewer
     warnings: tuple[str, ...] = ()
-
-    @property
-    def generated(self) -> bool:
-        """Whether a generator draws them."""
-        return self.facts["kind"] in ("generator", "run")
+    generated: bool = False  # whether a generator draws them
 
 
 @dataclass(frozen=True)
@@ -80,10 +76,7 @@ class Real:
 
 
 def trained_on(source: object) -> Training | None:
-    """What the run or checkpoint at `source` was trained on; None where there is neither.
-
-    Raises RequestError where the run's record is damaged.
-    """
+    """What the run or checkpoint at `source` was trained on; None where there is neither. RequestError if damaged."""
     run = run_directory(Path(source)) if isinstance(source, str | Path) else None
     if run is None:
         return None
@@ -140,15 +133,15 @@ def generated_items(generator: TrainedGenerator, source: object, seed: int) -> S
         labels = None if generator.keywords else generator.labels(rows.tolist())
         return Items(take, rows, labels, prod(generator.decoder.shape))
 
-    facts: dict[str, Any] = {"kind": "generator", "recipe": generator.recipe}
+    facts: dict[str, Any] = {"source_kind": "generator", "recipe": generator.recipe}
     if isinstance(source, str | Path):
         path = Path(source)
         file = path / GENERATOR if path.is_dir() else path
         facts |= {"path": str(source), "generator": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
         if (path / RECORD).is_file():
             steps = [int(folder.name.removeprefix("step-")) for folder in path.glob("checkpoints/step-*")]
-            facts |= {"kind": "run", "step": max(steps, default=None)}
-    return Source(facts, draw)
+            facts |= {"source_kind": "run", "step": max(steps, default=None)}
+    return Source(facts, draw, generated=True)
 
 
 def opening_items(source: object, like: Dataset, seed: int) -> Steps[Source]:
@@ -162,7 +155,7 @@ def opening_items(source: object, like: Dataset, seed: int) -> Steps[Source]:
                 field="source",
             )
         every = shuffled(source, seed, lambda rows: source[rows].float(), None)
-        return Source({"kind": "tensor"}, lambda n: every.at(slice(n)))
+        return Source({"source_kind": "tensor"}, lambda n: every.at(slice(n)))
     if not isinstance(source, str | Path | Dataset):
         raise RequestError(
             f"{type(source).__name__} cannot be measured", "give a run, a generator, a path or a tensor", field="source"
@@ -177,7 +170,7 @@ def opening_items(source: object, like: Dataset, seed: int) -> Steps[Source]:
             "give samples of that shape",
             field="source",
         )
-    facts = {"kind": "items", "path": dataset.spec or dataset.name, "fingerprint": dataset.fingerprint}
+    facts = {"source_kind": "items", "path": dataset.spec or dataset.name, "fingerprint": dataset.fingerprint}
     every = all_items(dataset, seed)
     if dataset.class_names != like.class_names:  # their numbers mean something else
         every = replace(every, labels=None)

@@ -1,23 +1,28 @@
-"""Feature spaces by name, for the metrics and the monitor."""
+"""Feature spaces by name, for the metrics and the monitor.
+
+What opens a network raises RequestError, which says how to get them, where its weights are not on this machine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..data import Dataset
 from ..errors import RequestError, unknown
 from ..frozen import load_classifier, weights
-from . import clip, dino, fitted, inception, lpips
+from . import fitted, inception, lpips
 from .extractor import Extractor, embed, embed_batches
+from .tower import tower_extractor
 
 # The networks of the literature: name -> the extractor on a device ("cpu", "cuda", "mps").
 FEATURES: dict[str, Callable[[str], Extractor]] = {
     "inception": inception.extractor,
-    "lpips": lambda device: lpips.extractor("vgg", device),
-    "lpips-alex": lambda device: lpips.extractor("alex", device),
-    "clip": clip.extractor,
-    "dino": dino.extractor,
+    "lpips": partial(lpips.extractor, "vgg"),
+    "lpips-alex": partial(lpips.extractor, "alex"),
+    "clip": partial(tower_extractor, "clip"),
+    "dino": partial(tower_extractor, "dino"),
 }
 # Features without weights, which depend on the shape of the items.
 PLAIN: dict[str, Callable[[Dataset, str], Extractor]] = {"pixels": fitted.pixels, "points": fitted.points}
@@ -33,27 +38,29 @@ def open_features(name: str | Path = "auto", *, dataset: Dataset | None = None, 
         file of a classifier of your own. Names come before paths: ./cnn-digits is a directory, as any Path is.
     dataset: what "auto", "pixels" and "points" take the shape of the items from.
 
-    Raises RequestError for an unknown name, weights that are not on this machine (with how to get them), and
-    features of images where the items are points, or the reverse.
+    Raises RequestError for an unknown name, and features of images where the items are points, or the reverse.
     """
     text = name if isinstance(name, str) else str(name.absolute())
-    if text == "auto":
-        return automatic(required(dataset, text), device)
-    if dataset is not None and (text == "points") != (len(dataset.shape) == 1):
-        kind, right = ("images", "pixels") if text == "points" else ("points", "points")
+    if dataset is not None:
+        if text == "auto":
+            return automatic(dataset, device)
+        if (text == "points") != (len(dataset.shape) == 1):
+            kind, right = ("images", "pixels") if text == "points" else ("points", "points")
+            problem = f"{text!r} does not suit {dataset.name}, which holds {kind}"
+            raise RequestError(problem, f"choose auto or {right}", field="features")
+        if text in PLAIN:
+            return PLAIN[text](dataset, device)
+    elif text in ("auto", *PLAIN):
         raise RequestError(
-            f"{text!r} does not suit {dataset.name}, which holds {kind}", f"choose auto or {right}", field="features"
+            f"{text!r} depends on the items", "give their `dataset`, or name a network", field="features"
         )
-    if text in PLAIN:
-        return PLAIN[text](required(dataset, text), device)
     if text in FEATURES:
         return FEATURES[text](device)
     path, file = Path(name).expanduser(), f"{text}.safetensors"
     named = text.startswith("cnn-") and path.name == text
     if named and (weights.locate(file) or not path.exists()):
-        remedy = (
-            f"`ganvas train cnn {text.removeprefix('cnn-')}` makes such a classifier, whose run can be named instead"
-        )
+        data = text.removeprefix("cnn-")
+        remedy = f"`ganvas train cnn {data}` makes such a classifier, whose run can be named instead"
         return fitted.of_classifier(load_classifier(weights.find(text, remedy, file), device), text)
     if not path.exists():
         shipped = [file.stem for file in weights.SHIPPED.glob("cnn-*.safetensors")]
@@ -71,12 +78,3 @@ def automatic(dataset: Dataset, device: str) -> Extractor:
         if classifier.shape == dataset.shape:
             return fitted.of_classifier(classifier, path.stem)
     return fitted.pixels(dataset, device)
-
-
-def required(dataset: Dataset | None, name: str) -> Dataset:
-    """The data set, which these features cannot be opened without."""
-    if dataset is None:
-        raise RequestError(
-            f"{name!r} depends on the items", "give their `dataset`, or name a network", field="features"
-        )
-    return dataset

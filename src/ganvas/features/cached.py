@@ -53,9 +53,9 @@ class Cache:
             logger.info("%s: %d are known, %d are computed once", what, len(keys) - len(missing), len(missing))
         for i, piece in enumerate(pieces):
             yield Progress(what, PIECE * i, len(missing))
-            vectors = compute(piece).float().cpu()
-            self.known |= zip((keys[i] for i in piece), vectors, strict=True)
-            self._keep([keys[i] for i in piece], vectors)
+            own, vectors = [keys[j] for j in piece], compute(piece).float().cpu()
+            self.known |= zip(own, vectors, strict=True)
+            self._keep(own, vectors)
         return torch.stack([self.known[key] for key in keys])
 
     def _keep(self, keys: list[bytes], vectors: Tensor) -> None:

@@ -7,10 +7,6 @@ from ..frozen.openai import vision_of_transformers
 from ..frozen.published import Options
 from ..frozen.towers import open_tower
 from ..nets.tower import ImageTower
-from .extractor import Extractor
-from .tower import tower_extractor
-
-NAME = "clip"
 
 
 def convert(tensors: Tensors) -> tuple[Options, Tensors]:
@@ -23,16 +19,5 @@ def convert(tensors: Tensors) -> tuple[Options, Tensors]:
 
 
 def load(device: str = "cpu") -> ImageTower:
-    """The tower itself, fixed and differentiable: images (N, C, H, W) in [-1, 1] -> embeddings, (N, 512) with ViT-B.
-
-    Raises RequestError where its weights are not on this machine.
-    """
-    return open_tower(NAME, device)[0]
-
-
-def extractor(device: str = "cpu") -> Extractor:
-    """Images -> embeddings, not normalised (512 with ViT-B).
-
-    Raises RequestError where its weights are not on this machine.
-    """
-    return tower_extractor(NAME, device)
+    """The tower itself, fixed and differentiable: images (N, C, H, W) in [-1, 1] -> embeddings, (N, 512) with ViT-B."""
+    return open_tower("clip", device)[0]

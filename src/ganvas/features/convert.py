@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from ..errors import RequestError, WorkError, unknown
+from ..errors import RequestError, WorkError, unknown, writing
 from ..files import cache_directory
 from ..frozen.foreign import Tensors, read
 from ..frozen.published import Options, write
@@ -19,8 +20,8 @@ from . import clip, dino, inception, lpips, minilm
 
 CONVERTERS: dict[str, Callable[[Tensors], tuple[Options, Tensors]]] = {
     "inception": inception.convert,
-    "lpips": lambda tensors: lpips.convert(tensors, "vgg"),
-    "lpips-alex": lambda tensors: lpips.convert(tensors, "alex"),
+    "lpips": partial(lpips.convert, net="vgg"),
+    "lpips-alex": partial(lpips.convert, net="alex"),
     "clip": clip.convert,
     "dino": dino.convert,
     "minilm": minilm.convert,
@@ -37,18 +38,14 @@ def convert(name: str, sources: Sequence[Path], folder: Path | None = None) -> P
     tensors: Tensors = {}
     for source in sources:
         tensors |= read(source)
-    given = " and ".join(map(str, sources))
     try:
         options, converted = CONVERTERS[name](tensors)
     except (KeyError, ValueError) as error:
-        raise RequestError(
-            f"{given} is not {name} ({error})", "give the file that docs/features.md describes", field="sources"
-        ) from error
+        problem = f"{' and '.join(map(str, sources))} is not {name} ({error})"
+        raise RequestError(problem, "give the file that docs/features.md describes", field="sources") from error
     target = (folder or cache_directory() / "weights") / f"{name}.safetensors"
-    try:
+    with writing(target):
         write(target, options, converted)
-    except OSError as error:
-        raise WorkError(f"cannot write {target}: {error.strerror or error}; give another folder") from error
     return target
 
 
@@ -60,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="the folder to write into (default: the cache's weights)")
     options = parser.parse_args(arguments)
     try:
-        print(convert(options.name, options.sources, options.out))
+        sys.stdout.write(f"{convert(options.name, options.sources, options.out)}\n")
     except (RequestError, WorkError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2 if isinstance(error, RequestError) else 1
     return 0
 

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from ..frozen.foreign import Tensors
 from ..frozen.published import Options
-from .extractor import Extractor
-from .tower import tower_extractor
 
-NAME = "dino"
 SIZE = 224
+# The parts of a block: ours -> theirs
+PARTS = {"attention.0": "norm1", "attention.1.qkv": "attn.qkv", "attention.1.out": "attn.proj"}
+PARTS |= {"mlp.0": "norm2", "mlp.1": "mlp.fc1", "mlp.3": "mlp.fc2"}
 
 
 def convert(tensors: Tensors) -> tuple[Options, Tensors]:
@@ -38,16 +38,12 @@ def convert(tensors: Tensors) -> tuple[Options, Tensors]:
     }
     layers = {match[1] for name in tensors if (match := re.match(r"blocks\.(\d+)\.", name))}
     for i in range(len(layers)):
-        ours = theirs = f"blocks.{i}."
-        for part in ("weight", "bias"):
-            found[f"{ours}attention.0.{part}"] = tensors[f"{theirs}norm1.{part}"]
-            found[f"{ours}attention.1.qkv.{part}"] = tensors[f"{theirs}attn.qkv.{part}"]
-            found[f"{ours}attention.1.out.{part}"] = tensors[f"{theirs}attn.proj.{part}"]
-            found[f"{ours}mlp.0.{part}"] = tensors[f"{theirs}norm2.{part}"]
-            found[f"{ours}mlp.1.{part}"] = tensors[f"{theirs}mlp.fc1.{part}"]
-            found[f"{ours}mlp.3.{part}"] = tensors[f"{theirs}mlp.fc2.{part}"]
-        found[f"{ours}attention.2.gamma"] = tensors[f"{theirs}ls1.gamma"]
-        found[f"{ours}mlp.4.gamma"] = tensors[f"{theirs}ls2.gamma"]
+        block = f"blocks.{i}."
+        for ours, theirs in PARTS.items():
+            for part in ("weight", "bias"):
+                found[f"{block}{ours}.{part}"] = tensors[f"{block}{theirs}.{part}"]
+        found[f"{block}attention.2.gamma"] = tensors[f"{block}ls1.gamma"]
+        found[f"{block}mlp.4.gamma"] = tensors[f"{block}ls2.gamma"]
     options = {
         **{"size": SIZE, "patch": patch, "width": width, "layers": len(layers), "heads": width // 64},
         **{"mlp": 4 * width, "layer_scale": True},
@@ -79,11 +75,3 @@ def resampled(position: Tensor, side: int) -> Tensor:
         scale = (side + 0.1) / n
         grid = F.interpolate(grid, scale_factor=(scale, scale), mode="bicubic")
     return torch.cat([position[:1], grid[0].flatten(1).T])
-
-
-def extractor(device: str = "cpu") -> Extractor:
-    """Images -> the class token after the last norm (384 with ViT-S).
-
-    Raises RequestError where its weights are not on this machine.
-    """
-    return tower_extractor(NAME, device)

@@ -80,17 +80,11 @@ class Extractor:
 
 
 def embed_batches(extractor: Extractor, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The features of each batch, (n, dim) float32 on the CPU, while no more than one batch is held.
-
-    Raises RequestError for items that the extractor does not take.
-    """
+    """The features of each batch, (n, dim) float32 on the CPU, while no more than one batch is held."""
     for x in batches:
         yield extractor(x).cpu()
 
 
 def embed(extractor: Extractor, items: Tensor, batch: int = 256) -> Tensor:
-    """The features of many items, `batch` at a time and fewer of large images: (N, dim) float32 on the CPU.
-
-    Raises RequestError for items that the extractor does not take.
-    """
+    """The features of many items, `batch` at a time and fewer of large images: (N, dim) float32 on the CPU."""
     return torch.cat(list(embed_batches(extractor, items.split(min(batch, at_once(prod(items.shape[1:])))))))

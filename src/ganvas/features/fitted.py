@@ -37,18 +37,13 @@ def pixels(dataset: Dataset, device: str) -> Extractor:
     """The values of the pixels, images averaged down to at most 16×16."""
     channels, height, width = dataset.shape
     shape = (channels, min(height, PIXELS), min(width, PIXELS))
-
-    def features(x: Tensor) -> Tensor:
-        return fit(x, shape).flatten(1)
-
-    return Extractor("pixels", "", prod(shape), preparation(shape), features, None, device)
+    return Extractor("pixels", "", prod(shape), preparation(shape), lambda x: fit(x, shape).flatten(1), None, device)
 
 
 def points(dataset: Dataset, device: str) -> Extractor:
     """The coordinates themselves."""
-    return Extractor(
-        "points", "", dataset.shape[0], "points are taken as they are", lambda x: x, None, device, images=False
-    )
+    resize = "points are taken as they are"
+    return Extractor("points", "", dataset.shape[0], resize, lambda x: x, None, device, images=False)
 
 
 def of_classifier(classifier: Classifier, name: str) -> Extractor:

@@ -11,8 +11,8 @@ from ..nets.inception import CLASSES, FEATURES, SIZE, Inception
 from ..nets.resize import resize
 from .extractor import Extractor
 
-NAME = "inception"
 WIDEST = 64 * 147 * 147  # numbers of its third layer
+EPSILON = 1e-3  # of its batch norms
 RESIZE = (
     "8-bit values, RGB, resized to 299×299 without antialiasing as TensorFlow 1 does (bilinear, between corners), "
     "then (x − 128)/128"
@@ -60,11 +60,9 @@ def convert(tensors: Tensors) -> tuple[Options, Tensors]:
     return {"classes": 0}, found
 
 
-def folded(
-    kernel: Tensor, gain: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, epsilon: float = 1e-3
-) -> tuple[Tensor, Tensor]:
+def folded(kernel: Tensor, gain: Tensor, shift: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """The weight and bias of a convolution that does what one without bias and a batch norm behind it do."""
-    scale = gain.double() / (variance.double() + epsilon).sqrt()
+    scale = gain.double() / (variance.double() + EPSILON).sqrt()
     bias = shift.double() - mean.double() * scale
     return (kernel.double() * scale[:, None, None, None]).float(), bias.float()
 
@@ -76,15 +74,12 @@ def prepare(x: Tensor) -> Tensor:
 
 
 def extractor(device: str = "cpu") -> Extractor:
-    """Images -> 2,048 features, and the logits of 1,008 classes where the file has them.
-
-    Raises RequestError where its weights are not on this machine.
-    """
-    network, digest = open_network(NAME, Inception, device)
+    """Images -> 2,048 features, and the logits of 1,008 classes where the file has them."""
+    network, digest = open_network("inception", Inception, device)
     head = network.head
 
     def features(x: Tensor) -> Tensor:
         return network(prepare(x))
 
     classify = None if head is None else lambda x: head(features(x))
-    return Extractor(NAME, digest, FEATURES, RESIZE, features, classify, device, widest=lambda shape: WIDEST)
+    return Extractor("inception", digest, FEATURES, RESIZE, features, classify, device, widest=lambda shape: WIDEST)

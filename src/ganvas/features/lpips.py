@@ -46,18 +46,12 @@ def convert(tensors: Tensors, net: str) -> tuple[Options, Tensors]:
 
 
 def load(net: str = "vgg", device: str = "cpu") -> Lpips:
-    """LPIPS with its published weights, fixed, as a loss: `load().distance(x, y)`, images in [-1, 1] -> (N,).
-
-    net: "vgg" or "alex". Raises RequestError where the weights are not on this machine.
-    """
+    """LPIPS of "vgg" or "alex", fixed, as a loss: `load().distance(x, y)`, images in [-1, 1] -> (N,)."""
     return open_network(FILES[net], Lpips, device)[0]
 
 
 def extractor(net: str = "vgg", device: str = "cpu") -> Extractor:
-    """Images -> the means of the weighted unit activations over the pixels, 1,472 ("vgg") or 1,152 ("alex").
-
-    Raises RequestError where its weights are not on this machine.
-    """
+    """Images -> the means of the weighted unit activations over the pixels, 1,472 ("vgg") or 1,152 ("alex")."""
     network, digest = open_network(FILES[net], Lpips, device)
     return Extractor(FILES[net], digest, network.dim, RESIZE, network, None, device, widest=widest)
 

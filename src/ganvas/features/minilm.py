@@ -8,10 +8,11 @@ import torch
 
 from ..frozen.foreign import VOCABULARY, Tensors
 from ..frozen.published import Options
-from ..frozen.towers import Sentences, open_sentences
 
-NAME = "minilm"
 HEADS = 12
+# The parts of a block: ours -> theirs
+PARTS = {"attention.out": "attention.output.dense", "attention_norm": "attention.output.LayerNorm"}
+PARTS |= {"mlp.0": "intermediate.dense", "mlp.2": "output.dense", "mlp_norm": "output.LayerNorm"}
 
 
 def convert(tensors: Tensors) -> tuple[Options, Tensors]:
@@ -30,23 +31,12 @@ def convert(tensors: Tensors) -> tuple[Options, Tensors]:
     for part in ("weight", "bias"):
         found[f"norm.{part}"] = tensors[f"{inner}LayerNorm.{part}"]
         for i in range(len(layers)):
-            ours, theirs = f"blocks.{i}.", f"encoder.layer.{i}."
-            qkv = [tensors[f"{theirs}attention.self.{kind}.{part}"] for kind in ("query", "key", "value")]
-            found[f"{ours}attention.qkv.{part}"] = torch.cat(qkv)
-            found[f"{ours}attention.out.{part}"] = tensors[f"{theirs}attention.output.dense.{part}"]
-            found[f"{ours}attention_norm.{part}"] = tensors[f"{theirs}attention.output.LayerNorm.{part}"]
-            found[f"{ours}mlp.0.{part}"] = tensors[f"{theirs}intermediate.dense.{part}"]
-            found[f"{ours}mlp.2.{part}"] = tensors[f"{theirs}output.dense.{part}"]
-            found[f"{ours}mlp_norm.{part}"] = tensors[f"{theirs}output.LayerNorm.{part}"]
+            layer = f"encoder.layer.{i}."
+            qkv = [tensors[f"{layer}attention.self.{kind}.{part}"] for kind in ("query", "key", "value")]
+            found[f"blocks.{i}.attention.qkv.{part}"] = torch.cat(qkv)
+            for ours, theirs in PARTS.items():
+                found[f"blocks.{i}.{ours}.{part}"] = tensors[f"{layer}{theirs}.{part}"]
     context, width = found["position"].shape
     mlp = len(found["blocks.0.mlp.0.bias"])
     options = {"vocabulary": pieces, "context": context, "width": width, "layers": len(layers), "mlp": mlp}
     return {**options, "heads": HEADS}, found
-
-
-def load(device: str = "cpu") -> Sentences:
-    """The sentence encoder itself: texts -> unit vectors (N, 384).
-
-    Raises RequestError where its weights are not on this machine.
-    """
-    return open_sentences(NAME, device)[0]

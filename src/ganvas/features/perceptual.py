@@ -23,10 +23,9 @@ def classified(dataset: Dataset, device: str) -> Distance:
     path = weights.find(f"cnn-{dataset.name}", remedy, f"cnn-{dataset.name}.safetensors")
     network = load_classifier(path, device).network
     if network.shape != dataset.shape:
-        sizes = ("×".join(map(str, shape)) for shape in (network.shape, dataset.shape))
-        raise RequestError(
-            "{} takes images of {}, not of {}".format(path, *sizes), "choose lpips", field="options.perceptual"
-        )
+        own, given = ("×".join(map(str, shape)) for shape in (network.shape, dataset.shape))
+        problem = f"{path} takes images of {own}, not of {given}"
+        raise RequestError(problem, "choose lpips", field="options.perceptual")
     return lambda x, y: (network.features(x) - network.features(y)).float().square().mean(1) / 4
 
 
@@ -38,10 +37,7 @@ PERCEPTUAL: dict[str, Callable[[Dataset, str], Distance]] = {
 
 
 def perceptual(name: str, dataset: Dataset, device: str) -> Distance:
-    """The distance of that name, of PERCEPTUAL, for the images of a data set.
-
-    Raises RequestError where there is none, where its weights are not on this machine, and where it does not suit.
-    """
+    """The distance of that name, of PERCEPTUAL, for the images of a data set. RequestError where it does not suit."""
     if name not in PERCEPTUAL:
         raise unknown("perceptual distance", name, PERCEPTUAL, field="options.perceptual")
     return PERCEPTUAL[name](dataset, device)

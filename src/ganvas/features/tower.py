@@ -9,7 +9,11 @@ from .extractor import Extractor
 
 
 def tower_extractor(name: str, device: str) -> Extractor:
-    """The tower of IMAGE_TOWERS as an extractor, which sees images of 8 bits, as files hold them."""
+    """The tower of IMAGE_TOWERS as an extractor, which sees images of 8 bits, as files hold them.
+
+    CLIP gives embeddings that are not normalised (512 with ViT-B), DINOv2 the class token after the last norm (384
+    with ViT-S).
+    """
     tower, digest = open_tower(name, device)
     mean, deviation = IMAGE_TOWERS[name]
 

@@ -37,19 +37,10 @@ def share_interval(share: float, count: float, error: float = 0.0, z: float = 1.
 
     A share ± z standard errors has no width at 0 and at 1, which would be certainty. Where the items are not
     independent, the share's standard error gives the number of independent items that would be as certain, at most
-    `count` (Korn & Graubard 1998).
+    `count` (Korn & Graubard 1998). The bounds are within [0, 1], the share between them.
 
-    Args:
-        share: from 0 to 1.
-        count: how many items it is a share of, at least 1.
-        error: its standard error, where it is known; 0: that of independent items.
-        z: standard errors to either side; 1.96 for 95 %.
-
-    Returns:
-        Bounds within [0, 1], the share between them.
-
-    Raises:
-        RequestError: a share of no items, or outside of [0, 1].
+    error: the share's standard error, where it is known; 0: that of independent items.
+    z: standard errors to either side; 1.96 for 95 %.
     """
     if not (0 <= share <= 1 and count >= 1):
         raise RequestError(f"{share} of {count} items is not a share", "give 0 to 1 of at least one")
@@ -74,16 +65,11 @@ def bootstrap(
     therefore taken about the mean of the rounds and moved to the figure. The interval is not clipped: near 0 or 1 it
     can contain values that the figure cannot have.
 
-    Args:
-        statistic: a figure of tensors like `data`.
-        data: tensors of samples, (N, ...) each, on any device.
-        rounds: how often to draw, at least 2.
-        seed: of the draws.
-        level: the share of redrawn figures that the interval holds.
+    data: tensors of samples, (N, ...) each, on any device.
+    rounds: how often to draw, at least 2.
+    level: the share of redrawn figures that the interval holds, in (0, 1).
 
-    Raises:
-        RequestError: no data, an empty tensor, fewer than two rounds, or a level outside of (0, 1).
-        WorkError: the statistic of some draw is not finite.
+    Raises WorkError where the statistic of some draw is not finite.
     """
     if rounds < 2 or not 0 < level < 1:
         raise RequestError(

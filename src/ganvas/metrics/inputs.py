@@ -29,9 +29,9 @@ def measurable(x: Tensor) -> bool:
     return -LARGEST <= low <= high <= LARGEST  # false of NaN as well
 
 
-def check_finite(x: Tensor, what: str) -> None:
-    """Raise WorkError where `x` is not measurable."""
-    if not measurable(x):
+def check_finite(what: str, *tensors: Tensor) -> None:
+    """Raise WorkError where one of them is not measurable."""
+    if not all(map(measurable, tensors)):
         raise WorkError(f"the {what} hold NaN, infinite or immense values; check whether training diverged")
 
 
@@ -43,5 +43,5 @@ def check_features(real: Tensor, fake: Tensor, least: int = 1) -> None:
             f"cannot compare features of shapes {tuple(real.shape)} and {tuple(fake.shape)}",
             f"give (N, D) and (M, D) with D at least 1, N and M at least {least}",
         )
-    check_finite(real, "features of the data")
-    check_finite(fake, "features of the samples")
+    check_finite("features of the data", real)
+    check_finite("features of the samples", fake)

@@ -24,19 +24,11 @@ def kernel_distance(
     of m out of n samples are correlated by m/n; their variance s² then makes the variance of the mean
     s² (1/subsets + m/(n − m)). That is exact for the mean of n samples and cautious for equal distributions.
 
-    Args:
-        real: features of the data, (N, D), N ≥ 4.
-        fake: features of the samples, (M, D), M ≥ 4.
-        subsets: how many, at least 2.
-        subset_size: samples of each set in a subset; at most half of the smaller set is taken.
-        seed: of the choice of subsets.
+    real, fake: features of the data (N, D) and of the samples (M, D), at least 4 of each.
+    subsets: how many, at least 2.
+    subset_size: samples of each set in a subset, at least 2; at most half of the smaller set is taken.
 
-    Returns:
-        The squared distance, without unit (the kernel divides by D), and its standard error.
-
-    Raises:
-        RequestError: shapes that do not match, too few samples, subsets fewer or smaller than two.
-        WorkError: a feature is not finite.
+    Gives the squared distance, without unit (the kernel divides by D), and its standard error.
     """
     if subsets < 2 or subset_size < 2:
         raise RequestError(f"cannot take {subsets} subsets of {subset_size} samples", "take at least 2 of at least 2")
@@ -55,15 +47,7 @@ def kernel_distance(
 def mmd(real: Tensor, fake: Tensor) -> float:
     """The unbiased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, lemma 6), of whole sets.
 
-    The kernel is k(x, y) = (xᵀy/D + 1)³.
-
-    Args:
-        real: (N, D), N ≥ 2.
-        fake: (M, D), M ≥ 2.
-
-    Raises:
-        RequestError: shapes that do not match, or fewer than two rows.
-        WorkError: a feature is not finite.
+    The kernel is k(x, y) = (xᵀy/D + 1)³, of features (N, D) and (M, D), at least 2 of each.
     """
     check_features(real, fake, least=2)
     x, y = double(real), double(fake)

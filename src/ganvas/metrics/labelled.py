@@ -17,26 +17,19 @@ def inception_score(logits: Tensor, splits: int = 10, *, seed: int = 0) -> Estim
     """The inception score, exp E KL(p(y|x) ‖ p(y)) (Salimans et al. 2016), the mean over random splits.
 
     It is high where each sample is clearly of one class and all classes appear: between 1 and the number of classes.
-    It uses neither the data nor the variety within a class.
+    It uses neither the data nor the variety within a class. Its error is the standard deviation over the splits, as
+    published scores have it.
 
-    Args:
-        logits: of a classifier for every sample, (N, K), N ≥ 2·splits.
-        splits: how many equal parts; 10 in the paper.
-        seed: of the order in which samples are split, so that the order of classes in a folder does not matter.
-
-    Returns:
-        The score, and its standard deviation over the splits (as published scores have it).
-
-    Raises:
-        RequestError: the shape is another, or there are fewer than two samples a split.
-        WorkError: a logit is not finite.
+    logits: of a classifier for every sample, (N, K), N ≥ 2·splits.
+    splits: how many equal parts; 10 in the paper.
+    seed: of the order in which samples are split, so that the order of classes in a folder does not matter.
     """
     if logits.ndim != 2 or not logits.shape[1] or splits < 1 or len(logits) < 2 * splits:
         raise RequestError(
             f"cannot score logits of shape {tuple(logits.shape)} in {splits} splits",
             "give (N, K), K at least 1, with at least two samples a split",
         )
-    check_finite(logits, "logits")
+    check_finite("logits", logits)
     order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(seed))
     scores = torch.stack([_score(double(logits[rows.to(logits.device)])) for rows in order.tensor_split(splits)])
     return Estimate(scores.mean().item(), scores.std(correction=0).item())
@@ -59,12 +52,7 @@ class LabelReport(NamedTuple):
 def labelled_modes(labels: Tensor, classes: int) -> LabelReport:
     """Which of the classes the samples reach, and how evenly: VEEGAN's count (Srivastava et al. 2017) on Stacked-MNIST.
 
-    Args:
-        labels: the class of every sample, as a classifier sees it, (N,) integers from 0 to K − 1.
-        classes: K.
-
-    Raises:
-        RequestError: no label, a label outside of the classes, or labels that are not whole numbers.
+    labels: the class of every sample, as a classifier sees it, (N,) integers from 0 to `classes` − 1.
     """
     if labels.ndim != 1 or not len(labels) or labels.is_floating_point() or labels.dtype == torch.bool:
         raise RequestError(

@@ -15,20 +15,21 @@ class Moments:
     Batches are merged about their own means (Chan, Golub & LeVeque 1983), so that features whose mean is large compared
     with their spread lose no precision.
 
-    Args:
-        dim: D, the number of features.
-        device: where the (D, D) sums are kept, in float64: any but "mps", which has none.
+    dim: D, the number of features.
+    device: where the (D, D) sums are kept, in float64: any but "mps", which has none.
     """
 
     def __init__(self, dim: int, device: torch.device | str = "cpu") -> None:
-        self.count = 0
+        self.dim, self.count = dim, 0
         self._mean = torch.zeros(dim, dtype=torch.float64, device=device)
         self._scatter = torch.zeros(dim, dim, dtype=torch.float64, device=device)  # Σ (x − μ)(x − μ)ᵀ
 
-    @property
-    def dim(self) -> int:
-        """D, the number of features."""
-        return len(self._mean)
+    @classmethod
+    def of(cls, features: Tensor) -> Moments:
+        """The moments of features (N, D), on their own device where it has float64."""
+        found = cls(features.shape[1], double(features[:0]).device)
+        found.update(features)
+        return found
 
     @property
     def mean(self) -> Tensor:
@@ -43,26 +44,19 @@ class Moments:
         return self._scatter / (self.count - 1)
 
     def update(self, features: Tensor) -> None:
-        """Add a batch of features, (N, D), from any device.
-
-        Raises:
-            RequestError: the shape is another.
-            WorkError: a feature is not finite. Nothing was added then.
-        """
+        """Add a batch of features, (N, D), from any device. Where that raises, nothing was added."""
         if features.ndim != 2 or features.shape[1] != self.dim:
             raise RequestError(f"cannot add features of shape {tuple(features.shape)}", f"give (N, {self.dim})")
-        check_finite(features, "features")
-        for part in features.split(at_once(2 * self.dim)):
-            self._add(double(part).to(self._mean.device))
-
-    def _add(self, x: Tensor) -> None:
-        if not len(x):
+        check_finite("features", features)
+        if not len(features):
             return
-        mean, total = x.mean(0), self.count + len(x)
-        x, shift = x - mean, mean - self._mean
-        self._scatter.addmm_(x.T, x).addr_(shift, shift, alpha=self.count * len(x) / total)
-        self._mean += shift * (len(x) / total)
-        self.count = total
+        for part in features.split(at_once(2 * self.dim)):
+            x, total = double(part).to(self._mean.device), self.count + len(part)
+            mean = x.mean(0)
+            x, shift = x - mean, mean - self._mean
+            self._scatter.addmm_(x.T, x).addr_(shift, shift, alpha=self.count * len(x) / total)
+            self._mean += shift * (len(x) / total)
+            self.count = total
 
     def _require(self, least: int) -> None:
         if self.count < least:
@@ -76,11 +70,7 @@ def frechet(real: Moments, fake: Moments) -> float:
     Σ₁ = AAᵀ the product has the eigenvalues of the symmetric AᵀΣ₂A, so that its root needs eigenvalues only, and
     singular covariances (fewer samples than features, constant features) are no special case.
 
-    Returns:
-        The distance, in squared units of the features; at least 0.
-
-    Raises:
-        RequestError: the numbers of features differ, or either has fewer than two samples.
+    Gives the distance in squared units of the features, at least 0. Each set has at least two samples.
     """
     if real.dim != fake.dim:
         raise RequestError(f"cannot compare {real.dim} features with {fake.dim}", "measure both with the same network")
@@ -93,28 +83,9 @@ def frechet(real: Moments, fake: Moments) -> float:
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """The Fréchet distance (see `frechet`) of two whole sets of features.
-
-    Args:
-        real: features of the data, (N, D), N ≥ 2.
-        fake: features of the samples, (M, D), M ≥ 2.
-
-    Returns:
-        The distance, in squared units of the features; at least 0.
-
-    Raises:
-        RequestError: the shapes do not match or there are fewer than two rows.
-        WorkError: a feature is not finite.
-    """
+    """The Fréchet distance (see `frechet`) of two whole sets of features, (N, D) and (M, D)."""
     check_features(real, fake, least=2)
-    return frechet(_moments(real), _moments(fake))
-
-
-def _moments(features: Tensor) -> Moments:
-    device = features.device
-    moments = Moments(features.shape[1], "cpu" if device.type == "mps" else device)
-    moments.update(features)
-    return moments
+    return frechet(Moments.of(real), Moments.of(fake))
 
 
 def _factor(sigma: Tensor) -> Tensor:

@@ -41,16 +41,10 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     member, rims included. Precision is the share of samples in the manifold of the data, recall the share of the data
     in the manifold of the samples.
 
-    Args:
-        real: features of the data, (N, D), N > k.
-        fake: features of the samples, (M, D), M > k. The figures depend on N and M: compare at equal numbers only.
-        k: which neighbour bounds a ball; 3 in the paper.
-
-    Raises:
-        RequestError: shapes that do not match, k below 1, or no more than k rows.
-        WorkError: a feature is not finite.
+    real, fake: features of the data (N, D) and of the samples (M, D), N and M > k. The figures depend on N and M:
+        compare at equal numbers only.
+    k: which neighbour bounds a ball; 3 in the paper.
     """
-    _check_k(k)
     check_features(real, fake, least=k + 1)
     real_radius, fake_radius = _squared_radii(real, k), _squared_radii(fake, k)
     precise = torch.zeros(len(fake), dtype=torch.bool, device=fake_radius.device)
@@ -68,16 +62,9 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
     does not make everything near it count. Coverage is the share of the data's balls that hold a sample. For
     samples of the data's own distribution density is 1 and coverage 1 − 2⁻ᵏ on average, when N = M is large.
 
-    Args:
-        real: features of the data, (N, D), N > k.
-        fake: features of the samples, (M, D), M ≥ 1.
-        k: which neighbour bounds a ball; 5 in the paper.
-
-    Raises:
-        RequestError: shapes that do not match, k below 1, no sample, or no more than k items of the data.
-        WorkError: a feature is not finite.
+    real, fake: features of the data (N, D), N > k, and of the samples (M, D), M ≥ 1.
+    k: which neighbour bounds a ball; 5 in the paper.
     """
-    _check_k(k)
     check_features(real, fake)
     radius = _squared_radii(real, k)
     covered = torch.zeros(len(real), dtype=torch.bool, device=radius.device)
@@ -90,20 +77,10 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
 
 
 def nearest(query: Tensor, reference: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-    """The k nearest rows of `reference` to every row of `query`, by Euclidean distance, nearest first.
+    """The k nearest rows of `reference` (M, D), M ≥ k, to every row of `query` (N, D), by Euclidean distance.
 
-    Args:
-        query: (N, D).
-        reference: (M, D), M ≥ k. A row that is in both is its own nearest, at distance 0.
-        k: how many.
-
-    Returns:
-        Distances, (N, k) float64 in the units of the features, and rows of `reference`, (N, k) int64. Distances below
-        about 1e-7 of the features' spread are 0.
-
-    Raises:
-        RequestError: shapes that do not match, k below 1, or fewer than k rows.
-        WorkError: a feature is not finite.
+    Gives distances, (N, k) float64 in the units of the features, nearest first, and rows of `reference`, (N, k) int64.
+    A row that is in both is its own nearest, at distance 0. Distances below about 1e-7 of the features' spread are 0.
     """
     _check_k(k)
     check_features(reference, query)
@@ -128,6 +105,7 @@ def _nearest(query: Tensor, reference: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 def _squared_radii(x: Tensor, k: int) -> Tensor:
     """The squared distance of every row to its k-th nearest other row, (N,)."""
+    _check_k(k)
     return _nearest(x, x, k + 1)[0][:, -1]  # its nearest is itself
 
 

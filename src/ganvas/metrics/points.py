@@ -29,15 +29,10 @@ def mode_report(points: Tensor, centres: Tensor, sigma: float, radius: float = 3
     standard deviations of its nearest mode, and a mode is captured when it is the nearest of at least one
     high-quality sample. The reverse KL divergence over modes is that of PacGAN (Lin et al. 2018).
 
-    Args:
-        points: samples, (N, D).
-        centres: the modes' means, (K, D).
-        sigma: the standard deviation of every mode, in the units of the points.
-        radius: how many standard deviations still count as high quality.
-
-    Raises:
-        RequestError: the shapes do not match, there is no sample, mode or coordinate, or a radius that is not positive.
-        WorkError: a coordinate is not finite.
+    points: samples, (N, D).
+    centres: the modes' means, (K, D).
+    sigma: the standard deviation of every mode, in the units of the points.
+    radius: how many standard deviations still count as high quality.
     """
     if points.ndim != 2 or points.shape[1:] != centres.shape[1:] or not points.numel() * centres.numel():
         raise RequestError(
@@ -46,7 +41,7 @@ def mode_report(points: Tensor, centres: Tensor, sigma: float, radius: float = 3
         )
     if not 0 < radius * sigma < math.inf:
         raise RequestError(f"no sample is within {radius} times {sigma} of a mode", "give a positive radius and sigma")
-    check_finite(points, "points")
+    check_finite("points", points)
     k = len(centres)
     distance, mode = (column[:, 0] for column in nearest(points, centres))  # (N,), (N,)
     good = distance <= radius * sigma
@@ -68,19 +63,14 @@ class CurveReport(NamedTuple):
 
 
 def curve_report(points: Tensor, bins: int = 40) -> CurveReport:
-    """How closely points (N, 2) follow (x, sin x), and how much of x in [0, 2π] they cover, in `bins` equal parts.
-
-    Raises:
-        RequestError: the points are not (N, 2), or there are none, or no bins.
-        WorkError: a coordinate is not finite.
-    """
+    """How closely points (N, 2) follow (x, sin x), and how much of x in [0, 2π] they cover, in `bins` equal parts."""
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise RequestError(
             f"cannot measure points of shape {tuple(points.shape)}", "give (N, 2) with at least one point"
         )
     if bins < 1:
         raise RequestError(f"cannot divide the curve into {bins} bins", "take at least 1")
-    check_finite(points, "points")
+    check_finite("points", points)
     x, y = double(points).unbind(1)
     covered = torch.histc(x, bins=bins, min=0, max=2 * math.pi) > 0  # values outside the range are left out
     return CurveReport(error=(y - x.sin()).abs().mean().item(), coverage=covered.double().mean().item())

@@ -14,13 +14,7 @@ def recall(scores: Tensor, k: int) -> float:
 
     Answers with the same score as the right one count as better, so that equal scores gain nothing.
 
-    Args:
-        scores: (N, M), N from 1 to M.
-        k: how many answers count, at least 1.
-
-    Raises:
-        RequestError: another shape, or k below 1.
-        WorkError: a score is not finite.
+    scores: (N, M), N from 1 to M. k: how many answers count, at least 1.
     """
     if k < 1:
         raise RequestError(f"there are no {k} best answers", "take k of at least 1")
@@ -28,11 +22,11 @@ def recall(scores: Tensor, k: int) -> float:
 
 
 def ranks(scores: Tensor) -> Tensor:
-    """The place of each query's own answer, the first being 1, (N,) int64; scores, ties and errors as in `recall`."""
+    """The place of each query's own answer, the first being 1, (N,) int64; scores and ties as in `recall`."""
     if scores.ndim != 2 or not 1 <= len(scores) <= scores.shape[1]:
         raise RequestError(
             f"cannot rank scores of shape {tuple(scores.shape)}; give (N, M), a row for each of N queries, whose own "
             "answers are the first N of M"
         )
-    check_finite(scores, "scores")
+    check_finite("scores", scores)
     return (scores >= scores.diagonal()[:, None]).sum(1).to(torch.int64)

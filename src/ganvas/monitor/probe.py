@@ -36,7 +36,7 @@ class Probe:
         self.axes = vectors.flip(1)[:, :AXES]  # (D, K)
         self.deviations = values.flip(0)[:AXES].clamp(min=1e-12).sqrt()  # (K,)
         real = (features - self.mean) @ self.axes  # (N, K)
-        self.real, self.moments = real[:SAMPLES], moments(real)
+        self.real, self.moments = real[:SAMPLES], Moments.of(real)
         self.spread = torch.pdist(self.real).mean().clamp(min=1e-12)
         self.centres = k_means(real)
         self.entropy = max(1e-12, entropy(nearest(real, self.centres)[1]))
@@ -63,7 +63,7 @@ class Probe:
         if not (measurable(samples) and measurable(fake)):
             return {"monitor/distance": inf}
         figures = {
-            "distance": frechet(self.moments, moments(fake)) / self.deviations.square().sum().item(),
+            "distance": frechet(self.moments, Moments.of(fake)) / self.deviations.square().sum().item(),
             "coverage": density_coverage(self.real, fake, NEIGHBOURS).coverage,
             "diversity": (torch.pdist(fake).mean() / self.spread).item(),
             "entropy": entropy(nearest(fake, self.centres)[1]) / self.entropy,
@@ -74,13 +74,6 @@ class Probe:
             distance, item = nearest(fake, self.items)
             figures["copies"] = (distance[:, 0] < self.gaps[item[:, 0]] / 2).double().mean().item()
         return {f"monitor/{name}": value for name, value in figures.items()}
-
-
-def moments(features: Tensor) -> Moments:
-    """The moments of features (N, D)."""
-    gathered = Moments(features.shape[1])
-    gathered.update(features)
-    return gathered
 
 
 def k_means(features: Tensor, rounds: int = 20) -> Tensor:

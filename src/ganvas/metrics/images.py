@@ -1,4 +1,4 @@
-"""Variety and smoothness of pictures: MS-SSIM, and the perceptual path length."""
+"""Pictures: how alike they are (MS-SSIM, PSNR), how varied, and how smoothly latents change them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from ..errors import RequestError
 from ..types import Decoder
 from . import estimates
 from .estimates import Estimate
-from .inputs import at_once, check_finite
+from .inputs import at_once, check_finite, double
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales
 WINDOW, SIGMA = 11, 1.5  # pixels
 C1, C2 = 0.01**2, 0.03**2  # of values from 0 to 1
+RANGE = 2.0  # of values in [-1, 1]
 CACHED = 2**17  # numbers of one kind that are worked on at one time, which fits into a cache
 
 
@@ -37,30 +38,35 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     are raised in proportion, and images below 11 pixels through a window of their own size. Where structures are
     opposite, which has no real root, the similarity is 0.
 
-    Args:
-        x: images, (N, C, H, W) in [-1, 1].
-        y: as many of the same shape.
-
-    Returns:
-        Similarities, (N,) float32, float64 of float64: 1 for equal images, at least 0.
-
-    Raises:
-        RequestError: the shapes differ, or are not of images, or the values are integers.
-        WorkError: a value is not finite.
+    x, y: images, (N, C, H, W) in [-1, 1]. Gives similarities, (N,) float32, float64 of float64: 1 for equal images, at
+    least 0.
     """
-    floating = x.is_floating_point() and y.is_floating_point()
-    if x.ndim != 4 or x.shape != y.shape or not x.numel() or not floating:
-        raise RequestError(
-            f"cannot compare images of shapes {tuple(x.shape)} and {tuple(y.shape)}, {x.dtype} and {y.dtype}",
-            "give (N, C, H, W) twice, floating point numbers in [-1, 1]",
-        )
-    check_finite(x, "images")
-    check_finite(y, "images")
+    _check_pairs(x, y, "(N, C, H, W)", x.ndim == 4)
     size, found = at_once(2 * x[0].numel()), []
     for a, b in zip(x.split(size), y.split(size), strict=True):
         rows = torch.arange(len(a))
         found.append(_similarities(torch.cat([a, b]), rows, rows + len(a)))
     return torch.cat(found)
+
+
+def psnr(x: Tensor, y: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each image, 10 log₁₀(range² / mse), in decibels; infinite where they are equal.
+
+    x, y: images, (N, ...) in [-1, 1]. Gives (N,) float32.
+    """
+    _check_pairs(x, y, "(N, ...)", x.ndim > 1)
+    mse = (double(x) - double(y)).square().flatten(1).mean(1)
+    return (10 * (RANGE**2 / mse).log10()).float()
+
+
+def _check_pairs(x: Tensor, y: Tensor, form: str, fits: bool) -> None:
+    """Raise unless both are finite images of one shape."""
+    if not fits or x.shape != y.shape or not x.numel() or not (x.is_floating_point() and y.is_floating_point()):
+        raise RequestError(
+            f"cannot compare images of shapes {tuple(x.shape)} and {tuple(y.shape)}, {x.dtype} and {y.dtype}",
+            f"give {form} twice, floating point numbers in [-1, 1]",
+        )
+    check_finite("images", x, y)
 
 
 def _similarities(images: Tensor, first: Tensor, other: Tensor) -> Tensor:
@@ -136,17 +142,8 @@ def ms_ssim_diversity(images: ImageList, pairs: int = 1000, seed: int = 0) -> Es
     random order such a pair is as random as any, so that the expectation is the same. A group of n gives n (n − 1) / 2
     pairs at most, which is how many differ.
 
-    Args:
-        images: (N, C, H, W) in [-1, 1], N ≥ 2, in random order. The paper takes those of one class.
-        pairs: how many, at least 2.
-        seed: of the choice of pairs.
-
-    Returns:
-        The mean similarity, and its standard error over the pairs.
-
-    Raises:
-        RequestError: fewer than two images or pairs, or a shape that is not of images.
-        WorkError: a value is not finite.
+    images: (N, C, H, W) in [-1, 1], N ≥ 2, in random order. The paper takes those of one class.
+    pairs: how many, at least 2. Gives their mean similarity, and its standard error over them.
     """
     count, shape = len(images), images[:1].shape
     if len(shape) != 4 or count < 2 or pairs < 2:
@@ -164,16 +161,11 @@ def ms_ssim_diversity(images: ImageList, pairs: int = 1000, seed: int = 0) -> Es
         first = torch.randint(n, (m,), generator=generator)
         other = (first + torch.randint(1, n, (m,), generator=generator)) % n  # never the same one
         if m:
-            values.append(_group(images[start:end], first, other))
+            part, rows = images[start:end], torch.stack([first, other], 1).sort(1).values
+            check_finite("images", part)
+            distinct, back = rows.unique(dim=0, return_inverse=True)  # pairs that recur, in either order, once
+            values.append(_similarities(part, *distinct.unbind(1))[back.to(part.device)])
     return estimates.mean(torch.cat(values))
-
-
-def _group(images: Tensor, first: Tensor, other: Tensor) -> Tensor:
-    """The MS-SSIM of the images of these rows, (P,) each; of rows that recur, in either order, taken once."""
-    check_finite(images, "images")
-    rows = torch.stack([first, other], 1).sort(1).values
-    distinct, back = rows.unique(dim=0, return_inverse=True)
-    return _similarities(images, *distinct.unbind(1))[back.to(images.device)]
 
 
 @torch.inference_mode()
@@ -183,7 +175,7 @@ def path_length(
     *,
     pairs: int = 1000,
     epsilon: float = 1e-4,
-    classes: int = 0,
+    labels: Tensor | None = None,
     seed: int = 0,
     batch: int = 64,
     decoded: int = 0,
@@ -193,25 +185,17 @@ def path_length(
 
     z(t) goes from one draw of the prior to another along the sphere, t is uniform in [0, 1]. Short paths mean that
     small steps of the latent make small changes of the picture. As published, paths outside of the 1st to the 99th
-    percentile are left out.
+    percentile are left out. Gives the mean, in units of the distance a squared unit of t, and its standard error.
 
-    Args:
-        decoder: latents -> items, with a Gaussian prior.
-        distance: of items, (N, ...) twice to (N,); it must grow as the square of a small change, as LPIPS does.
-        pairs: how many steps to average, at least 2.
-        epsilon: ε, the step.
-        classes: of a decoder that takes labels; each pair has one at random. 0 where it takes none.
-        seed: of the latents, of t and of the labels.
-        batch: pairs drawn at one time, on which the figure depends as on the seed.
-        decoded: of these, pairs decoded at one time, on which memory depends; 0: all.
-        device: the decoder's.
-
-    Returns:
-        The mean, in units of the distance a squared unit of t, and its standard error.
-
-    Raises:
-        RequestError: fewer than two pairs, or ε not positive.
-        WorkError: a distance is not finite.
+    decoder: latents -> items, with a Gaussian prior.
+    distance: of items, (N, ...) twice to (N,); it must grow as the square of a small change, as LPIPS does.
+    pairs: how many steps to average, at least 2.
+    epsilon: ε, the step, positive.
+    labels: of a decoder that takes some, (K, ...); each pair has one of them at random.
+    seed: of the latents, of t and of the labels.
+    batch: pairs drawn at one time, on which the figure depends as on the seed.
+    decoded: of these, pairs decoded at one time, on which memory depends; 0: all.
+    device: the decoder's.
     """
     if pairs < 2 or epsilon <= 0:
         raise RequestError(f"cannot measure {pairs} paths of length {epsilon}", "take at least 2 of a positive length")
@@ -220,14 +204,14 @@ def path_length(
     for part in torch.arange(pairs).split(batch):
         z0, z1 = (decoder.prior(len(part), generator).double() for _ in range(2))
         t = torch.rand(len(part), generator=generator, dtype=torch.float64)
-        label = torch.randint(classes, (len(part),), generator=generator).to(device) if classes else None
+        label = None if labels is None else labels[torch.randint(len(labels), (len(part),), generator=generator)]
         for i in range(0, len(part), decoded or batch):
             some = slice(i, i + (decoded or batch))
-            own = None if label is None else label[some]
+            own = None if label is None else label[some].to(device)
             z = (_slerp(z0[some], z1[some], s[some]).float().to(device) for s in (t, t + epsilon))
             lengths.append(distance(*(decoder(end, own) for end in z)).double().cpu() / epsilon**2)
     lengths = torch.cat(lengths)
-    check_finite(lengths, "lengths of the paths")
+    check_finite("lengths of the paths", lengths)
     low, high = lengths.quantile(0.01, interpolation="lower"), lengths.quantile(0.99, interpolation="higher")
     return estimates.mean(lengths[(low <= lengths) & (lengths <= high)])
 
