@@ -163,9 +163,9 @@ def test_a_store_never_replaces_what_is_there(some: Dataset, tmp_path: Path) -> 
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RequestError, match="already exists"):
         some.save(tmp_path / "file")
-    with pytest.raises(RequestError, match=r"out: .*null"):
+    with pytest.raises(RequestError, match=r"out: .*not a path.*null"):
         some.save("a\0b")
-    with pytest.raises(WorkError, match="cannot write the data set"):
+    with pytest.raises(WorkError, match=r"cannot write .*below"):
         some.save(tmp_path / "file" / "below")
 
 
@@ -174,7 +174,7 @@ def test_a_failed_save_leaves_nothing(some: Dataset, tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(WorkError, match="No space left"):
+    with pytest.raises(WorkError, match="no space left"):
         some.save(tmp_path / "out" / "store")
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -18,7 +18,7 @@ from ..progress import Steps, drained
 from . import arrays, cifar, digits, folder, hub, idx, points, shapes, stacked, store
 from .dataset import Dataset, Modes, Origin
 from .known import KNOWN, read_known
-from .options import DataError, NoSplit, Options
+from .options import DataError, NoSplit, Options, blaming
 from .report import Report, describe
 
 __all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "describe", "inspect", "inspecting", "open_data", "opening"]
@@ -113,12 +113,11 @@ def _read(spec: str, options: Options) -> store.Opened:
         return read_known(spec, options)
     if spec.startswith("hf:"):
         return hub.read_hub(spec.removeprefix("hf:"), options)
-    try:
+    refused = (OSError, RuntimeError, ValueError)  # no permission, no such user, links in circles, a NUL byte
+    with blaming(f"{spec!r} cannot be opened", "give a folder, a .zip, an .npz or a name", refused):
         path = Path(spec).expanduser().resolve()
         exists = spec != "" and path.exists()
         reader = next((read for matches, read in READERS if exists and matches(path)), None)
-    except (OSError, RuntimeError, ValueError) as error:  # no permission, no such user, links in circles, a NUL byte
-        raise DataError(f"{spec!r} cannot be opened: {error}", "give a folder, a .zip, an .npz or a name") from error
     if reader is not None:
         return reader(path, options)
     if exists:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import RequestError, WorkError
+from ..errors import RequestError, writing
 from ..files import new_folder
 from ..types import Batch
 from .rows import Rows, chunks
@@ -88,9 +88,8 @@ class Dataset:
         epoch, start = divmod(step * size, len(self))
         parts: list[np.ndarray] = []
         while size > 0:
-            part = _permutation(self.seed, epoch, len(self))[start : start + size]
-            parts.append(part)
-            size -= len(part)
+            parts.append(_permutation(self.seed, epoch, len(self))[start : start + size])
+            size -= len(parts[-1])
             epoch, start = epoch + 1, 0
         return self.at(torch.from_numpy(np.concatenate(parts)))
 
@@ -131,15 +130,14 @@ class Dataset:
     def to(self, device: torch.device | str) -> Dataset:
         """The data set with batches on `device`. Its items move there too if there is room for them."""
         device = torch.device(device)
-        if self.items.nbytes > _free_bytes(device):
-            return replace(self, device=device)
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, device=device, items=self.items.to(device), labels=labels)
+        home = device if self.items.nbytes <= _free_bytes(device) else self.items.device
+        labels = None if self.labels is None else self.labels.to(home)
+        return replace(self, device=device, items=self.items.to(home), labels=labels)
 
     def save(self, directory: str | Path) -> Path:
         """Write a store that `open_data(directory)` opens; it is written whole or not at all."""
         target = Path(directory)
-        try:
+        with writing(target):
             if target.exists() and (not target.is_dir() or any(target.iterdir())):
                 raise RequestError(f"{target} already exists", "choose another directory", field="out")
             with new_folder(target) as folder:
@@ -147,17 +145,8 @@ class Dataset:
                 if self.labels is not None:
                     np.save(folder / "labels.npy", self.labels.cpu().numpy())
                 if self.attributes:
-                    arrays = [value.numpy() for value in self.attributes.values()]
-                    np.savez(folder / "attributes.npz", *arrays)
+                    np.savez(folder / "attributes.npz", *(value.numpy() for value in self.attributes.values()))
                 (folder / "meta.json").write_text(json.dumps(self._meta(), indent=1), encoding="utf-8")
-        except OSError as error:
-            raise WorkError(f"cannot write the data set to {target}: {error.strerror or error}") from error
-        except ValueError as error:
-            if isinstance(error, RequestError):
-                raise
-            raise RequestError(
-                f"{str(target)!r} is not a path: {error}", "choose another directory", field="out"
-            ) from error
         return target
 
     def _meta(self) -> dict[str, object]:

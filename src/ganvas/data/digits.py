@@ -21,10 +21,6 @@ def read_digits(options: Options) -> Dataset:
     options.require_train("digits")
     with np.load(FILE) as arrays:
         images, labels = arrays["images"], arrays["labels"]
-    return Dataset(
-        name="digits",
-        items=torch.from_numpy((images[:, None] * (255 / 16)).round().astype(np.uint8)),
-        labels=torch.from_numpy(labels.astype(np.int64)),
-        class_names=tuple("0123456789"),
-        origin=Origin("UCI Optical Recognition of Handwritten Digits"),
-    )
+    items = torch.from_numpy((images[:, None] * (255 / 16)).round().astype(np.uint8))
+    origin = Origin("UCI Optical Recognition of Handwritten Digits")
+    return Dataset("digits", items, torch.from_numpy(labels.astype(np.int64)), tuple("0123456789"), origin=origin)

@@ -6,7 +6,7 @@ import math
 import os
 import statistics
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -58,10 +58,8 @@ def read_emoji(path: Path, options: Options) -> Steps[Dataset]:
     tree = Folder(path)
     files = [file for file in _pictures(tree) if file.startswith(EMOJI)]
     annotate = partial(read_emoji_annotations, pictures=EMOJI)
-    return _read(
-        Pictures(tree, files, dict(zip(files, files, strict=True)), "emoji", annotate),
-        options._replace(size=options.size or 64),
-    )
+    pictures = Pictures(tree, files, {file: file for file in files}, "emoji", annotate)
+    return _read(pictures, options._replace(size=options.size or 64))
 
 
 def read_folder(path: Path, options: Options) -> Steps[Dataset]:
@@ -73,14 +71,13 @@ def read_folder(path: Path, options: Options) -> Steps[Dataset]:
     files = _pictures(tree)
     if not files:
         raise DataError(f"{path} contains no images", f"put some there ({', '.join(SUFFIXES)})")
-    tops = dict(zip(files, _top_folders(files), strict=True))
-    inside = {file: file for file in files}
+    tops, inside = _top_folders(files), {file: file for file in files}
     if {"train", "test"} <= set(tops.values()):
         skip = _common_depth(files) + 1
         inside = {file: "/".join(PurePosixPath(file).parts[skip:]) for file in files if tops[file] in ("train", "test")}
         files = [file for file in files if tops[file] == options.split]
     else:
-        options.require_train(str(path))
+        options.require_train(path)
     return _read(Pictures(tree, files, inside, path.stem, read_annotations), options)
 
 
@@ -101,16 +98,11 @@ def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
     pixels, sizes, unreadable = yield from _pixels(tree, pictures.files, options)
     labels, class_names = _classes(list(sizes), pictures.inside, annotations)
     own = [annotations.get(file, Annotation()) for file in sizes]
+    captions = tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None
     by_area = sorted(sizes.values(), key=lambda size: size[0] * size[1])
-    return Dataset(
-        name=pictures.name,
-        items=torch.from_numpy(pixels),
-        labels=labels,
-        class_names=class_names,
-        captions=tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None,
-        attributes=_attributes(own),
-        origin=Origin(tree.place, unreadable, smallest=by_area[0], largest=by_area[-1]),
-    )
+    origin = Origin(tree.place, unreadable, smallest=by_area[0], largest=by_area[-1])
+    items = torch.from_numpy(pixels)
+    return Dataset(pictures.name, items, labels, class_names, captions, _attributes(own), origin=origin)
 
 
 def _pixels(
@@ -132,16 +124,13 @@ def _pixels(
                 grey = grey and result.grey
             yield Progress("reading files", done, len(files))
         if not sizes:
-            file, reason = unreadable[0]
-            raise DataError(
-                f"none of the {len(files)} images of {tree.place} can be decoded ({file}: {reason})",
-                "replace them or give another folder",
-            )
+            problem = f"none of the {len(files)} images of {tree.place} can be decoded ({': '.join(unreadable[0])})"
+            raise DataError(problem, "replace them or give another folder")
         pixels = rows.array()
     return pixels[:, :1] if grey and options.channels is None else pixels, sizes, tuple(unreadable)
 
 
-def _in_threads(files: Sequence[str], work: Callable[[str], T]) -> Iterator[T | str]:
+def _in_threads(files: list[str], work: Callable[[str], T]) -> Iterator[T | str]:
     """The result of `work` for each file in turn, or the reason why it failed."""
 
     def attempt(file: str) -> T | str:
@@ -180,7 +169,8 @@ def _classes(
     if any(labels.values()):
         names = {file: label or "unlabelled" for file, label in labels.items()}
     else:
-        names = dict(zip(inside, _top_folders(list(inside.values())), strict=True))
+        tops = _top_folders(list(inside.values()))
+        names = {file: tops[path] for file, path in inside.items()}
     own = [names[file] for file in files]
     known = {*names.values()}.difference(NO_CLASS)
     if not known.intersection(own) or (len(known.union(own)) == 1 and not any(labels.values())):
@@ -190,10 +180,10 @@ def _classes(
     return torch.tensor([numbers[name] for name in own]), tuple(classes)
 
 
-def _top_folders(files: list[str]) -> list[str]:
+def _top_folders(files: list[str]) -> dict[str, str]:
     """The first folder of each file below those that all have in common: archives often have one folder at the top."""
     depth = _common_depth(files)
-    return [folders[depth] if len(folders) > depth else "(top)" for folders in map(_folders, files)]
+    return {file: (*_folders(file), "(top)")[depth] for file in files}
 
 
 def _common_depth(files: list[str]) -> int:

@@ -16,15 +16,10 @@ from ..files import cache_directory, new_folder
 from ..progress import Progress, Steps
 from . import cifar, folder, idx
 from .dataset import Dataset
-from .options import DataError, Options
+from .options import DataError, Options, blaming
 from .store import Opened, finished
 
-IDX_FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-)
+IDX_FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
 @dataclass(frozen=True)
@@ -78,8 +73,8 @@ KNOWN = {
     ),
     "cifar10": Known(
         places=(
-            *("cifar10", "cifar-10-batches-py", cifar.ARCHIVE, f"cifar10/{cifar.ARCHIVE}"),
-            "convnetjs/package/demo/cifar10",
+            *("cifar10", "cifar-10-batches-py", cifar.ARCHIVE),
+            *(f"cifar10/{cifar.ARCHIVE}", "convnetjs/package/demo/cifar10"),
         ),
         matches=cifar.is_cifar,
         read=cifar.read_cifar,
@@ -113,10 +108,9 @@ def roots() -> list[Path]:
 def read_known(name: str, options: Options) -> Steps[Dataset]:
     """The data set of this name, found or downloaded. RequestError says where it was looked for and how to get it."""
     known = KNOWN[name]
-    path = find(known)
-    if path is None:
+    if find(known) is None:
         yield from _download(name, known)
-        path = find(known)
+    path = find(known)
     if path is None:
         raise DataError(f"the download of {name} is incomplete", f"get it another way: {known.remedy}")
     dataset = yield from finished(known.read(path, options))
@@ -134,15 +128,11 @@ def _download(name: str, known: Known) -> Steps[None]:
 
     pooch.get_logger().setLevel("WARNING")
     processor = pooch.Untar(members=list(known.unpack), extract_dir=".") if known.unpack else None
-    try:
-        with new_folder(cache_directory() / "downloads" / name) as target:
-            for done, (file, digest) in enumerate(known.hashes.items()):
-                yield Progress("downloading", done, len(known.hashes), file)
-                pooch.retrieve(known.url + file, digest, fname=file, path=target, processor=processor)
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
-        looked = ", ".join(map(str, roots()))
-        raise DataError(
-            f"{name} is not on this machine (looked for {known.places[0]} in {looked}) and cannot be downloaded from "
-            f"{known.url} ({error})",
-            f"put it in one of those folders, or set GANVAS_DATA to the folder that contains it: {known.remedy}",
-        ) from error
+    looked = f"looked for {known.places[0]} in {', '.join(map(str, roots()))}"
+    problem = f"{name} is not on this machine ({looked}) and cannot be downloaded from {known.url}"
+    fix = f"put it in one of those folders, or set GANVAS_DATA to the folder that contains it: {known.remedy}"
+    # requests' errors are OSErrors, a wrong checksum is a ValueError
+    with blaming(problem, fix, (OSError, ValueError)), new_folder(cache_directory() / "downloads" / name) as target:
+        for done, (file, digest) in enumerate(known.hashes.items()):
+            yield Progress("downloading", done, len(known.hashes), file)
+            pooch.retrieve(known.url + file, digest, fname=file, path=target, processor=processor)

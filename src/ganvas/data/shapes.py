@@ -167,13 +167,9 @@ def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
                 indices[3, n, k - 1] = RELATIONS.index(relation(shapes[0], it))
     return {
         "count": torch.tensor([len(shapes) for shapes in scenes]),
-        "shape": indices[0],
-        "color": indices[1],
-        "size": indices[2],
+        **dict(zip(("shape", "color", "size"), indices, strict=False)),
         "relation": indices[3, :, : MAX_OBJECTS - 1].contiguous(),
-        "x": places[0],
-        "y": places[1],
-        "radius": places[2],
+        **dict(zip(("x", "y", "radius"), places, strict=True)),
     }
 
 
@@ -198,15 +194,9 @@ def read_scenes(
             for shapes in scenes:
                 rows.append(draw(shapes, size)[None])
                 yield Progress("drawing shapes", rows.count, SCENES)
-            pixels = rows.array()
-        return Dataset(
-            name=name,
-            items=torch.from_numpy(pixels),
-            labels=torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes]),
-            class_names=KINDS,
-            captions=tuple(describe(shapes) for shapes in scenes),
-            attributes=tabulate(scenes),
-            origin=Origin("drawn"),
-        )
+            items = torch.from_numpy(rows.array())
+        labels = torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes])
+        captions = tuple(describe(shapes) for shapes in scenes)
+        return Dataset(name, items, labels, KINDS, captions, tabulate(scenes), origin=Origin("drawn"))
 
     return cached(f"{name}-{VERSION}-{options.split}-{options.seed}-{size}", build)

@@ -26,10 +26,6 @@ def read_stacked(options: Options) -> Steps[Dataset]:
     assert digits.labels is not None
     rng = np.random.default_rng((options.seed, options.split == "test"))
     rows = torch.from_numpy(rng.integers(len(digits), size=(COUNTS[options.split], 3)))  # (N, 3), with replacement
-    return Dataset(
-        name="stacked-mnist",
-        items=digits.items[:, 0][rows],
-        labels=digits.labels[rows] @ torch.tensor([100, 10, 1]),
-        class_names=tuple(f"{number:03}" for number in range(1000)),
-        origin=Origin(digits.origin.place),
-    )
+    items, labels = digits.items[:, 0][rows], digits.labels[rows] @ torch.tensor([100, 10, 1])
+    names = tuple(f"{number:03}" for number in range(1000))
+    return Dataset("stacked-mnist", items, labels, names, origin=Origin(digits.origin.place))

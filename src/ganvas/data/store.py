@@ -15,7 +15,7 @@ from ..errors import RequestError, WorkError
 from ..progress import Steps
 from ..records import Store
 from .dataset import FORMAT, LARGE, Dataset, Modes, Origin
-from .options import DataError, Options
+from .options import DataError, Options, blaming
 
 Opened = Dataset | Steps[Dataset]  # what a reader gives: a data set, or a generator that returns one
 MAX_NAME = 60  # characters of a name in the cache, 240 bytes at most; the end of a name makes it unique
@@ -28,42 +28,33 @@ def is_store(path: Path) -> bool:
 
 def read_store(path: Path, options: Options) -> Dataset:
     """The data set of a store, which has one split."""
-    options.require_train(str(path))
+    options.require_train(path)
     return load(path)
 
 
 def load(path: Path) -> Dataset:
     """Open the store at `path`; arrays of more than LARGE bytes are memory-mapped."""
-    try:
+    with blaming(f"the store {path} is damaged", "remove it and convert its source again", Exception):
         meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
             raise DataError(f"{path} is a store of format {meta['format']}, not {FORMAT}", "convert its source again")
         files.checked(meta, Store)
-        origin = meta["origin"]
+        origin = {key: value and tuple(value) for key, value in meta["origin"].items() if key != "place"}
+        origin["unreadable"] = tuple((file, reason) for file, reason in origin["unreadable"])
+        images = path / "images.npy"
         dataset = Dataset(
             name=meta["name"],
-            items=_array(
-                next(path / f"{kind}.npy" for kind in ("images", "points") if (path / f"{kind}.npy").exists())
-            ),
+            items=_array(images if images.exists() else path / "points.npy"),
             labels=_array(path / "labels.npy") if (path / "labels.npy").exists() else None,
             class_names=tuple(meta["class_names"]),
             captions=meta["captions"] and tuple(meta["captions"]),
             attributes=_attributes(path, meta["attributes"]),
             modes=meta["modes"] and Modes(torch.tensor(meta["modes"]["centres"]), meta["modes"]["sigma"]),
-            origin=Origin(
-                place=origin["place"],
-                unreadable=tuple((file, reason) for file, reason in origin["unreadable"]),
-                smallest=origin["smallest"] and tuple(origin["smallest"]),
-                largest=origin["largest"] and tuple(origin["largest"]),
-            ),
+            origin=Origin(meta["origin"]["place"], **origin),
             fingerprint=meta["fingerprint"],
         )
         _check(dataset)
         return dataset
-    except DataError:
-        raise
-    except Exception as error:  # damaged files raise whatever their readers meet first
-        raise DataError(f"the store {path} is damaged ({error})", "remove it and convert its source again") from error
 
 
 def _check(dataset: Dataset) -> None:

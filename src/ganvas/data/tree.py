@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from .options import DataError
+from .options import DataError, blaming
 
 MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
 # What reading an entry may raise; RuntimeError if this Python lacks its compression method.
@@ -47,10 +47,8 @@ def _below(folder: Path, parents: frozenset[Path] = frozenset()) -> Iterator[Pat
     here = folder.resolve()
     if here in parents:
         return
-    try:
+    with blaming(f"{folder} cannot be listed", "fix or remove it"):
         entries = list(os.scandir(folder))
-    except OSError as error:
-        raise DataError(f"{folder} cannot be listed: {error.strerror or error}", "fix or remove it") from error
     for entry in entries:
         if not _hidden(entry.name):
             path = folder / entry.name
@@ -90,15 +88,13 @@ class Zip:
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
-        try:
+        damaged = (OSError, zipfile.BadZipFile)
+        with blaming(f"{path} cannot be read as a .zip", "make or download it again", damaged):
             self._archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} cannot be read as a .zip: {error}", "make or download it again") from error
         entries = [entry for entry in self._archive.infolist() if not entry.is_dir()]
         for entry in entries:
             if refusal := _refusal(entry):
-                problem, hint = refusal
-                raise DataError(f"the entry {entry.filename!r} of {path} {problem}", hint)
+                raise DataError(f"the entry {entry.filename!r} of {path} {refusal[0]}", refusal[1])
         # Windows separates names by backslashes. Of two entries with one name, the last is read.
         named = {PurePosixPath(entry.filename.replace("\\", "/")).as_posix(): entry for entry in entries}
         self._entries = {name: entry for name, entry in named.items() if not _hidden(name)}
