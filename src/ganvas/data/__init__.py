@@ -21,7 +21,8 @@ from .known import KNOWN, read_known
 from .options import DataError, NoSplit, Options, blaming
 from .report import Report, describe
 
-__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "describe", "inspect", "inspecting", "open_data", "opening"]
+__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "describe", "inspect", "inspecting", "lasting"]
+__all__ += ["open_data", "opening"]
 
 NAMES = {
     "digits": "1,797 handwritten digits, grey 8x8, ten classes (UCI)",
@@ -76,6 +77,15 @@ def opening(
     return replace(dataset, held_out=test)
 
 
+def lasting(spec: str) -> str:
+    """A spec that means the same from any directory: paths are made absolute."""
+    try:
+        path = Path(spec).expanduser().resolve()
+        return str(path) if spec and spec not in NAMES and path.exists() else spec
+    except REFUSED:  # opening it says so
+        return spec
+
+
 def inspecting(spec: str, size: int | None = None) -> Steps[Report]:
     """Open a data set and count what is in it: classes, exact duplicates, unreadable files. `inspect` in one call."""
     dataset = yield from opening(spec, size=size)
@@ -91,6 +101,8 @@ BUILT_IN: dict[str, Callable[[Options], store.Opened]] = {
     "centred-shape": partial(shapes.read_scenes, "centred-shape", 1, arrange=shapes.centred),
     "stacked-mnist": stacked.read_stacked,
 }
+
+REFUSED = (OSError, RuntimeError, ValueError)  # no permission, no such user, links in circles, a NUL byte in a path
 
 # (whether it reads a path, the reader), in the order in which they are tried
 READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Options], store.Opened]], ...] = (
@@ -113,8 +125,7 @@ def _read(spec: str, options: Options) -> store.Opened:
         return read_known(spec, options)
     if spec.startswith("hf:"):
         return hub.read_hub(spec.removeprefix("hf:"), options)
-    refused = (OSError, RuntimeError, ValueError)  # no permission, no such user, links in circles, a NUL byte
-    with blaming(f"{spec!r} cannot be opened", "give a folder, a .zip, an .npz or a name", refused):
+    with blaming(f"{spec!r} cannot be opened", "give a folder, a .zip, an .npz or a name", REFUSED):
         path = Path(spec).expanduser().resolve()
         exists = spec != "" and path.exists()
         reader = next((read for matches, read in READERS if exists and matches(path)), None)

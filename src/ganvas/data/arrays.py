@@ -39,7 +39,7 @@ def fit(dataset: Dataset, options: Options) -> Steps[Dataset]:
                 yield Progress("resizing pictures", rows.count, len(dataset))
             return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
 
-    fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
+    fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build())
     return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # names may have changed since
 
 

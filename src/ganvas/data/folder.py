@@ -88,7 +88,7 @@ def _pictures(tree: Tree) -> list[str]:
 def _read(pictures: Pictures, options: Options) -> Steps[Dataset]:
     size, channels = options.size or "auto", options.channels or "auto"
     key = f"{pictures.name}-{VERSION}-{pictures.tree.stamp()}-{options.split}-{size}-{channels}"
-    dataset = yield from cached(key, lambda: _decoded(pictures, options))
+    dataset = yield from cached(key, _decoded(pictures, options))
     return replace(dataset, origin=replace(dataset.origin, place=pictures.tree.place))  # the cache may be of a copy
 
 

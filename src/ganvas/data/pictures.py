@@ -23,7 +23,7 @@ def read_picture(picture: Picture, shape: tuple[int, ...], field: str = "images"
     An array is (H, W) or (H, W, C) uint8, a tensor (C, H, W) in [-1, 1]. Raises RequestError, for `field`, where there
     is no such file or it cannot be decoded.
     """
-    name, data = contents(picture, field)
+    name, data = _contents(picture, field)
     channels, size = shape[0], shape[-1]
     try:
         pixels = decode(data, name, size, channels).pixels
@@ -54,7 +54,7 @@ def name_of(picture: Picture, number: int = 0) -> str:
     return Path(picture).name if isinstance(picture, str | Path) else f"picture {number + 1}"
 
 
-def contents(picture: Picture, field: str) -> tuple[str, bytes]:
+def _contents(picture: Picture, field: str) -> tuple[str, bytes]:
     """The name and the bytes of a picture file; what is in memory becomes one without loss."""
     if isinstance(picture, str | Path):
         try:

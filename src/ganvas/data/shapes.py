@@ -199,4 +199,4 @@ def read_scenes(
         captions = tuple(describe(shapes) for shapes in scenes)
         return Dataset(name, items, labels, KINDS, captions, tabulate(scenes), origin=Origin("drawn"))
 
-    return cached(f"{name}-{VERSION}-{options.split}-{options.seed}-{size}", build)
+    return cached(f"{name}-{VERSION}-{options.split}-{options.seed}-{size}", build())

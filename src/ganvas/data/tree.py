@@ -1,4 +1,8 @@
-"""Files by name, in a folder or in a .zip. An archive is never unpacked to the disk."""
+"""Files by name, in a folder or in a .zip, which is never unpacked to the disk.
+
+`files` are their names: relative, with forward slashes, and sorted. `read` gives the content, or raises OSError.
+`stamp` gives 16 hexadecimal digits that change with every file.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +14,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 from .options import DataError, blaming
 
 MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
 # What reading an entry may raise; RuntimeError if this Python lacks its compression method.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
-
-
-class Tree(Protocol):
-    """A tree of files. Names are relative, with forward slashes, and sorted."""
-
-    place: str
-    files: list[str]
-
-    def read(self, file: str) -> bytes:
-        """The content; OSError if it cannot be read."""
-        ...
-
-    def stamp(self) -> str:
-        """16 hexadecimal digits that change with every file."""
-        ...
 
 
 def _hidden(file: str) -> bool:
@@ -108,6 +96,9 @@ class Zip:
 
     def stamp(self) -> str:
         return _stamp([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])
+
+
+Tree = Folder | Zip
 
 
 def _refusal(entry: zipfile.ZipInfo) -> tuple[str, str] | None:

@@ -9,14 +9,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from .. import recipes
-from ..data import NAMES, Dataset, opening
+from ..data import Dataset, lasting, opening
 from ..errors import RequestError
 from ..features import open_features
 from ..loop import train
@@ -111,15 +110,6 @@ def watched(options: recipes.Training, dataset: Dataset, system: System) -> str 
     if system.decoder is None or not options.monitor_every or len(dataset) < MIN_ITEMS:
         return None
     return open_features("auto", dataset=dataset).name
-
-
-def lasting(spec: str) -> str:
-    """A data spec that means the same from any directory: paths are made absolute."""
-    try:
-        path = Path(spec).expanduser().resolve()
-        return str(path) if spec and spec not in NAMES and path.exists() else spec
-    except (OSError, RuntimeError):  # an unknown user, links in circles, a name too long: opening the data says so
-        return spec
 
 
 def refuse_many_processes() -> None:
