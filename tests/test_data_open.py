@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ganvas import files
 from ganvas.data import NAMES, Dataset, digits, inspect, known, open_data, store
 from ganvas.data.dataset import Modes
 from ganvas.data.options import NoSplit
@@ -236,7 +237,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_cache_is_at_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GANVAS_CACHE", raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert store.cache_directory() == tmp_path / ".cache" / "ganvas"
+    assert files.cache_directory() == tmp_path / ".cache" / "ganvas"
     monkeypatch.setenv("GANVAS_DATA", "/a:/b" if sys.platform != "win32" else "/a;/b")
     assert known.roots()[:3] == [Path("/a"), Path("/b"), tmp_path / ".cache" / "ganvas" / "downloads"]
 
