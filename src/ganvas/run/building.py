@@ -46,13 +46,8 @@ def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, ob
 
 def opening_items(options: recipes.Training, seed: int) -> Steps[Dataset]:
     """The data set that the options ask for; warns of files in it that cannot be read."""
-    dataset = yield from opening(
-        options.data,
-        size=options.size or None,
-        channels=options.channels or None,
-        seed=seed,
-        hold_out=options.held_out,
-    )
+    size, channels = options.size or None, options.channels or None
+    dataset = yield from opening(options.data, size=size, channels=channels, seed=seed, hold_out=options.held_out)
     if unreadable := dataset.origin.unreadable:
         names = ", ".join(file for file, _ in unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
         logger.warning("%d files of %s cannot be read and are left out: %s", len(unreadable), options.data, names)
@@ -77,7 +72,6 @@ def first_record(
 ) -> dict[str, Any]:
     """The part of `recipe.json` that stays: the request, where it is computed and with what, and the data."""
     where = asdict(plan)
-    threads = where.pop("threads")
     return {
         "ganvas": version("ganvas"),
         "torch": torch.__version__,
@@ -87,7 +81,7 @@ def first_record(
         "resolved": recipes.to_json(resolved),
         "seed": seed,
         "plan": where,
-        "threads": threads,
+        "threads": where.pop("threads"),
         "data": described(dataset),
     }
 
@@ -116,8 +110,6 @@ def refuse_many_processes() -> None:
     """A RequestError under torchrun: all the processes would write into one run directory."""
     world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE") or 1)
     if world > 1:
-        raise RequestError(
-            f"one process trains a run, and this is one of {world}",
-            "start ganvas without torchrun, or call ganvas.loop.train in your own script, which averages gradients "
-            "over the processes",
-        )
+        call = "call ganvas.loop.train in your own script, which averages gradients over the processes"
+        problem = f"one process trains a run, and this is one of {world}"
+        raise RequestError(problem, f"start ganvas without torchrun, or {call}")
