@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..progress import Progress, Steps
+from ..progress import Steps
 from .dataset import Dataset, Origin
 from .options import DataError, Options, blaming
-from .rows import Rows, chunks
+from .rows import chunks, gathering
 from .store import cached
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -33,11 +33,10 @@ def fit(dataset: Dataset, options: Options) -> Steps[Dataset]:
         return dataset
 
     def build() -> Steps[Dataset]:
-        with Rows((depth, size, size)) as rows:
-            for part in chunks(len(dataset), max(channels * height * width, depth * size * size)):
-                rows.append(_fitted(dataset.items[part], size, depth).numpy())
-                yield Progress("resizing pictures", rows.count, len(dataset))
-            return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
+        slices = chunks(len(dataset), max(channels * height * width, depth * size * size))
+        parts = (_fitted(dataset.items[part], size, depth).numpy() for part in slices)
+        rows = yield from gathering(parts, (depth, size, size), "resizing pictures", len(dataset))
+        return replace(dataset, items=torch.from_numpy(rows), fingerprint="")
 
     fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build())
     return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # names may have changed since

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..errors import RequestError, writing
 from ..files import new_folder
+from ..progress import drain
 from ..types import Batch
-from .rows import Rows, chunks
+from .rows import chunks, gathering
 
 FORMAT = 1  # of the store that save() writes
 LARGE = 256 * 2**20  # bytes; larger arrays are memory-mapped, not read
@@ -146,30 +147,26 @@ class Dataset:
                     np.save(folder / "labels.npy", self.labels.cpu().numpy())
                 if self.attributes:
                     np.savez(folder / "attributes.npz", *(value.numpy() for value in self.attributes.values()))
-                (folder / "meta.json").write_text(json.dumps(self._meta(), indent=1), encoding="utf-8")
+                meta = {
+                    "format": FORMAT,
+                    "name": self.name,
+                    "fingerprint": self.fingerprint,
+                    "class_names": self.class_names,
+                    "captions": self.captions,
+                    "attributes": list(self.attributes or ()),  # the names of attributes.npz's arrays, in order
+                    "modes": self.modes and {"centres": self.modes.centres.tolist(), "sigma": self.modes.sigma},
+                    "origin": asdict(self.origin),
+                }
+                (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         return target
-
-    def _meta(self) -> dict[str, object]:
-        return {
-            "format": FORMAT,
-            "name": self.name,
-            "fingerprint": self.fingerprint,
-            "class_names": self.class_names,
-            "captions": self.captions,
-            "attributes": list(self.attributes or ()),  # the names of attributes.npz's arrays, in order
-            "modes": self.modes and {"centres": self.modes.centres.tolist(), "sigma": self.modes.sigma},
-            "origin": asdict(self.origin),
-        }
 
 
 def _copied(items: Tensor, index: Tensor) -> Tensor:
     """A copy of these rows; more than LARGE bytes of images go to a memory-mapped file of the cache."""
     if items.ndim == 2 or items.device.type != "cpu" or len(index) * items[0].nbytes <= LARGE:
         return items[index.to(items.device)]
-    with Rows(tuple(items.shape[1:])) as rows:
-        for part in chunks(len(index), items[0].nbytes):
-            rows.append(items[index[part]].numpy())
-        return torch.from_numpy(rows.array())
+    parts = (items[index[part]].numpy() for part in chunks(len(index), items[0].nbytes))
+    return torch.from_numpy(drain(gathering(parts, items.shape[1:], "copying", len(index))))
 
 
 @lru_cache(maxsize=4)

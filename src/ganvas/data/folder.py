@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
@@ -18,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..progress import Progress, Steps, counted
+from ..progress import Steps, counted
 from .annotations import Annotation, read_annotations, read_emoji_annotations
 from .dataset import Dataset, Origin
 from .decode import SUFFIXES, Unreadable, decode, dimensions
 from .options import DataError, Options
-from .rows import Rows
+from .rows import gathering
 from .store import cached
 from .tree import Folder, Tree, Zip
 
@@ -93,41 +94,33 @@ def _read(pictures: Pictures, options: Options) -> Steps[Dataset]:
 
 
 def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
-    tree = pictures.tree
-    annotations = pictures.annotate(tree)
-    pixels, sizes, unreadable = yield from _pixels(tree, pictures.files, options)
-    labels, class_names = _classes(list(sizes), pictures.inside, annotations)
-    own = [annotations.get(file, Annotation()) for file in sizes]
-    captions = tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None
-    by_area = sorted(sizes.values(), key=lambda size: size[0] * size[1])
-    origin = Origin(tree.place, unreadable, smallest=by_area[0], largest=by_area[-1])
-    items = torch.from_numpy(pixels)
-    return Dataset(pictures.name, items, labels, class_names, captions, _attributes(own), origin=origin)
-
-
-def _pixels(
-    tree: Tree, files: list[str], options: Options
-) -> Steps[tuple[np.ndarray, dict[str, tuple[int, int]], tuple[tuple[str, str], ...]]]:
-    """Decode every file: (N, C, H, W), the N files with their width and height, and the rest with the reasons."""
+    tree, files, inside, name, annotate = pictures
+    annotations = annotate(tree)
     size, channels = options.size or (yield from _choose_size(tree, files)), options.channels or 3
-    sizes: dict[str, tuple[int, int]] = {}
+    forms: dict[str, tuple[int, int, bool]] = {}  # width, height, and whether it is grey, of what can be read
     unreadable: list[tuple[str, str]] = []
-    grey = True
-    results = _in_threads(files, lambda file: decode(tree.read(file), file, size, channels))
-    with Rows((channels, size, size)) as rows:
-        for done, (file, result) in enumerate(zip(files, results, strict=True), 1):
+
+    def pixels() -> Iterator[np.ndarray | None]:
+        results = _in_threads(files, lambda file: decode(tree.read(file), file, size, channels))
+        for file, result in zip(files, results, strict=True):
             if isinstance(result, str):
                 unreadable.append((file, result))
             else:
-                rows.append(result.pixels[None])
-                sizes[file] = (result.width, result.height)
-                grey = grey and result.grey
-            yield Progress("reading files", done, len(files))
-        if not sizes:
+                forms[file] = result[1:]
+            yield None if isinstance(result, str) else result.pixels[None]
+        if not forms:
             problem = f"none of the {len(files)} images of {tree.place} can be decoded ({': '.join(unreadable[0])})"
             raise DataError(problem, "replace them or give another folder")
-        pixels = rows.array()
-    return pixels[:, :1] if grey and options.channels is None else pixels, sizes, tuple(unreadable)
+
+    items = torch.from_numpy((yield from gathering(pixels(), (channels, size, size), "reading files", len(files))))
+    if options.channels is None and all(grey for _, _, grey in forms.values()):
+        items = items[:, :1]
+    labels, class_names = _classes(list(forms), inside, annotations)
+    own = [annotations.get(file, Annotation()) for file in forms]
+    captions = tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None
+    by_area = sorted(((width, height) for width, height, _ in forms.values()), key=prod)
+    origin = Origin(tree.place, tuple(unreadable), smallest=by_area[0], largest=by_area[-1])
+    return Dataset(name, items, labels, class_names, captions, _attributes(own), origin=origin)
 
 
 def _in_threads(files: list[str], work: Callable[[str], T]) -> Iterator[T | str]:

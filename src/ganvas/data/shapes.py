@@ -15,10 +15,10 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..progress import Progress, Steps, counted
+from ..progress import Steps, counted
 from .dataset import Dataset, Origin
 from .options import Options
-from .rows import Rows
+from .rows import gathering
 from .store import cached
 
 SCENES = 10_000
@@ -190,11 +190,8 @@ def read_scenes(
     def build() -> Steps[Dataset]:
         rng = np.random.default_rng((options.seed, options.split == "test"))
         scenes = yield from counted((arrange(scene(rng, most)) for _ in range(SCENES)), "placing shapes", SCENES)
-        with Rows((3, size, size)) as rows:
-            for shapes in scenes:
-                rows.append(draw(shapes, size)[None])
-                yield Progress("drawing shapes", rows.count, SCENES)
-            items = torch.from_numpy(rows.array())
+        drawn = (draw(shapes, size)[None] for shapes in scenes)
+        items = torch.from_numpy((yield from gathering(drawn, (3, size, size), "drawing shapes", SCENES)))
         labels = torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes])
         captions = tuple(describe(shapes) for shapes in scenes)
         return Dataset(name, items, labels, KINDS, captions, tabulate(scenes), origin=Origin("drawn"))

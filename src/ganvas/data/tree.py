@@ -13,6 +13,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from .options import DataError, blaming
@@ -62,12 +63,10 @@ class Folder:
     def stamp(self) -> str:
         entries: list[tuple[str | int, ...]] = []
         for file in self.files:
-            try:
+            with suppress(OSError):  # such as a dangling link: reading it reports it
                 found = (self._path / file).stat()
-            except OSError:  # such as a dangling link: reading it reports it
-                continue
-            # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
-            entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+                # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
+                entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
         return _stamp(entries)
 
 
