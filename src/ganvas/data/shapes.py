@@ -88,6 +88,9 @@ class Shape(NamedTuple):
     radius: float
 
 
+Scene = tuple[Shape, ...]
+
+
 def relation(a: Shape, b: Shape) -> str:
     """Where `a` is from `b`, along the axis on which they are farther apart."""
     dx, dy = a.x - b.x, a.y - b.y
@@ -96,7 +99,7 @@ def relation(a: Shape, b: Shape) -> str:
     return "above" if dy < 0 else "below"
 
 
-def scene(rng: np.random.Generator, most: int = MAX_OBJECTS) -> tuple[Shape, ...]:
+def scene(rng: np.random.Generator, most: int = MAX_OBJECTS) -> Scene:
     """One to `most` shapes that do not touch, with clear relations and no two of the same kind and colour."""
     count = int(rng.integers(1, most + 1))
     looks = rng.choice(len(KINDS) * len(COLORS), size=count, replace=False)
@@ -151,7 +154,7 @@ def draw(shapes: Sequence[Shape], size: int) -> np.ndarray:
     return np.asarray(canvas.reduce(SUPERSAMPLING)).transpose(2, 0, 1)
 
 
-def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
+def tabulate(scenes: Sequence[Scene]) -> dict[str, Tensor]:
     """The attributes of N scenes. `count` (N,); for each object, in the caption's order and -1 if there is none:
     `shape` (in KINDS), `color` (in COLORS), `size` (in RADII) and `x`, `y`, `radius`, all (N, 3); and `relation`
     (N, 2), in RELATIONS, of the first object to the second and to the third.
@@ -173,16 +176,13 @@ def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
     }
 
 
-def centred(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+def centred(shapes: Scene) -> Scene:
     """Each shape twice as large, in the middle."""
     return tuple(shape._replace(x=0.5, y=0.5, radius=2 * shape.radius) for shape in shapes)
 
 
 def read_scenes(
-    name: str,
-    most: int,
-    options: Options,
-    arrange: Callable[[tuple[Shape, ...]], tuple[Shape, ...]] = lambda shapes: shapes,
+    name: str, options: Options, most: int = MAX_OBJECTS, arrange: Callable[[Scene], Scene] = lambda shapes: shapes
 ) -> Steps[Dataset]:
     """SCENES scenes of up to `most` shapes, a function of seed, split and size; drawn once, then cached."""
     size = options.size or SIZE

@@ -71,7 +71,7 @@ def first_record(
     recipe: str, chosen: recipes.Training, resolved: recipes.Training, dataset: Dataset, plan: Plan, seed: int
 ) -> dict[str, Any]:
     """The part of `recipe.json` that stays: the request, where it is computed and with what, and the data."""
-    where = asdict(plan)
+    where, test = asdict(plan), dataset.held_out
     return {
         "ganvas": version("ganvas"),
         "torch": torch.__version__,
@@ -82,20 +82,14 @@ def first_record(
         "seed": seed,
         "plan": where,
         "threads": where.pop("threads"),
-        "data": described(dataset),
-    }
-
-
-def described(dataset: Dataset) -> dict[str, Any]:
-    """What `recipe.json` says of the data: enough to show it, and to recognise it."""
-    held_out = dataset.held_out
-    return {
-        "fingerprint": dataset.fingerprint,
-        "count": len(dataset),
-        "shape": dataset.shape,
-        "class_names": dataset.class_names,
-        "unreadable": len(dataset.origin.unreadable),
-        "held_out": held_out and {"split": held_out.split, "count": len(held_out), "fingerprint": held_out.fingerprint},
+        "data": {
+            "fingerprint": dataset.fingerprint,
+            "count": len(dataset),
+            "shape": dataset.shape,
+            "class_names": dataset.class_names,
+            "unreadable": len(dataset.origin.unreadable),
+            "held_out": test and {"split": test.split, "count": len(test), "fingerprint": test.fingerprint},
+        },
     }
 
 

@@ -217,8 +217,14 @@ class Run(RunState):
         origin, spent = (back[-1]["to"], back[-1]["seconds"]) if back else (0, 0.0)
         saved = checkpoint.restore(self.checkpoints, system, len(back), origin)
         self.step, self.seconds, self.sums = saved.step, max(saved.seconds, spent), saved.sums
-        if saved.attempt < len(back):  # which has not saved anything yet
-            self._put_back(origin, system)
+        if saved.attempt < len(back):  # which has not saved anything yet: the networks of the failed one go
+            with self.writing():
+                if origin:
+                    best = self.checkpoints / checkpoint.BEST / files.GENERATOR
+                    files.write(self.path / files.GENERATOR, best.read_bytes())
+                else:
+                    for name in (files.GENERATOR, *system.products):
+                        (self.path / name).unlink(missing_ok=True)
         return system, dataset
 
     def _roll_back(self, finding: Finding, dataset: Dataset) -> None:
@@ -236,16 +242,6 @@ class Run(RunState):
             *(finding.kind, finding.step, origin, SLOWER ** len(self.rollbacks), len(self.rollbacks), ATTEMPTS),
         )
         self._built = self._load(dataset)
-
-    def _put_back(self, origin: int, system: System) -> None:
-        """Leave the networks of the step `origin` next to the checkpoints, or none: those of a failed attempt go."""
-        with self.writing():
-            if origin:
-                best = self.checkpoints / checkpoint.BEST / files.GENERATOR
-                files.write(self.path / files.GENERATOR, best.read_bytes())
-                return
-            for name in (files.GENERATOR, *system.products):
-                (self.path / name).unlink(missing_ok=True)
 
     def _extend(self, budget: Budget, on_collapse: str | None) -> None:
         """Replace what of the record is asked for; raises RequestError where that budget is spent already."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from PIL.Image import Image
 
@@ -19,7 +22,6 @@ from ..plan import computing
 from ..types import Stats, System
 from . import checkpoint, journal
 from .budget import TrainingProgress, due, summary
-from .interrupt import deferred
 from .state import RunState
 from .watch import Watch, stream
 
@@ -182,3 +184,27 @@ def stopped(run: RunState, finding: Finding) -> str:
         f"stopped and saved at step {run.step}{tried}, since the monitor found {finding.kind}: {finding.meaning} "
         f"{finding.advice} To continue all the same, resume {run.path} with `on_collapse` warn"
     )
+
+
+@contextmanager
+def deferred(asked: threading.Event) -> Iterator[None]:
+    """While it lasts, the first Ctrl-C sets the event and tears nothing apart; the second interrupts at once.
+
+    Only where Python's own handler is in place: in other threads, under `nohup` or within a host that has its own, the
+    event is never set.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -50,14 +50,6 @@ def slow(system: System, attempt: int) -> None:
         phase.lr_factor = lambda step, base=phase.lr_factor: factor * base(step)
 
 
-def slowed(rates: Sequence[float]) -> float | None:
-    """The usual rate, where the newest ones have fallen far below it."""
-    if len(rates) < HISTORY + WINDOWS:
-        return None
-    usual = median(rates[:-WINDOWS])
-    return usual if max(rates[-WINDOWS:]) < SLOW * usual else None
-
-
 class Watch:
     """Watches one session of training."""
 
@@ -99,9 +91,11 @@ class Watch:
 
     def check_speed(self, lines: Sequence[Line]) -> None:
         """Warn once where training has become slow, as it does when threads wait for one that lost its core."""
-        plan = self.run.plan
-        usual = slowed([line["images_per_second"] for line in lines])
-        if self.warned or usual is None or plan.device != "cpu" or plan.threads < 2:
+        plan, rates = self.run.plan, [line["images_per_second"] for line in lines]
+        if self.warned or len(rates) < HISTORY + WINDOWS or plan.device != "cpu" or plan.threads < 2:
+            return
+        usual = median(rates[:-WINDOWS])
+        if max(rates[-WINDOWS:]) >= SLOW * usual:
             return
         self.warned = True
         logger.warning(
