@@ -219,7 +219,7 @@ def test_a_line_of_captions_ends_at_a_line_feed_alone(pictures: Path) -> None:
 @pytest.mark.parametrize("name", ["red/0.txt", "captions.jsonl", "labels.csv"])
 def test_words_are_refused_where_their_letters_would_be_lost(pictures: Path, name: str) -> None:
     (pictures / name).write_bytes("file,label\nred/0.png,gelée\nred/1.png,gelèe\n".encode("latin-1"))
-    with pytest.raises(RequestError, match=rf"{name} is not UTF-8 .*; save it as UTF-8"):
+    with pytest.raises(RequestError, match=rf"{name} is not UTF-8: .*; save it as UTF-8"):
         open_data(str(pictures))
     (pictures / name).unlink()
     (pictures / name).symlink_to("nowhere")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ganvas import files
 from ganvas.data import NAMES, Dataset, digits, inspect, known, open_data, store
 from ganvas.data.dataset import Modes
 from ganvas.data.options import NoSplit
@@ -163,9 +164,9 @@ def test_a_store_never_replaces_what_is_there(some: Dataset, tmp_path: Path) -> 
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RequestError, match="already exists"):
         some.save(tmp_path / "file")
-    with pytest.raises(RequestError, match=r"out: .*null"):
+    with pytest.raises(RequestError, match=r"out: .*not a path.*null"):
         some.save("a\0b")
-    with pytest.raises(WorkError, match="cannot write the data set"):
+    with pytest.raises(WorkError, match=r"cannot write .*below"):
         some.save(tmp_path / "file" / "below")
 
 
@@ -174,7 +175,7 @@ def test_a_failed_save_leaves_nothing(some: Dataset, tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(WorkError, match="No space left"):
+    with pytest.raises(WorkError, match="no space left"):
         some.save(tmp_path / "out" / "store")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -236,7 +237,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_cache_is_at_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GANVAS_CACHE", raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert store.cache_directory() == tmp_path / ".cache" / "ganvas"
+    assert files.cache_directory() == tmp_path / ".cache" / "ganvas"
     monkeypatch.setenv("GANVAS_DATA", "/a:/b" if sys.platform != "win32" else "/a;/b")
     assert known.roots()[:3] == [Path("/a"), Path("/b"), tmp_path / ".cache" / "ganvas" / "downloads"]
 

@@ -22,7 +22,7 @@ import ganvas
 from ganvas import files
 from ganvas.errors import RequestError, WorkError
 from ganvas.run import Run, checkpoint
-from ganvas.run.interrupt import deferred
+from ganvas.run.session import deferred
 from ganvas.types import Phase, System
 
 # Everything that has a memory: dropout, BEGAN's k, a moving average, ADA's p.

@@ -18,9 +18,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import ganvas
-from ganvas import plan
+from ganvas import files, plan
 from ganvas.errors import RequestError
-from ganvas.run import Run, folder, journal
+from ganvas.run import Run, journal
 from ganvas.run.budget import Budget, due
 from ganvas.run.folder import claim
 
@@ -196,7 +196,7 @@ def test_the_default_directory_is_the_first_free(tmp_path: Path, monkeypatch: py
 def test_a_directory_with_something_in_it(tmp_path: Path) -> None:
     path = train(tmp_path / "run", steps=1).path
     (path / "notes.txt").write_text("mine")
-    with pytest.raises(RequestError, match=rf"`ganvas resume {path}` goes on with it, --overwrite replaces it"):
+    with pytest.raises(RequestError, match=rf"`ganvas resume {path}` continues it, `overwrite` replaces it"):
         train(path)
     assert train(path, steps=2, overwrite=True).step == 2
     assert (path / "notes.txt").read_text() == "mine"
@@ -216,7 +216,7 @@ def test_a_directory_with_something_in_it(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RequestError, match=r"cannot make the run directory .*; choose another with --out"):
+    with pytest.raises(RequestError, match=r"out: cannot make the run directory .*; choose another"):
         train(tmp_path / "file" / "run")
 
 
@@ -251,7 +251,7 @@ def test_a_run_keeps_its_threads(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     run, seen = train(tmp_path / "run", steps=2), []
     record = run.record | {"threads": 2}
-    folder.write_record(run.path, record)
+    files.write_json(run.path / files.RECORD, record)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     opened = Run(run.path)
     system, _ = opened._open()

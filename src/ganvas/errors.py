@@ -51,6 +51,6 @@ def writing(out: object) -> Iterator[None]:
     except OSError as error:
         raise WorkError(f"cannot write {out}: {(error.strerror or str(error)).lower()}") from error
     except ValueError as error:
-        if "null byte" not in str(error):
+        if "null byte" not in str(error) and not isinstance(error, UnicodeEncodeError):
             raise
-        raise RequestError(f"{str(out)!r} holds a NUL byte", "choose another name", field="out") from error
+        raise RequestError(f"{str(out)!r} is not a path: {error}", "choose another name", field="out") from error

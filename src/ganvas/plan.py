@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -85,13 +86,9 @@ def choose_threads(plan: Plan, steps: Callable[[Plan], Iterator[object]]) -> Ste
     """
     count = torch.get_num_threads()
     counts = [count] if plan.device != "cpu" or requested_threads() else sorted({count, max(1, count // 2), 1})
-    chosen = replace(plan, threads=counts.pop())
-    if not counts:
-        return chosen
-    yield Progress("choosing threads")
-    quickest = step_seconds(chosen, steps)
-    while counts:
-        fewer = replace(plan, threads=counts.pop())
+    chosen, quickest = replace(plan, threads=counts[-1]), math.inf
+    for threads in reversed(counts if len(counts) > 1 else []):
+        fewer = replace(plan, threads=threads)
         yield Progress("choosing threads")
         taken = step_seconds(fewer, steps)
         if taken > GAIN * quickest:

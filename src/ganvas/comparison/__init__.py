@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from .. import files, recipes, records
-from ..data import Dataset, open_data
+from ..data import Dataset, lasting, open_data
 from ..errors import RequestError, WorkError, unknown
 from ..evaluation.extraction import open_networks
 from ..evaluation.figures import available
@@ -25,7 +25,6 @@ from ..evaluation.protocol import add_classifier, select
 from ..features import lpips
 from ..objectives import ADVERSARIAL
 from ..recipes.conditional import Conditional
-from ..run.building import lasting
 from .page import TABLES, write_results
 from .work import Job, Outcome, work_through
 

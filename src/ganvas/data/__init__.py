@@ -11,33 +11,37 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import unknown
 from ..progress import Steps, drained
 from . import arrays, cifar, digits, folder, hub, idx, points, shapes, stacked, store
 from .dataset import Dataset, Modes, Origin
-from .known import KNOWN, read_known
-from .options import DataError, NoSplit, Options
+from .known import read_known
+from .options import DataError, NoSplit, Options, blaming
 from .report import Report, describe
 
-__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "describe", "inspect", "inspecting", "open_data", "opening"]
+__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "describe", "inspect", "inspecting", "lasting"]
+__all__ += ["open_data", "opening"]
 
-NAMES = {
-    "digits": "1,797 handwritten digits, grey 8x8, ten classes (UCI)",
-    "shapes": "10,000 drawn scenes, colour, any size, with captions and attributes",
-    "one-shape": "the same with a single shape in each",
-    "centred-shape": "that shape larger and in the middle: only kind, colour and size vary",
-    "sine": "1,024 points on (x, sin x)",
-    "ring": "50,000 points of 8 Gaussians on a circle",
-    "grid": "50,000 points of 25 Gaussians on a grid",
-    "spiral": "50,000 points along a spiral",
-    "fashion-mnist": "70,000 articles of clothing, grey 28x28, ten classes",
-    "mnist": "70,000 handwritten digits, grey 28x28, ten classes",
-    "stacked-mnist": "154,000 triples of handwritten digits, colour 28x28, 1,000 classes",
-    "cifar10": "60,000 photographs, colour 32x32, ten classes",
-    "emoji": "3,786 emoji, colour 64x64, with names and categories",
+# What it is, and its reader
+NAMED: dict[str, tuple[str, Callable[[str, Options], store.Opened]]] = {
+    "digits": ("1,797 handwritten digits, grey 8x8, ten classes (UCI)", digits.read_digits),
+    "shapes": ("10,000 drawn scenes, colour, any size, with captions and attributes", shapes.read_scenes),
+    "one-shape": ("the same with a single shape in each", partial(shapes.read_scenes, most=1)),
+    "centred-shape": (
+        "that shape larger and in the middle: only kind, colour and size vary",
+        partial(shapes.read_scenes, most=1, arrange=shapes.centred),
+    ),
+    "sine": ("1,024 points on (x, sin x)", points.read_points),
+    "ring": ("50,000 points of 8 Gaussians on a circle", points.read_points),
+    "grid": ("50,000 points of 25 Gaussians on a grid", points.read_points),
+    "spiral": ("50,000 points along a spiral", points.read_points),
+    "fashion-mnist": ("70,000 articles of clothing, grey 28x28, ten classes", read_known),
+    "mnist": ("70,000 handwritten digits, grey 28x28, ten classes", read_known),
+    "stacked-mnist": ("154,000 triples of handwritten digits, colour 28x28, 1,000 classes", stacked.read_stacked),
+    "cifar10": ("60,000 photographs, colour 32x32, ten classes", read_known),
+    "emoji": ("3,786 emoji, colour 64x64, with names and categories", read_known),
 }
+NAMES = {name: words for name, (words, _) in NAMED.items()}
 
 
 def opening(
@@ -76,6 +80,15 @@ def opening(
     return replace(dataset, held_out=test)
 
 
+def lasting(spec: str) -> str:
+    """A spec that means the same from any directory: paths are made absolute."""
+    try:
+        path = Path(spec).expanduser().resolve()
+        return str(path) if spec and spec not in NAMES and path.exists() else spec
+    except REFUSED:  # opening it says so
+        return spec
+
+
 def inspecting(spec: str, size: int | None = None) -> Steps[Report]:
     """Open a data set and count what is in it: classes, exact duplicates, unreadable files. `inspect` in one call."""
     dataset = yield from opening(spec, size=size)
@@ -84,13 +97,7 @@ def inspecting(spec: str, size: int | None = None) -> Steps[Report]:
 
 open_data, inspect = drained(opening), drained(inspecting)
 
-BUILT_IN: dict[str, Callable[[Options], store.Opened]] = {
-    "digits": digits.read_digits,
-    "shapes": partial(shapes.read_scenes, "shapes", shapes.MAX_OBJECTS),
-    "one-shape": partial(shapes.read_scenes, "one-shape", 1),
-    "centred-shape": partial(shapes.read_scenes, "centred-shape", 1, arrange=shapes.centred),
-    "stacked-mnist": stacked.read_stacked,
-}
+REFUSED = (OSError, RuntimeError, ValueError)  # no permission, no such user, links in circles, a NUL byte in a path
 
 # (whether it reads a path, the reader), in the order in which they are tried
 READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Options], store.Opened]], ...] = (
@@ -105,20 +112,14 @@ READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Options], store.Ope
 
 def _read(spec: str, options: Options) -> store.Opened:
     """What the reader of a spec gives; `fit` applies a size or channels that the reader could not."""
-    if spec in BUILT_IN:
-        return BUILT_IN[spec](options)
-    if spec in points.DRAWN:
-        return points.DRAWN[spec](np.random.default_rng((options.seed, options.split == "test")))
-    if spec in KNOWN:
-        return read_known(spec, options)
+    if spec in NAMED:
+        return NAMED[spec][1](spec, options)
     if spec.startswith("hf:"):
         return hub.read_hub(spec.removeprefix("hf:"), options)
-    try:
+    with blaming(f"{spec!r} cannot be opened", "give a folder, a .zip, an .npz or a name", REFUSED):
         path = Path(spec).expanduser().resolve()
         exists = spec != "" and path.exists()
         reader = next((read for matches, read in READERS if exists and matches(path)), None)
-    except (OSError, RuntimeError, ValueError) as error:  # no permission, no such user, links in circles, a NUL byte
-        raise DataError(f"{spec!r} cannot be opened: {error}", "give a folder, a .zip, an .npz or a name") from error
     if reader is not None:
         return reader(path, options)
     if exists:

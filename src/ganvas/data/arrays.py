@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..progress import Progress, Steps
+from ..progress import Steps
 from .dataset import Dataset, Origin
-from .options import DataError, Options
-from .rows import Rows, chunks
+from .options import DataError, Options, blaming
+from .rows import chunks, gathering
 from .store import cached
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -23,8 +23,8 @@ MAX_CLASSES = 2**20  # larger labels are not class numbers
 def fit(dataset: Dataset, options: Options) -> Steps[Dataset]:
     """The images cut to centred squares, resized and recoloured as the options say; cached if that changes them."""
     if len(dataset.shape) != 3:
-        field = "size" if options.size else "channels"
         if options.size or options.channels:
+            field = "size" if options.size else "channels"
             raise DataError(f"{dataset.name} contains points, which have no {field}", f"give images, or no {field}")
         return dataset
     channels, height, width = dataset.shape
@@ -33,21 +33,19 @@ def fit(dataset: Dataset, options: Options) -> Steps[Dataset]:
         return dataset
 
     def build() -> Steps[Dataset]:
-        with Rows((depth, size, size)) as rows:
-            for part in chunks(len(dataset), max(channels * height * width, depth * size * size)):
-                rows.append(_fitted(dataset.items[part], size, depth).numpy())
-                yield Progress("resizing pictures", rows.count, len(dataset))
-            return replace(dataset, items=torch.from_numpy(rows.array()), fingerprint="")
+        slices = chunks(len(dataset), max(channels * height * width, depth * size * size))
+        parts = (_fitted(dataset.items[part], size, depth).numpy() for part in slices)
+        rows = yield from gathering(parts, (depth, size, size), "resizing pictures", len(dataset))
+        return replace(dataset, items=torch.from_numpy(rows), fingerprint="")
 
-    fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build)
+    fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build())
     return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # names may have changed since
 
 
 def _fitted(images: Tensor, size: int, channels: int) -> Tensor:
     """(N, C, H, W) uint8 -> (N, channels, size, size) uint8."""
-    height, width = images.shape[2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    side = min(images.shape[2:])
+    top, left = ((length - side) // 2 for length in images.shape[2:])
     images = images[:, :, top : top + side, left : left + side]
     if images.shape[1] == 3 and channels == 1:
         weights = torch.tensor(LUMA)[:, None, None]
@@ -57,15 +55,15 @@ def _fitted(images: Tensor, size: int, channels: int) -> Tensor:
     return images.expand(-1, channels, -1, -1)
 
 
-def class_labels(labels: np.ndarray, place: str) -> tuple[Tensor, tuple[str, ...]]:
+def class_labels(labels: np.ndarray, place: object) -> tuple[Tensor, tuple[str, ...]]:
     """Class numbers, and the names of the classes: words if the labels are words, else the numbers."""
     if labels.ndim == 1 and labels.dtype.kind in "iu":
-        if labels.size and labels.min() < 0:
+        if labels.min(initial=0) < 0:
             raise DataError(f"the smallest label of {place} is {labels.min()}", "number classes from 0")
-        if labels.size and labels.max() >= MAX_CLASSES:
+        if labels.max(initial=0) >= MAX_CLASSES:
             raise DataError(f"the largest label of {place} is {labels.max()}", "number classes from 0 without gaps")
-        names = tuple(str(i) for i in range(int(labels.max()) + 1 if labels.size else 0))
-        return torch.from_numpy(labels.astype(np.int64)), names
+        classes = int(labels.max()) + 1 if labels.size else 0
+        return torch.from_numpy(labels.astype(np.int64)), tuple(map(str, range(classes)))
     names, numbers = np.unique(_strings(labels, f"labels of {place}"), return_inverse=True)
     return torch.from_numpy(numbers.astype(np.int64)), tuple(names.tolist())
 
@@ -74,47 +72,32 @@ def _strings(values: np.ndarray, name: str) -> np.ndarray:
     """Values (N,) of any kind as strings (N,)."""
     if values.ndim != 1:
         raise DataError(f"the {name} have shape {values.shape}", "give one for each item")
-    try:
+    with blaming(f"the {name} are not UTF-8", "save them as strings", UnicodeDecodeError):
         return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values.astype(str)
-    except UnicodeDecodeError as error:
-        raise DataError(f"the {name} are not UTF-8 ({error})", "save them as strings") from error
 
 
 def read_npz(path: Path, options: Options) -> Dataset:
     """An archive of `images`, uint8 (N, H, W[, C]), or `points` (N, D), optionally `labels` and `captions`, (N,)."""
-    options.require_train(str(path))
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            kind = "points" if "points" in archive.files and "images" not in archive.files else "images"
-            arrays = {key: np.asarray(archive[key]) for key in (kind, "labels", "captions") if key in archive.files}
-    except Exception as error:  # numpy, zipfile and zlib raise many kinds for damaged bytes
-        raise DataError(
-            f"{path} cannot be read as an .npz of plain arrays: {error}", "save it with numpy.savez"
-        ) from error
+    options.require_train(path)
+    damaged = f"{path} cannot be read as an .npz of plain arrays"
+    # numpy, zipfile and zlib raise many kinds for damaged bytes
+    with blaming(damaged, "save it with numpy.savez", Exception), np.load(path, allow_pickle=False) as archive:
+        kind = "points" if "points" in archive.files and "images" not in archive.files else "images"
+        arrays = {key: np.asarray(archive[key]) for key in (kind, "labels", "captions") if key in archive.files}
     items = _points(arrays[kind], path) if kind == "points" else _images(arrays.get("images"), path)
     for key, values in arrays.items():
-        if len(np.atleast_1d(values)) != len(items):
-            raise DataError(
-                f"{path} has {len(items)} {kind} but {len(np.atleast_1d(values))} {key}", "give one for each"
-            )
-    labels, names = class_labels(arrays["labels"], str(path)) if "labels" in arrays else (None, ())
-    return Dataset(
-        name=path.stem,
-        items=items,
-        labels=labels,
-        class_names=names,
-        captions=tuple(_strings(arrays["captions"], f"captions of {path}").tolist()) if "captions" in arrays else None,
-        origin=Origin(str(path)),
-    )
+        if (count := len(np.atleast_1d(values))) != len(items):
+            raise DataError(f"{path} has {len(items)} {kind} but {count} {key}", "give one for each")
+    labels, names = class_labels(arrays["labels"], path) if "labels" in arrays else (None, ())
+    captions = tuple(_strings(arrays["captions"], f"captions of {path}").tolist()) if "captions" in arrays else None
+    return Dataset(path.stem, items, labels, names, captions, origin=Origin(str(path)))
 
 
 def _points(points: np.ndarray, path: Path) -> Tensor:
     """(N, D) numbers of any kind -> (N, D) float32."""
     if points.dtype.kind not in "iuf" or points.ndim != 2 or not points.size or not np.isfinite(points).all():
-        raise DataError(
-            f"'points' of {path} is {points.dtype} {points.shape}",
-            "make it finite numbers of shape (N, D), N at least 1",
-        )
+        fix = "make it finite numbers of shape (N, D), N at least 1"
+        raise DataError(f"'points' of {path} is {points.dtype} {points.shape}", fix)
     return torch.from_numpy(points.astype(np.float32))
 
 
@@ -125,8 +108,6 @@ def _images(images: np.ndarray | None, path: Path) -> Tensor:
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
-        raise DataError(
-            f"'images' of {path} is {images.dtype} {images.shape}",
-            "make it uint8 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), with N at least 1",
-        )
+        fix = "make it uint8 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), with N at least 1"
+        raise DataError(f"'images' of {path} is {images.dtype} {images.shape}", fix)
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import RequestError, WorkError
+from ..errors import RequestError, writing
 from ..files import new_folder
+from ..progress import drain
 from ..types import Batch
-from .rows import Rows, chunks
+from .rows import chunks, gathering
 
 FORMAT = 1  # of the store that save() writes
 LARGE = 256 * 2**20  # bytes; larger arrays are memory-mapped, not read
@@ -88,9 +89,8 @@ class Dataset:
         epoch, start = divmod(step * size, len(self))
         parts: list[np.ndarray] = []
         while size > 0:
-            part = _permutation(self.seed, epoch, len(self))[start : start + size]
-            parts.append(part)
-            size -= len(part)
+            parts.append(_permutation(self.seed, epoch, len(self))[start : start + size])
+            size -= len(parts[-1])
             epoch, start = epoch + 1, 0
         return self.at(torch.from_numpy(np.concatenate(parts)))
 
@@ -131,15 +131,14 @@ class Dataset:
     def to(self, device: torch.device | str) -> Dataset:
         """The data set with batches on `device`. Its items move there too if there is room for them."""
         device = torch.device(device)
-        if self.items.nbytes > _free_bytes(device):
-            return replace(self, device=device)
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, device=device, items=self.items.to(device), labels=labels)
+        home = device if self.items.nbytes <= _free_bytes(device) else self.items.device
+        labels = None if self.labels is None else self.labels.to(home)
+        return replace(self, device=device, items=self.items.to(home), labels=labels)
 
     def save(self, directory: str | Path) -> Path:
         """Write a store that `open_data(directory)` opens; it is written whole or not at all."""
         target = Path(directory)
-        try:
+        with writing(target):
             if target.exists() and (not target.is_dir() or any(target.iterdir())):
                 raise RequestError(f"{target} already exists", "choose another directory", field="out")
             with new_folder(target) as folder:
@@ -147,40 +146,27 @@ class Dataset:
                 if self.labels is not None:
                     np.save(folder / "labels.npy", self.labels.cpu().numpy())
                 if self.attributes:
-                    arrays = [value.numpy() for value in self.attributes.values()]
-                    np.savez(folder / "attributes.npz", *arrays)
-                (folder / "meta.json").write_text(json.dumps(self._meta(), indent=1), encoding="utf-8")
-        except OSError as error:
-            raise WorkError(f"cannot write the data set to {target}: {error.strerror or error}") from error
-        except ValueError as error:
-            if isinstance(error, RequestError):
-                raise
-            raise RequestError(
-                f"{str(target)!r} is not a path: {error}", "choose another directory", field="out"
-            ) from error
+                    np.savez(folder / "attributes.npz", *(value.numpy() for value in self.attributes.values()))
+                meta = {
+                    "format": FORMAT,
+                    "name": self.name,
+                    "fingerprint": self.fingerprint,
+                    "class_names": self.class_names,
+                    "captions": self.captions,
+                    "attributes": list(self.attributes or ()),  # the names of attributes.npz's arrays, in order
+                    "modes": self.modes and {"centres": self.modes.centres.tolist(), "sigma": self.modes.sigma},
+                    "origin": asdict(self.origin),
+                }
+                (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         return target
-
-    def _meta(self) -> dict[str, object]:
-        return {
-            "format": FORMAT,
-            "name": self.name,
-            "fingerprint": self.fingerprint,
-            "class_names": self.class_names,
-            "captions": self.captions,
-            "attributes": list(self.attributes or ()),  # the names of attributes.npz's arrays, in order
-            "modes": self.modes and {"centres": self.modes.centres.tolist(), "sigma": self.modes.sigma},
-            "origin": asdict(self.origin),
-        }
 
 
 def _copied(items: Tensor, index: Tensor) -> Tensor:
     """A copy of these rows; more than LARGE bytes of images go to a memory-mapped file of the cache."""
     if items.ndim == 2 or items.device.type != "cpu" or len(index) * items[0].nbytes <= LARGE:
         return items[index.to(items.device)]
-    with Rows(tuple(items.shape[1:])) as rows:
-        for part in chunks(len(index), items[0].nbytes):
-            rows.append(items[index[part]].numpy())
-        return torch.from_numpy(rows.array())
+    parts = (items[index[part]].numpy() for part in chunks(len(index), items[0].nbytes))
+    return torch.from_numpy(drain(gathering(parts, items.shape[1:], "copying", len(index))))
 
 
 @lru_cache(maxsize=4)

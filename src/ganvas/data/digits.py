@@ -16,15 +16,11 @@ from .options import Options
 FILE = Path(__file__).with_name("digits.npz")
 
 
-def read_digits(options: Options) -> Dataset:
+def read_digits(name: str, options: Options) -> Dataset:
     """1,797 images, (1, 8, 8), their 17 grey levels scaled to 0..255, with ten classes."""
-    options.require_train("digits")
+    options.require_train(name)
     with np.load(FILE) as arrays:
         images, labels = arrays["images"], arrays["labels"]
-    return Dataset(
-        name="digits",
-        items=torch.from_numpy((images[:, None] * (255 / 16)).round().astype(np.uint8)),
-        labels=torch.from_numpy(labels.astype(np.int64)),
-        class_names=tuple("0123456789"),
-        origin=Origin("UCI Optical Recognition of Handwritten Digits"),
-    )
+    items = torch.from_numpy((images[:, None] * (255 / 16)).round().astype(np.uint8))
+    origin = Origin("UCI Optical Recognition of Handwritten Digits")
+    return Dataset(name, items, torch.from_numpy(labels.astype(np.int64)), tuple("0123456789"), origin=origin)

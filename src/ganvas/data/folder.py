@@ -6,11 +6,12 @@ import math
 import os
 import statistics
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
@@ -18,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..progress import Progress, Steps, counted
+from ..progress import Steps, counted
 from .annotations import Annotation, read_annotations, read_emoji_annotations
 from .dataset import Dataset, Origin
 from .decode import SUFFIXES, Unreadable, decode, dimensions
 from .options import DataError, Options
-from .rows import Rows
+from .rows import gathering
 from .store import cached
 from .tree import Folder, Tree, Zip
 
@@ -58,10 +59,8 @@ def read_emoji(path: Path, options: Options) -> Steps[Dataset]:
     tree = Folder(path)
     files = [file for file in _pictures(tree) if file.startswith(EMOJI)]
     annotate = partial(read_emoji_annotations, pictures=EMOJI)
-    return _read(
-        Pictures(tree, files, dict(zip(files, files, strict=True)), "emoji", annotate),
-        options._replace(size=options.size or 64),
-    )
+    pictures = Pictures(tree, files, {file: file for file in files}, "emoji", annotate)
+    return _read(pictures, options._replace(size=options.size or 64))
 
 
 def read_folder(path: Path, options: Options) -> Steps[Dataset]:
@@ -73,14 +72,13 @@ def read_folder(path: Path, options: Options) -> Steps[Dataset]:
     files = _pictures(tree)
     if not files:
         raise DataError(f"{path} contains no images", f"put some there ({', '.join(SUFFIXES)})")
-    tops = dict(zip(files, _top_folders(files), strict=True))
-    inside = {file: file for file in files}
+    tops, inside = _top_folders(files), {file: file for file in files}
     if {"train", "test"} <= set(tops.values()):
         skip = _common_depth(files) + 1
         inside = {file: "/".join(PurePosixPath(file).parts[skip:]) for file in files if tops[file] in ("train", "test")}
         files = [file for file in files if tops[file] == options.split]
     else:
-        options.require_train(str(path))
+        options.require_train(path)
     return _read(Pictures(tree, files, inside, path.stem, read_annotations), options)
 
 
@@ -91,57 +89,41 @@ def _pictures(tree: Tree) -> list[str]:
 def _read(pictures: Pictures, options: Options) -> Steps[Dataset]:
     size, channels = options.size or "auto", options.channels or "auto"
     key = f"{pictures.name}-{VERSION}-{pictures.tree.stamp()}-{options.split}-{size}-{channels}"
-    dataset = yield from cached(key, lambda: _decoded(pictures, options))
+    dataset = yield from cached(key, _decoded(pictures, options))
     return replace(dataset, origin=replace(dataset.origin, place=pictures.tree.place))  # the cache may be of a copy
 
 
 def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
-    tree = pictures.tree
-    annotations = pictures.annotate(tree)
-    pixels, sizes, unreadable = yield from _pixels(tree, pictures.files, options)
-    labels, class_names = _classes(list(sizes), pictures.inside, annotations)
-    own = [annotations.get(file, Annotation()) for file in sizes]
-    by_area = sorted(sizes.values(), key=lambda size: size[0] * size[1])
-    return Dataset(
-        name=pictures.name,
-        items=torch.from_numpy(pixels),
-        labels=labels,
-        class_names=class_names,
-        captions=tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None,
-        attributes=_attributes(own),
-        origin=Origin(tree.place, unreadable, smallest=by_area[0], largest=by_area[-1]),
-    )
-
-
-def _pixels(
-    tree: Tree, files: list[str], options: Options
-) -> Steps[tuple[np.ndarray, dict[str, tuple[int, int]], tuple[tuple[str, str], ...]]]:
-    """Decode every file: (N, C, H, W), the N files with their width and height, and the rest with the reasons."""
+    tree, files, inside, name, annotate = pictures
+    annotations = annotate(tree)
     size, channels = options.size or (yield from _choose_size(tree, files)), options.channels or 3
-    sizes: dict[str, tuple[int, int]] = {}
+    forms: dict[str, tuple[int, int, bool]] = {}  # width, height, and whether it is grey, of what can be read
     unreadable: list[tuple[str, str]] = []
-    grey = True
-    results = _in_threads(files, lambda file: decode(tree.read(file), file, size, channels))
-    with Rows((channels, size, size)) as rows:
-        for done, (file, result) in enumerate(zip(files, results, strict=True), 1):
+
+    def pixels() -> Iterator[np.ndarray | None]:
+        results = _in_threads(files, lambda file: decode(tree.read(file), file, size, channels))
+        for file, result in zip(files, results, strict=True):
             if isinstance(result, str):
                 unreadable.append((file, result))
             else:
-                rows.append(result.pixels[None])
-                sizes[file] = (result.width, result.height)
-                grey = grey and result.grey
-            yield Progress("reading files", done, len(files))
-        if not sizes:
-            file, reason = unreadable[0]
-            raise DataError(
-                f"none of the {len(files)} images of {tree.place} can be decoded ({file}: {reason})",
-                "replace them or give another folder",
-            )
-        pixels = rows.array()
-    return pixels[:, :1] if grey and options.channels is None else pixels, sizes, tuple(unreadable)
+                forms[file] = result[1:]
+            yield None if isinstance(result, str) else result.pixels[None]
+        if not forms:
+            problem = f"none of the {len(files)} images of {tree.place} can be decoded ({': '.join(unreadable[0])})"
+            raise DataError(problem, "replace them or give another folder")
+
+    items = torch.from_numpy((yield from gathering(pixels(), (channels, size, size), "reading files", len(files))))
+    if options.channels is None and all(grey for _, _, grey in forms.values()):
+        items = items[:, :1]
+    labels, class_names = _classes(list(forms), inside, annotations)
+    own = [annotations.get(file, Annotation()) for file in forms]
+    captions = tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None
+    by_area = sorted(((width, height) for width, height, _ in forms.values()), key=prod)
+    origin = Origin(tree.place, tuple(unreadable), smallest=by_area[0], largest=by_area[-1])
+    return Dataset(name, items, labels, class_names, captions, _attributes(own), origin=origin)
 
 
-def _in_threads(files: Sequence[str], work: Callable[[str], T]) -> Iterator[T | str]:
+def _in_threads(files: list[str], work: Callable[[str], T]) -> Iterator[T | str]:
     """The result of `work` for each file in turn, or the reason why it failed."""
 
     def attempt(file: str) -> T | str:
@@ -180,7 +162,8 @@ def _classes(
     if any(labels.values()):
         names = {file: label or "unlabelled" for file, label in labels.items()}
     else:
-        names = dict(zip(inside, _top_folders(list(inside.values())), strict=True))
+        tops = _top_folders(list(inside.values()))
+        names = {file: tops[path] for file, path in inside.items()}
     own = [names[file] for file in files]
     known = {*names.values()}.difference(NO_CLASS)
     if not known.intersection(own) or (len(known.union(own)) == 1 and not any(labels.values())):
@@ -190,10 +173,10 @@ def _classes(
     return torch.tensor([numbers[name] for name in own]), tuple(classes)
 
 
-def _top_folders(files: list[str]) -> list[str]:
+def _top_folders(files: list[str]) -> dict[str, str]:
     """The first folder of each file below those that all have in common: archives often have one folder at the top."""
     depth = _common_depth(files)
-    return [folders[depth] if len(folders) > depth else "(top)" for folders in map(_folders, files)]
+    return {file: (*_folders(file), "(top)")[depth] for file in files}
 
 
 def _common_depth(files: list[str]) -> int:

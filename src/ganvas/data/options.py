@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from ..errors import RequestError
@@ -18,6 +20,18 @@ class DataError(RequestError):
 
 class NoSplit(DataError):
     """The data has no test split."""
+
+
+@contextmanager
+def blaming(problem: str, hint: str = "", kinds: type[Exception] | tuple[type[Exception], ...] = OSError) -> Iterator:
+    """Turns these errors of the block into a DataError: the problem, what the error says, and the hint."""
+    try:
+        yield
+    except RequestError:  # says already what is wrong
+        raise
+    except kinds as error:
+        reason = repr(error) if isinstance(error, LookupError | TypeError | AttributeError) else error
+        raise DataError(f"{problem}: {getattr(error, 'strerror', None) or reason}", hint) from error
 
 
 class Options(NamedTuple):
@@ -39,7 +53,7 @@ class Options(NamedTuple):
         if not 0 <= self.seed < 2**63:
             raise RequestError(f"{self.seed} is out of range", "choose 0 or more, below 2^63", field="seed")
 
-    def require_train(self, name: str) -> None:
+    def require_train(self, name: object) -> None:
         """Raise NoSplit if the test split is asked for: the data set `name` has none."""
         if self.split != "train":
             raise NoSplit(f"{name} has no {self.split} split", "use 'train'", field="split")

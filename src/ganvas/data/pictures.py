@@ -23,14 +23,13 @@ def read_picture(picture: Picture, shape: tuple[int, ...], field: str = "images"
     An array is (H, W) or (H, W, C) uint8, a tensor (C, H, W) in [-1, 1]. Raises RequestError, for `field`, where there
     is no such file or it cannot be decoded.
     """
-    name, data = contents(picture, field)
+    name, data = _contents(picture, field)
     channels, size = shape[0], shape[-1]
     try:
         pixels = decode(data, name, size, channels).pixels
     except Unreadable as error:
-        raise RequestError(
-            f"{name} cannot be decoded ({error})", "name a .png, .jpg or the like", field=field
-        ) from error
+        problem = f"{name} cannot be decoded ({error})"
+        raise RequestError(problem, "name a .png, .jpg or the like", field=field) from error
     return torch.from_numpy(np.array(pixels)).float() / 127.5 - 1
 
 
@@ -55,7 +54,7 @@ def name_of(picture: Picture, number: int = 0) -> str:
     return Path(picture).name if isinstance(picture, str | Path) else f"picture {number + 1}"
 
 
-def contents(picture: Picture, field: str) -> tuple[str, bytes]:
+def _contents(picture: Picture, field: str) -> tuple[str, bytes]:
     """The name and the bytes of a picture file; what is in memory becomes one without loss."""
     if isinstance(picture, str | Path):
         try:
@@ -65,20 +64,14 @@ def contents(picture: Picture, field: str) -> tuple[str, bytes]:
             raise RequestError(f"cannot read {picture}: {reason}", "name a picture", field=field) from error
     if isinstance(picture, Tensor):
         if picture.ndim != 3 or not picture.is_floating_point():
-            raise RequestError(
-                f"a tensor of {picture.dtype} and shape {tuple(picture.shape)} is not a picture",
-                "give (C, H, W) floating point numbers in [-1, 1]",
-                field=field,
-            )
+            problem = f"a tensor of {picture.dtype} and shape {tuple(picture.shape)} is not a picture"
+            raise RequestError(problem, "give (C, H, W) floating point numbers in [-1, 1]", field=field)
         values = picture.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte()
         picture = values.permute(1, 2, 0).numpy()
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
-            raise RequestError(
-                f"an array of {picture.dtype} and shape {picture.shape} is not a picture",
-                "give (H, W) or (H, W, C) uint8",
-                field=field,
-            )
+            problem = f"an array of {picture.dtype} and shape {picture.shape} is not a picture"
+            raise RequestError(problem, "give (H, W) or (H, W, C) uint8", field=field)
         picture = Image.fromarray(picture.squeeze(2) if picture.ndim == 3 and picture.shape[2] == 1 else picture)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

@@ -6,22 +6,23 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .dataset import Dataset, Modes, Origin
+from .options import Options
 
 COUNT = 50_000
 
 
 def _mixture(name: str, centres: np.ndarray, sigma: float, rng: np.random.Generator) -> Dataset:
     labels = rng.integers(len(centres), size=COUNT)
-    return Dataset(
-        name=name,
-        items=torch.from_numpy((centres[labels] + sigma * rng.normal(size=(COUNT, 2))).astype(np.float32)),
-        labels=torch.from_numpy(labels),
-        class_names=tuple(str(i) for i in range(len(centres))),
-        modes=Modes(torch.from_numpy(centres.astype(np.float32)), sigma),
-        origin=Origin("drawn"),
-    )
+    items = _float32(centres[labels] + sigma * rng.normal(size=(COUNT, 2)))
+    names, modes = tuple(map(str, range(len(centres)))), Modes(_float32(centres), sigma)
+    return Dataset(name, items, torch.from_numpy(labels), names, modes=modes, origin=Origin("drawn"))
+
+
+def _float32(points: np.ndarray) -> Tensor:
+    return torch.from_numpy(points.astype(np.float32))
 
 
 def ring(rng: np.random.Generator) -> Dataset:
@@ -41,8 +42,7 @@ def grid(rng: np.random.Generator) -> Dataset:
 def sine(rng: np.random.Generator) -> Dataset:
     """1,024 points (x, sin x), x uniform in [0, 2 pi]."""
     x = 2 * math.pi * rng.random(1024)
-    items = torch.from_numpy(np.stack([x, np.sin(x)], axis=1).astype(np.float32))
-    return Dataset(name="sine", items=items, origin=Origin("drawn"))
+    return Dataset("sine", _float32(np.stack([x, np.sin(x)], axis=1)), origin=Origin("drawn"))
 
 
 def spiral(rng: np.random.Generator) -> Dataset:
@@ -50,8 +50,10 @@ def spiral(rng: np.random.Generator) -> Dataset:
     radius = np.sqrt(rng.random(COUNT))  # length grows as the radius squared
     angle = 4 * math.pi * radius
     curve = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    items = torch.from_numpy((curve + 0.01 * rng.normal(size=curve.shape)).astype(np.float32))
-    return Dataset(name="spiral", items=items, origin=Origin("drawn"))
+    return Dataset("spiral", _float32(curve + 0.01 * rng.normal(size=curve.shape)), origin=Origin("drawn"))
 
 
-DRAWN = {"sine": sine, "ring": ring, "grid": grid, "spiral": spiral}
+def read_points(name: str, options: Options) -> Dataset:
+    """The points of a function of this module, drawn for the seed and the split."""
+    draw = {"sine": sine, "ring": ring, "grid": grid, "spiral": spiral}[name]
+    return draw(np.random.default_rng((options.seed, options.split == "test")))

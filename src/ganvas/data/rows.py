@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from ..errors import WorkError
 from ..files import cache_directory
+from ..progress import Progress, Steps
 
 CHUNK = 2**24  # bytes of rows to work on at a time
 
@@ -20,43 +20,23 @@ def chunks(count: int, row_bytes: int, most: int = 1024) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, count, step))
 
 
-class Rows:
-    """uint8 rows of one shape, gathered in an unnamed file of the cache.
+def gathering(parts: Iterable[np.ndarray | None], shape: tuple[int, ...], what: str, total: int) -> Steps[np.ndarray]:
+    """The rows of the parts, (n, *shape) each and None for an item without one, in an array (N, *shape), N at least 1.
 
-    A context manager that closes the file; an array that was taken stays valid.
+    It is uint8, memory-mapped in an unnamed file of the cache; a WorkError says what to do where that has no room.
     """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.count = 0
-        with _cache_errors():
-            cache_directory().mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=cache_directory())  # noqa: SIM115 - closed by __exit__
-
-    def __enter__(self) -> Rows:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
-
-    def append(self, rows: np.ndarray) -> None:
-        """Add (n, *shape)."""
-        with _cache_errors():
-            self._file.write(np.ascontiguousarray(rows, dtype=np.uint8).data)
-        self.count += len(rows)
-
-    def array(self) -> np.ndarray:
-        """All rows, (N, *shape), memory-mapped; N is at least 1."""
-        with _cache_errors():
-            self._file.flush()
-        return np.memmap(self._file, np.uint8, "c", shape=(self.count, *self.shape))
-
-
-@contextmanager
-def _cache_errors() -> Iterator[None]:
-    """Turn an OSError into a WorkError that says how to fix it."""
     try:
-        yield
+        cache_directory().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache_directory()) as file:
+            count = done = 0
+            for part in parts:
+                if part is not None:
+                    file.write(np.ascontiguousarray(part, dtype=np.uint8).data)
+                    count += len(part)
+                done += 1 if part is None else len(part)
+                yield Progress(what, done, total)
+            file.flush()
+            return np.memmap(file, np.uint8, "c", shape=(count, *shape))
     except OSError as error:
         raise WorkError(
             f"cannot write to the cache {cache_directory()}: {error.strerror or error}; "

@@ -15,10 +15,10 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..progress import Progress, Steps, counted
+from ..progress import Steps, counted
 from .dataset import Dataset, Origin
 from .options import Options
-from .rows import Rows
+from .rows import gathering
 from .store import cached
 
 SCENES = 10_000
@@ -88,6 +88,9 @@ class Shape(NamedTuple):
     radius: float
 
 
+Scene = tuple[Shape, ...]
+
+
 def relation(a: Shape, b: Shape) -> str:
     """Where `a` is from `b`, along the axis on which they are farther apart."""
     dx, dy = a.x - b.x, a.y - b.y
@@ -96,7 +99,7 @@ def relation(a: Shape, b: Shape) -> str:
     return "above" if dy < 0 else "below"
 
 
-def scene(rng: np.random.Generator, most: int = MAX_OBJECTS) -> tuple[Shape, ...]:
+def scene(rng: np.random.Generator, most: int = MAX_OBJECTS) -> Scene:
     """One to `most` shapes that do not touch, with clear relations and no two of the same kind and colour."""
     count = int(rng.integers(1, most + 1))
     looks = rng.choice(len(KINDS) * len(COLORS), size=count, replace=False)
@@ -151,7 +154,7 @@ def draw(shapes: Sequence[Shape], size: int) -> np.ndarray:
     return np.asarray(canvas.reduce(SUPERSAMPLING)).transpose(2, 0, 1)
 
 
-def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
+def tabulate(scenes: Sequence[Scene]) -> dict[str, Tensor]:
     """The attributes of N scenes. `count` (N,); for each object, in the caption's order and -1 if there is none:
     `shape` (in KINDS), `color` (in COLORS), `size` (in RADII) and `x`, `y`, `radius`, all (N, 3); and `relation`
     (N, 2), in RELATIONS, of the first object to the second and to the third.
@@ -167,26 +170,19 @@ def tabulate(scenes: Sequence[Sequence[Shape]]) -> dict[str, Tensor]:
                 indices[3, n, k - 1] = RELATIONS.index(relation(shapes[0], it))
     return {
         "count": torch.tensor([len(shapes) for shapes in scenes]),
-        "shape": indices[0],
-        "color": indices[1],
-        "size": indices[2],
+        **dict(zip(("shape", "color", "size"), indices, strict=False)),
         "relation": indices[3, :, : MAX_OBJECTS - 1].contiguous(),
-        "x": places[0],
-        "y": places[1],
-        "radius": places[2],
+        **dict(zip(("x", "y", "radius"), places, strict=True)),
     }
 
 
-def centred(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+def centred(shapes: Scene) -> Scene:
     """Each shape twice as large, in the middle."""
     return tuple(shape._replace(x=0.5, y=0.5, radius=2 * shape.radius) for shape in shapes)
 
 
 def read_scenes(
-    name: str,
-    most: int,
-    options: Options,
-    arrange: Callable[[tuple[Shape, ...]], tuple[Shape, ...]] = lambda shapes: shapes,
+    name: str, options: Options, most: int = MAX_OBJECTS, arrange: Callable[[Scene], Scene] = lambda shapes: shapes
 ) -> Steps[Dataset]:
     """SCENES scenes of up to `most` shapes, a function of seed, split and size; drawn once, then cached."""
     size = options.size or SIZE
@@ -194,19 +190,10 @@ def read_scenes(
     def build() -> Steps[Dataset]:
         rng = np.random.default_rng((options.seed, options.split == "test"))
         scenes = yield from counted((arrange(scene(rng, most)) for _ in range(SCENES)), "placing shapes", SCENES)
-        with Rows((3, size, size)) as rows:
-            for shapes in scenes:
-                rows.append(draw(shapes, size)[None])
-                yield Progress("drawing shapes", rows.count, SCENES)
-            pixels = rows.array()
-        return Dataset(
-            name=name,
-            items=torch.from_numpy(pixels),
-            labels=torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes]),
-            class_names=KINDS,
-            captions=tuple(describe(shapes) for shapes in scenes),
-            attributes=tabulate(scenes),
-            origin=Origin("drawn"),
-        )
+        drawn = (draw(shapes, size)[None] for shapes in scenes)
+        items = torch.from_numpy((yield from gathering(drawn, (3, size, size), "drawing shapes", SCENES)))
+        labels = torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes])
+        captions = tuple(describe(shapes) for shapes in scenes)
+        return Dataset(name, items, labels, KINDS, captions, tabulate(scenes), origin=Origin("drawn"))
 
-    return cached(f"{name}-{VERSION}-{options.split}-{options.seed}-{size}", build)
+    return cached(f"{name}-{VERSION}-{options.split}-{options.seed}-{size}", build())

@@ -17,7 +17,7 @@ from .options import Options
 COUNTS = {"train": 128_000, "test": 26_000}
 
 
-def read_stacked(options: Options) -> Steps[Dataset]:
+def read_stacked(name: str, options: Options) -> Steps[Dataset]:
     """Triples of the digits of a split: a function of the seed and the split.
 
     The class of a triple is the number that its digits form: red the hundreds, green the tens, blue the ones.
@@ -26,10 +26,6 @@ def read_stacked(options: Options) -> Steps[Dataset]:
     assert digits.labels is not None
     rng = np.random.default_rng((options.seed, options.split == "test"))
     rows = torch.from_numpy(rng.integers(len(digits), size=(COUNTS[options.split], 3)))  # (N, 3), with replacement
-    return Dataset(
-        name="stacked-mnist",
-        items=digits.items[:, 0][rows],
-        labels=digits.labels[rows] @ torch.tensor([100, 10, 1]),
-        class_names=tuple(f"{number:03}" for number in range(1000)),
-        origin=Origin(digits.origin.place),
-    )
+    items, labels = digits.items[:, 0][rows], digits.labels[rows] @ torch.tensor([100, 10, 1])
+    names = tuple(f"{number:03}" for number in range(1000))
+    return Dataset(name, items, labels, names, origin=Origin(digits.origin.place))

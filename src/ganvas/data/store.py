@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from ..errors import RequestError, WorkError
 from ..progress import Steps
 from ..records import Store
 from .dataset import FORMAT, LARGE, Dataset, Modes, Origin
-from .options import DataError, Options
+from .options import DataError, Options, blaming
 
 Opened = Dataset | Steps[Dataset]  # what a reader gives: a data set, or a generator that returns one
 MAX_NAME = 60  # characters of a name in the cache, 240 bytes at most; the end of a name makes it unique
@@ -27,43 +26,28 @@ def is_store(path: Path) -> bool:
 
 
 def read_store(path: Path, options: Options) -> Dataset:
-    """The data set of a store, which has one split."""
-    options.require_train(str(path))
-    return load(path)
-
-
-def load(path: Path) -> Dataset:
-    """Open the store at `path`; arrays of more than LARGE bytes are memory-mapped."""
-    try:
+    """The data set of a store, which has one split; arrays of more than LARGE bytes are memory-mapped."""
+    options.require_train(path)
+    with blaming(f"the store {path} is damaged", "remove it and convert its source again", Exception):
         meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
             raise DataError(f"{path} is a store of format {meta['format']}, not {FORMAT}", "convert its source again")
         files.checked(meta, Store)
-        origin = meta["origin"]
+        origin, images = meta["origin"], path / "images.npy"
+        sizes = (origin[key] and tuple(origin[key]) for key in ("smallest", "largest"))
         dataset = Dataset(
             name=meta["name"],
-            items=_array(
-                next(path / f"{kind}.npy" for kind in ("images", "points") if (path / f"{kind}.npy").exists())
-            ),
-            labels=_array(path / "labels.npy") if (path / "labels.npy").exists() else None,
+            items=_array(images if images.exists() else path / "points.npy"),
+            labels=_array(labels) if (labels := path / "labels.npy").exists() else None,
             class_names=tuple(meta["class_names"]),
             captions=meta["captions"] and tuple(meta["captions"]),
             attributes=_attributes(path, meta["attributes"]),
             modes=meta["modes"] and Modes(torch.tensor(meta["modes"]["centres"]), meta["modes"]["sigma"]),
-            origin=Origin(
-                place=origin["place"],
-                unreadable=tuple((file, reason) for file, reason in origin["unreadable"]),
-                smallest=origin["smallest"] and tuple(origin["smallest"]),
-                largest=origin["largest"] and tuple(origin["largest"]),
-            ),
+            origin=Origin(origin["place"], tuple((file, reason) for file, reason in origin["unreadable"]), *sizes),
             fingerprint=meta["fingerprint"],
         )
         _check(dataset)
         return dataset
-    except DataError:
-        raise
-    except Exception as error:  # damaged files raise whatever their readers meet first
-        raise DataError(f"the store {path} is damaged ({error})", "remove it and convert its source again") from error
 
 
 def _check(dataset: Dataset) -> None:
@@ -99,13 +83,13 @@ def finished(opened: Opened) -> Steps[Dataset]:
     return opened if isinstance(opened, Dataset) else (yield from opened)
 
 
-def cached(key: str, build: Callable[[], Opened]) -> Steps[Dataset]:
-    """The data set that `build` makes, from the cache if `key` was built before."""
+def cached(key: str, building: Steps[Dataset]) -> Steps[Dataset]:
+    """The data set that a generator makes, from the cache if `key` was built before."""
     directory = files.cache_directory() / "datasets" / re.sub(r"[^\w.-]+", "-", key)[-MAX_NAME:]  # it has no / in it
     if not is_store(directory):
-        dataset = yield from finished(build())
+        dataset = yield from building
         try:
             dataset.save(directory)
         except (WorkError, RequestError):  # no room for it, or another process has just built it
             return dataset
-    return load(directory)
+    return read_store(directory, Options())

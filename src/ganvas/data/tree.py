@@ -1,4 +1,8 @@
-"""Files by name, in a folder or in a .zip. An archive is never unpacked to the disk."""
+"""Files by name, in a folder or in a .zip, which is never unpacked to the disk.
+
+`files` are their names: relative, with forward slashes, and sorted. `read` gives the content, or raises OSError.
+`stamp` gives 16 hexadecimal digits that change with every file.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +13,14 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
-from .options import DataError
+from .options import DataError, blaming
 
 MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
 # What reading an entry may raise; RuntimeError if this Python lacks its compression method.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
-
-
-class Tree(Protocol):
-    """A tree of files. Names are relative, with forward slashes, and sorted."""
-
-    place: str
-    files: list[str]
-
-    def read(self, file: str) -> bytes:
-        """The content; OSError if it cannot be read."""
-        ...
-
-    def stamp(self) -> str:
-        """16 hexadecimal digits that change with every file."""
-        ...
 
 
 def _hidden(file: str) -> bool:
@@ -47,10 +36,8 @@ def _below(folder: Path, parents: frozenset[Path] = frozenset()) -> Iterator[Pat
     here = folder.resolve()
     if here in parents:
         return
-    try:
+    with blaming(f"{folder} cannot be listed", "fix or remove it"):
         entries = list(os.scandir(folder))
-    except OSError as error:
-        raise DataError(f"{folder} cannot be listed: {error.strerror or error}", "fix or remove it") from error
     for entry in entries:
         if not _hidden(entry.name):
             path = folder / entry.name
@@ -76,12 +63,10 @@ class Folder:
     def stamp(self) -> str:
         entries: list[tuple[str | int, ...]] = []
         for file in self.files:
-            try:
+            with suppress(OSError):  # such as a dangling link: reading it reports it
                 found = (self._path / file).stat()
-            except OSError:  # such as a dangling link: reading it reports it
-                continue
-            # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
-            entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+                # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
+                entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
         return _stamp(entries)
 
 
@@ -90,15 +75,13 @@ class Zip:
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
-        try:
+        damaged = (OSError, zipfile.BadZipFile)
+        with blaming(f"{path} cannot be read as a .zip", "make or download it again", damaged):
             self._archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} cannot be read as a .zip: {error}", "make or download it again") from error
         entries = [entry for entry in self._archive.infolist() if not entry.is_dir()]
         for entry in entries:
             if refusal := _refusal(entry):
-                problem, hint = refusal
-                raise DataError(f"the entry {entry.filename!r} of {path} {problem}", hint)
+                raise DataError(f"the entry {entry.filename!r} of {path} {refusal[0]}", refusal[1])
         # Windows separates names by backslashes. Of two entries with one name, the last is read.
         named = {PurePosixPath(entry.filename.replace("\\", "/")).as_posix(): entry for entry in entries}
         self._entries = {name: entry for name, entry in named.items() if not _hidden(name)}
@@ -112,6 +95,9 @@ class Zip:
 
     def stamp(self) -> str:
         return _stamp([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])
+
+
+Tree = Folder | Zip
 
 
 def _refusal(entry: zipfile.ZipInfo) -> tuple[str, str] | None:

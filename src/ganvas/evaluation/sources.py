@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import records
-from ..data import NAMES, Dataset, opening
+from ..data import Dataset, lasting, opening
 from ..data.options import DataError, NoSplit
 from ..errors import RequestError
 from ..files import GENERATOR, RECORD
@@ -90,13 +90,6 @@ def trained_on(source: object) -> Training | None:
         held_out=options["held_out"],
         fingerprint=record["data"]["fingerprint"],
     )
-
-
-def same_data(spec: str, recorded: str) -> bool:
-    """Whether a spec is the data of a run, whose record has paths made absolute."""
-    if spec in NAMES or not Path(recorded).is_absolute():
-        return spec == recorded
-    return Path(spec).expanduser().resolve() == Path(recorded)
 
 
 def run_directory(path: Path) -> Path | None:
@@ -215,7 +208,7 @@ def opening_real(
         train, test = spec, spec.held_out
     else:
         share = 0.0
-        if training is not None and same_data(spec, training.data):
+        if training is not None and lasting(spec) == training.data:
             size, channels, share = training.size, training.channels, training.held_out
         else:
             channels, size = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)

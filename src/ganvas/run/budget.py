@@ -20,9 +20,8 @@ class Budget(NamedTuple):
     def check(self) -> Budget:
         """Itself, or a RequestError."""
         if self.steps is not None and self.minutes is not None:
-            raise RequestError(
-                f"`steps` {self.steps} and `minutes` {self.minutes:g} are both given", "give one of them"
-            )
+            problem = f"`steps` {self.steps} and `minutes` {self.minutes:g} are both given"
+            raise RequestError(problem, "give one of them")
         for name, value in self._asdict().items():
             if value is not None and not 0 < value < math.inf:
                 raise RequestError(f"{value:g} is not possible", "give a number above 0", field=name)

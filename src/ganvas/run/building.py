@@ -9,14 +9,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from .. import recipes
-from ..data import NAMES, Dataset, opening
+from ..data import Dataset, lasting, opening
 from ..errors import RequestError
 from ..features import open_features
 from ..loop import train
@@ -47,13 +46,8 @@ def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, ob
 
 def opening_items(options: recipes.Training, seed: int) -> Steps[Dataset]:
     """The data set that the options ask for; warns of files in it that cannot be read."""
-    dataset = yield from opening(
-        options.data,
-        size=options.size or None,
-        channels=options.channels or None,
-        seed=seed,
-        hold_out=options.held_out,
-    )
+    size, channels = options.size or None, options.channels or None
+    dataset = yield from opening(options.data, size=size, channels=channels, seed=seed, hold_out=options.held_out)
     if unreadable := dataset.origin.unreadable:
         names = ", ".join(file for file, _ in unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
         logger.warning("%d files of %s cannot be read and are left out: %s", len(unreadable), options.data, names)
@@ -77,8 +71,7 @@ def first_record(
     recipe: str, chosen: recipes.Training, resolved: recipes.Training, dataset: Dataset, plan: Plan, seed: int
 ) -> dict[str, Any]:
     """The part of `recipe.json` that stays: the request, where it is computed and with what, and the data."""
-    where = asdict(plan)
-    threads = where.pop("threads")
+    where, test = asdict(plan), dataset.held_out
     return {
         "ganvas": version("ganvas"),
         "torch": torch.__version__,
@@ -88,21 +81,15 @@ def first_record(
         "resolved": recipes.to_json(resolved),
         "seed": seed,
         "plan": where,
-        "threads": threads,
-        "data": described(dataset),
-    }
-
-
-def described(dataset: Dataset) -> dict[str, Any]:
-    """What `recipe.json` says of the data: enough to show it, and to recognise it."""
-    held_out = dataset.held_out
-    return {
-        "fingerprint": dataset.fingerprint,
-        "count": len(dataset),
-        "shape": dataset.shape,
-        "class_names": dataset.class_names,
-        "unreadable": len(dataset.origin.unreadable),
-        "held_out": held_out and {"split": held_out.split, "count": len(held_out), "fingerprint": held_out.fingerprint},
+        "threads": where.pop("threads"),
+        "data": {
+            "fingerprint": dataset.fingerprint,
+            "count": len(dataset),
+            "shape": dataset.shape,
+            "class_names": dataset.class_names,
+            "unreadable": len(dataset.origin.unreadable),
+            "held_out": test and {"split": test.split, "count": len(test), "fingerprint": test.fingerprint},
+        },
     }
 
 
@@ -113,21 +100,10 @@ def watched(options: recipes.Training, dataset: Dataset, system: System) -> str 
     return open_features("auto", dataset=dataset).name
 
 
-def lasting(spec: str) -> str:
-    """A data spec that means the same from any directory: paths are made absolute."""
-    try:
-        path = Path(spec).expanduser().resolve()
-        return str(path) if spec and spec not in NAMES and path.exists() else spec
-    except (OSError, RuntimeError):  # an unknown user, links in circles, a name too long: opening the data says so
-        return spec
-
-
 def refuse_many_processes() -> None:
     """A RequestError under torchrun: all the processes would write into one run directory."""
     world = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE") or 1)
     if world > 1:
-        raise RequestError(
-            f"one process trains a run, and this is one of {world}",
-            "start ganvas without torchrun, or call ganvas.loop.train in your own script, which averages gradients "
-            "over the processes",
-        )
+        call = "call ganvas.loop.train in your own script, which averages gradients over the processes"
+        problem = f"one process trains a run, and this is one of {world}"
+        raise RequestError(problem, f"start ganvas without torchrun, or {call}")

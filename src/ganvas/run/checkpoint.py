@@ -121,7 +121,7 @@ def restore(folder: Path, system: System, attempt: int = 0, origin: int = 0) -> 
         discard([*damaged, *obsolete])
         return Saved(state["step"], state["seconds"], state.get("attempt", 0), state.get("sums", {}))
     if damaged:
-        raise WorkError(f"no checkpoint in {folder} is whole; copy one back, or train again with --overwrite")
+        raise WorkError(f"no checkpoint in {folder} is whole; copy one back, or train again with `overwrite`")
     discard(obsolete)
     return Saved()
 
@@ -179,9 +179,9 @@ def load_weights(system: System, saved: dict[str, Tensor]) -> None:
             value.copy_(saved[f"{name}.{key}"])
 
 
-def parameters(optimizer: Optimizer) -> list[Parameter]:
-    """An optimiser's parameters in the order of its groups, by which its state is numbered."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
+def parameters(optimizer: Optimizer) -> list[tuple[Parameter, dict[str, Any]]]:
+    """An optimiser's parameters, each with its group, in the order by which its state is numbered."""
+    return [(p, group) for group in optimizer.param_groups for p in group["params"]]
 
 
 def optimiser_state(system: System) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -190,7 +190,7 @@ def optimiser_state(system: System) -> tuple[dict[str, Tensor], dict[str, Any]]:
     numbers: dict[str, Any] = {}
     for phase in system.phases:
         scalars: dict[str, Any] = {}
-        for i, p in enumerate(parameters(phase.optimizer)):
+        for i, (p, _) in enumerate(parameters(phase.optimizer)):
             for key, value in phase.optimizer.state[p].items():
                 if isinstance(value, Tensor):
                     tensors[f"{phase.name}/{i}/{key}"] = value.detach().to("cpu", copy=True).contiguous()
@@ -210,13 +210,12 @@ def load_optimisers(system: System, tensors: dict[str, Tensor], numbers: dict[st
             group |= {key: tuple(value) if isinstance(value, list) else value for key, value in saved.items()}
         for key, value in numbers[phase.name]["scalars"].items():
             i, name = key.split("/", 1)
-            optimizer.state[params[int(i)]][name] = value
-        homes = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+            optimizer.state[params[int(i)][0]][name] = value
         for key, value in tensors.items():
             owner, i, name = key.split("/", 2)
             if owner == phase.name:
-                p = params[int(i)]
-                optimizer.state[p][name] = like_its_parameter(name, value, p, homes[id(p)])
+                p, group = params[int(i)]
+                optimizer.state[p][name] = like_its_parameter(name, value, p, group)
 
 
 def like_its_parameter(name: str, value: Tensor, p: Parameter, group: dict[str, Any]) -> Tensor:

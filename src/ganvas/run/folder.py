@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -28,33 +28,26 @@ def claim(out: str | Path | None, name: str, overwrite: bool) -> Path:
     Raises RequestError where `out` holds something, unless that is a run and `overwrite` gives it up, and where the
     directory cannot be made.
     """
-    path = Path("runs") if out is None else Path(out)
+    path = Path("runs" if out is None else out)
     try:
-        return first_free(path, plain(name)) if out is None else emptied(path, overwrite)
+        return first_free(path, re.sub(r"[^\w.+-]+", "-", name)) if out is None else emptied(path, overwrite)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise RequestError(f"cannot make the run directory {path}: {reason}; choose another with --out") from error
+        raise RequestError(f"cannot make the run directory {path}: {reason}", "choose another", field="out") from error
 
 
 def resumption(path: Path) -> str:
-    """The command that goes on with a run."""
+    """The command that continues a run."""
     return f"ganvas resume {quote(str(path))}"
-
-
-def plain(name: str) -> str:
-    """A name that is fit for a file."""
-    return re.sub(r"[^\w.+-]+", "-", name)
 
 
 def first_free(parent: Path, name: str) -> Path:
     """Make parent/name, or parent/name-2 and so on; two runs that start at once get two."""
     for i in itertools.count(1):
         path = parent / (name if i == 1 else f"{name}-{i}")
-        try:
+        with suppress(FileExistsError):
             path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return path
+            return path
     raise AssertionError("count() does not end")
 
 
@@ -64,11 +57,11 @@ def emptied(path: Path, overwrite: bool) -> Path:
     if not any(path.iterdir()):
         return path
     if not (path / RECORD).is_file():
-        raise RequestError(
-            f"{path} is not empty and is not a run of ganvas, so it is left alone; choose another with --out"
-        )
+        problem = f"{path} is not empty and is not a run of ganvas, so it is left alone"
+        raise RequestError(problem, "choose another", field="out")
     if not overwrite:
-        raise RequestError(f"{path} holds a run already; `{resumption(path)}` goes on with it, --overwrite replaces it")
+        fix = f"`{resumption(path)}` continues it, `overwrite` replaces it"
+        raise RequestError(f"{path} holds a run already", fix, field="out")
     lock = hold(path)
     for pattern in OURS:
         for found in path.glob(pattern):
@@ -90,10 +83,5 @@ def hold(path: Path) -> FileLock:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise RequestError(f"{path} is being trained already; wait for its end, or stop it with Ctrl-C") from None
+        raise RequestError(f"{path} is being trained already", "wait for its end, or stop it with Ctrl-C") from None
     return lock
-
-
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write recipe.json. Raises OSError where that fails."""
-    files.write_json(path / RECORD, record)

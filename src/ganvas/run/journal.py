@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -27,7 +26,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, step: int, sums: Mapping[str, tuple[float, int]]) -> None:
-        """Go on after `step` with the sums of that moment: what a run logged beyond it is cut off."""
+        """Continue after `step` with the sums of that moment: what a run logged beyond it is cut off."""
         self.path = folder / files.LOG
         self.lines = [line for line in records.read_log(folder) if line["step"] <= step]
         files.write(self.path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
@@ -39,9 +38,7 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.board.close()
 
     def clear(self) -> None:
@@ -63,7 +60,7 @@ class Journal:
 
     def means(self) -> dict[str, float]:
         """The mean of each statistic since the last line, over the steps that report it; waits for the device."""
-        return {name: float(total) / count for name, (total, count) in self.sums.items()}
+        return {name: total / count for name, (total, count) in self.pending().items()}
 
     def pending(self) -> dict[str, tuple[float, int]]:
         """The sums since the last line, fit for JSON: with them a resumed run logs the very means of one left alone."""

@@ -27,7 +27,7 @@ from ..types import System
 from . import checkpoint, folder
 from .budget import Budget, TrainingProgress
 from .building import assemble, first_record, opening_items, refuse_many_processes, requested, trial, watched
-from .session import Session, writing
+from .session import Session
 from .state import RunState
 from .watch import ATTEMPTS, SLOWER, check_policy, slow
 
@@ -86,7 +86,7 @@ class Run(RunState):
             "rollbacks": [],
             "budget": Budget(None if minutes else chosen.steps, minutes)._asdict(),
         }
-        folder.write_record(path, record)
+        files.write_json(path / files.RECORD, record)
         run = Run(path)
         run._built = system, placed
         return run
@@ -102,12 +102,9 @@ class Run(RunState):
             return
         dataset, known = (yield from opening_items(self.options, self.record["seed"])), self.record["data"]
         if dataset.fingerprint != known["fingerprint"]:
-            raise RequestError(
-                f"{self.options.data!r} is not what {self.path} began with ({known['count']} items then, "
-                f"{len(dataset)} now)",
-                "restore the old data, or train a new run",
-                field="data",
-            )
+            counts = f"{known['count']} items then, {len(dataset)} now"
+            problem = f"{self.options.data!r} is not what {self.path} began with ({counts})"
+            raise RequestError(problem, "restore the old data, or train a new run", field="data")
         choose(self.plan.device, self.plan.precision)  # refuses what this machine lacks
         self._data = dataset.to(self.plan.device)
 
@@ -126,7 +123,7 @@ class Run(RunState):
         """
         budget = Budget(steps, minutes).check()
         refuse_many_processes()
-        with writing(self):
+        with self.writing():
             lock = folder.hold(self.path)
         try:
             self._open()
@@ -159,7 +156,7 @@ class Run(RunState):
     @property
     def best(self) -> Path | None:
         """The checkpoint nearest to the data so far, which `ganvas.load` and `ganvas sample` read as they do a run."""
-        path = self.path / "checkpoints" / checkpoint.BEST
+        path = self.checkpoints / checkpoint.BEST
         return path if path.is_dir() else None
 
     @property
@@ -188,8 +185,7 @@ class Run(RunState):
             assert self._data is not None
             self._heed_threads()
             files.clean(self.path)
-            self._load(self._data)
-        assert self._built is not None
+            self._built = self._load(self._data)
         return self._built
 
     def _heed_threads(self) -> None:
@@ -204,8 +200,7 @@ class Run(RunState):
                 *(self.path, plan.threads, asked),
             )
             self.record["threads"] = asked
-            with writing(self):
-                folder.write_record(self.path, self.record)
+            self.write_record()
         elif plan.threads > (os.cpu_count() or 1):
             logger.warning(
                 "%s began with %d threads, more than the %d cores of this machine; to be quicker, stop it and set "
@@ -213,26 +208,32 @@ class Run(RunState):
                 *(self.path, plan.threads, os.cpu_count(), os.cpu_count()),
             )
 
-    def _load(self, dataset: Dataset) -> None:
+    def _load(self, dataset: Dataset) -> tuple[System, Dataset]:
         """Build the system and load what training continues from."""
         back = self.rollbacks
         resolved = recipes.from_json(self.recipe, self.record["resolved"])
         system = assemble(resolved, dataset, self.plan, self.record["seed"])
         slow(system, len(back))
         origin, spent = (back[-1]["to"], back[-1]["seconds"]) if back else (0, 0.0)
-        saved = checkpoint.restore(self.path / "checkpoints", system, len(back), origin)
+        saved = checkpoint.restore(self.checkpoints, system, len(back), origin)
         self.step, self.seconds, self.sums = saved.step, max(saved.seconds, spent), saved.sums
-        if saved.attempt < len(back):  # which has not saved anything yet
-            self._put_back(origin, system)
-        self._built = system, dataset
+        if saved.attempt < len(back):  # which has not saved anything yet: the networks of the failed one go
+            with self.writing():
+                if origin:
+                    best = self.checkpoints / checkpoint.BEST / files.GENERATOR
+                    files.write(self.path / files.GENERATOR, best.read_bytes())
+                else:
+                    for name in (files.GENERATOR, *system.products):
+                        (self.path / name).unlink(missing_ok=True)
+        return system, dataset
 
     def _roll_back(self, finding: Finding, dataset: Dataset) -> None:
         """Return to the best checkpoint, or to the start, and continue at lower rates and with other noise."""
-        origin = checkpoint.best_step(self.path / "checkpoints") or 0
+        origin = checkpoint.best_step(self.checkpoints) or 0
         entry = {"kind": finding.kind, "step": finding.step, "to": origin, "seconds": self.seconds}
         self.record["rollbacks"] = [*self.rollbacks, entry]
-        with writing(self):
-            folder.write_record(self.path, self.record)
+        self.write_record()
+        with self.writing():
             for picture in self.pictures:
                 if step_of(picture) > origin:
                     picture.unlink()
@@ -240,17 +241,7 @@ class Run(RunState):
             "%s at step %d: back to step %d, with %g times the learning rates (rollback %d of %d)",
             *(finding.kind, finding.step, origin, SLOWER ** len(self.rollbacks), len(self.rollbacks), ATTEMPTS),
         )
-        self._load(dataset)
-
-    def _put_back(self, origin: int, system: System) -> None:
-        """Leave the networks of the step `origin` next to the checkpoints, or none: those of a failed attempt go."""
-        with writing(self):
-            if origin:
-                best = self.path / "checkpoints" / checkpoint.BEST / files.GENERATOR
-                files.write(self.path / files.GENERATOR, best.read_bytes())
-                return
-            for name in (files.GENERATOR, *system.products):
-                (self.path / name).unlink(missing_ok=True)
+        self._built = self._load(dataset)
 
     def _extend(self, budget: Budget, on_collapse: str | None) -> None:
         """Replace what of the record is asked for; raises RequestError where that budget is spent already."""
@@ -261,20 +252,15 @@ class Run(RunState):
             check_policy(on_collapse)
             self.record["on_collapse"] = on_collapse
         if steps is not None and steps < self.step:
-            raise RequestError(
-                f"{steps} is too few: {self.path} has trained {self.step} steps already", "give more", field="steps"
-            )
+            problem = f"{steps} is too few: {self.path} has trained {self.step} steps already"
+            raise RequestError(problem, "give more", field="steps")
         if minutes is not None and minutes != self.budget.minutes and 60 * minutes < self.seconds:
-            raise RequestError(
-                f"{minutes:g} is too few: {self.path} has trained {self.seconds / 60:.3g} minutes already",
-                "give more",
-                field="minutes",
-            )
+            problem = f"{minutes:g} is too few: {self.path} has trained {self.seconds / 60:.3g} minutes already"
+            raise RequestError(problem, "give more", field="minutes")
         if steps or minutes:
             self.budget = budget
             self.record["budget"] = budget._asdict()
-        with writing(self):
-            folder.write_record(self.path, self.record)
+        self.write_record()
 
     def _train(self, lock: FileLock) -> Generator[TrainingProgress, None, None]:
         """What `advance` iterates, with the directory locked."""

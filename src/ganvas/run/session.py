@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import math
+import signal
 import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from types import FrameType
 
 from PIL.Image import Image
 
@@ -20,9 +20,8 @@ from ..loop import train
 from ..monitor import Finding, diverged
 from ..plan import computing
 from ..types import Stats, System
-from . import checkpoint, folder, journal
+from . import checkpoint, journal
 from .budget import TrainingProgress, due, summary
-from .interrupt import deferred
 from .state import RunState
 from .watch import Watch, stream
 
@@ -41,16 +40,15 @@ class Session:
         """`interrupt` is set by Ctrl-C, and ends training after a step."""
         self.run, self.system, self.dataset, self.interrupt = run, system, dataset, interrupt
         self.options = run.options
-        self.watch = Watch(run, dataset)
 
     def play(self) -> Generator[TrainingProgress, None, Finding | None]:
         """Train; yields after every step. Gives the finding for which the run must be rolled back, if there is one."""
-        run, watch, plan = self.run, self.watch, self.run.plan
+        run, plan = self.run, self.run.plan
         if run.budget.share(run.step, run.seconds) >= 1:
             return None
         self.begin, self.last = time.perf_counter() - run.seconds, self.interrupt.is_set()
-        with writing(run), journal.Journal(run.path, run.step, run.sums) as log:
-            watch.begin(log.lines)
+        with run.writing(), journal.Journal(run.path, run.step, run.sums) as log:
+            watch = self.watch = Watch(run, self.dataset, log.lines)
             if generator := self.frozen():  # a kill may have come between a checkpoint and its becoming the best
                 watch.keep_best(log.lines, generator)
             steps = self.steps()
@@ -79,15 +77,10 @@ class Session:
 
     def steps(self) -> Iterator[tuple[int, Stats]]:
         """The steps of the loop from where the run stands."""
-        run, o = self.run, self.options
+        run, o, limit = self.run, self.options, self.run.budget.steps or sys.maxsize
+        seed = stream(run.record["seed"], len(run.rollbacks))
         return train(
-            self.system,
-            self.dataset,
-            steps=run.budget.steps or sys.maxsize,
-            batch=o.batch,
-            start=run.step,
-            seed=stream(run.record["seed"], len(run.rollbacks)),
-            accumulate=o.accumulate,
+            self.system, self.dataset, steps=limit, batch=o.batch, start=run.step, seed=seed, accumulate=o.accumulate
         )
 
     def step(self, log: journal.Journal, steps: Iterator[tuple[int, Stats]]) -> TrainingProgress:
@@ -101,11 +94,11 @@ class Session:
         run.step, run.seconds = step + 1, time.perf_counter() - self.begin
         share = run.budget.share(run.step, run.seconds)
         self.last = share >= 1 or self.interrupt.is_set()
-        return self.settle(log, share, self.last)
+        return self.settle(log, share)
 
-    def settle(self, log: journal.Journal, share: float, last: bool) -> TrainingProgress:
+    def settle(self, log: journal.Journal, share: float) -> TrainingProgress:
         """Log, draw and save what is due after a step; the checkpoint comes last, and seals the rest."""
-        run, o, watch = self.run, self.options, self.watch
+        run, o, watch, last = self.run, self.options, self.watch, self.last
         logs, draws, saves = (due(run.step, n) for n in (o.log_every, o.sample_every, o.checkpoint_every))
         looks = watch.looks(run.step)
         means = log.means() if last or logs or looks or draws or saves else {}
@@ -140,7 +133,7 @@ class Session:
         """Raises Diverged where a number is not finite: such weights are not worth saving."""
         if not finite:
             raise Diverged(
-                f"training diverged: {what} at step {self.run.step} is not finite; {survivor(self.run.path)}; train "
+                f"training diverged: {what} at step {self.run.step} is not finite; {self.run.survivor}; train "
                 "again with a lower learning rate (`lr`), a `penalty` such as r1:1, or fp32 as `precision`"
             )
 
@@ -152,10 +145,7 @@ class Session:
 
     def draw(self, log: journal.Journal) -> dict[str, float]:
         """Draw what the system shows of itself; gives the figures that it measured for that."""
-        if self.system.examine is not None:
-            image, figures = self.system.examine()
-        else:
-            image, figures = self.samples(), {}
+        image, figures = self.system.examine() if self.system.examine else (self.samples(), {})
         if image is not None:
             media.save_png(image, self.run.path / "samples" / f"step-{self.run.step:06d}.png")
             log.picture(self.run.step, image)
@@ -166,10 +156,9 @@ class Session:
         generator = self.frozen()
         if generator is None:
             return None
-        points = len(self.dataset.shape) == 1
-        count = min(POINTS if points else SHOWN, len(self.dataset))
-        fake, real = generator.sample(range(count)), self.dataset.batch(0, count).x
-        return media.scatter(fake, real) if points else media.side_by_side(fake, real)
+        most, show = (POINTS, media.scatter) if len(self.dataset.shape) == 1 else (SHOWN, media.side_by_side)
+        count = min(most, len(self.dataset))
+        return show(generator.sample(range(count)), self.dataset.batch(0, count).x)
 
     def save(self, log: journal.Journal) -> None:
         """Write the networks alone, then the checkpoint, so that none is older than its checkpoint."""
@@ -183,28 +172,9 @@ class Session:
             write(run.path / name)
         run.sums = log.pending()
         saved = checkpoint.Saved(run.step, run.seconds, len(run.rollbacks), run.sums)
-        checkpoint.write(run.path / "checkpoints", self.system, saved)
+        checkpoint.write(run.checkpoints, self.system, saved)
         if generator is not None:
             self.watch.keep_best(log.lines, generator)
-
-
-@contextmanager
-def writing(run: RunState) -> Iterator[None]:
-    """Turns a full disk and the like into a WorkError that says what survives and what to do."""
-    try:
-        yield
-    except OSError as error:
-        fix = "free some space" if error.errno == errno.ENOSPC else "fix that"
-        raise WorkError(
-            f"training stopped at step {run.step}: {(error.strerror or str(error)).lower()} "
-            f"({error.filename or run.path}); {survivor(run.path)}; {fix}, then `{folder.resumption(run.path)}`"
-        ) from error
-
-
-def survivor(path: Path) -> str:
-    """The checkpoint to return to, in words."""
-    saved = checkpoint.steps(path / "checkpoints")
-    return f"the last good checkpoint is {saved[0]}" if saved else "there was no checkpoint yet"
 
 
 def stopped(run: RunState, finding: Finding) -> str:
@@ -214,3 +184,27 @@ def stopped(run: RunState, finding: Finding) -> str:
         f"stopped and saved at step {run.step}{tried}, since the monitor found {finding.kind}: {finding.meaning} "
         f"{finding.advice} To continue all the same, resume {run.path} with `on_collapse` warn"
     )
+
+
+@contextmanager
+def deferred(asked: threading.Event) -> Iterator[None]:
+    """While it lasts, the first Ctrl-C sets the event and tears nothing apart; the second interrupts at once.
+
+    Only where Python's own handler is in place: in other threads, under `nohup` or within a host that has its own, the
+    event is never set.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

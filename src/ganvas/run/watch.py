@@ -16,8 +16,9 @@ from ..features import open_features
 from ..frozen import TrainedGenerator
 from ..monitor import EXPLANATIONS, SAMPLES, Finding, Probe, symptoms
 from ..types import System
-from . import checkpoint, folder
+from . import checkpoint
 from .budget import due
+from .folder import resumption
 from .state import RunState
 
 Line = Mapping[str, Any]
@@ -49,27 +50,16 @@ def slow(system: System, attempt: int) -> None:
         phase.lr_factor = lambda step, base=phase.lr_factor: factor * base(step)
 
 
-def slowed(rates: Sequence[float]) -> float | None:
-    """The usual rate, where the newest ones have fallen far below it."""
-    if len(rates) < HISTORY + WINDOWS:
-        return None
-    usual = median(rates[:-WINDOWS])
-    return usual if max(rates[-WINDOWS:]) < SLOW * usual else None
-
-
 class Watch:
     """Watches one session of training."""
 
-    def __init__(self, run: RunState, dataset: Dataset) -> None:
+    def __init__(self, run: RunState, dataset: Dataset, lines: Sequence[Line] = ()) -> None:
+        """`lines` are the log so far."""
         self.run, self.dataset = run, dataset
         self.probe: Probe | None = None  # made at the first look, since short runs have none
-        self.kinds: list[str] = []  # found so far
+        self.kinds: list[str] = [found["kind"] for line in lines for found in line.get("findings", ())]  # so far
         self.trouble: Finding | None = None  # the one that ends the session
         self.warned = False  # whether a slow machine has been reported
-
-    def begin(self, lines: Sequence[Line]) -> None:
-        """Remember the findings of the log so far."""
-        self.kinds = [found["kind"] for line in lines for found in line.get("findings", ())]
 
     def looks(self, step: int) -> bool:
         """Whether the monitor looks at the samples after this step."""
@@ -101,15 +91,17 @@ class Watch:
 
     def check_speed(self, lines: Sequence[Line]) -> None:
         """Warn once where training has become slow, as it does when threads wait for one that lost its core."""
-        plan = self.run.plan
-        usual = slowed([line["images_per_second"] for line in lines])
-        if self.warned or usual is None or plan.device != "cpu" or plan.threads < 2:
+        plan, rates = self.run.plan, [line["images_per_second"] for line in lines]
+        if self.warned or len(rates) < HISTORY + WINDOWS or plan.device != "cpu" or plan.threads < 2:
+            return
+        usual = median(rates[:-WINDOWS])
+        if max(rates[-WINDOWS:]) >= SLOW * usual:
             return
         self.warned = True
         logger.warning(
             "training has slowed down to %.0f images/s from %.0f, as if another process used a core; if that lasts, "
             "stop and continue with fewer than these %d threads: `OMP_NUM_THREADS=1 %s` (the last bits may change)",
-            *(lines[-1]["images_per_second"], usual, plan.threads, folder.resumption(self.run.path)),
+            *(lines[-1]["images_per_second"], usual, plan.threads, resumption(self.run.path)),
         )
 
     def keep_best(self, lines: Sequence[Line], generator: TrainedGenerator) -> None:
@@ -117,10 +109,10 @@ class Watch:
 
         Only one that is due: what Ctrl-C saves out of turn must not change what follows.
         """
-        run, folder = self.run, self.run.path / "checkpoints"
+        run = self.run
         if not due(run.step, run.options.checkpoint_every) and run.budget.share(run.step, run.seconds) < 1:
             return
         looks = {line["step"]: line["monitor/distance"] for line in lines if "monitor/distance" in line}
         distance = looks.get(run.step, math.inf)
-        if distance < looks.get(checkpoint.best_step(folder), math.inf) and not symptoms(lines):
-            checkpoint.keep_best(folder, generator)
+        if distance < looks.get(checkpoint.best_step(run.checkpoints), math.inf) and not symptoms(lines):
+            checkpoint.keep_best(run.checkpoints, generator)
