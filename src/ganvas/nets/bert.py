@@ -26,10 +26,9 @@ class PostNormBlock(nn.Module):
 
 
 class Bert(nn.Module):
-    """Tokens (N, T) int64, 0 for padding -> unit vectors of sentences (N, width).
+    """Tokens (N, T) int64, 0 for padding, T up to `context` -> unit vectors of sentences (N, width).
 
     vocabulary: the word pieces, in the order of their numbers.
-    context: most tokens of a sentence.
     """
 
     def __init__(
@@ -49,14 +48,9 @@ class Bert(nn.Module):
         self.norm = nn.LayerNorm(width, epsilon)
         self.blocks = nn.ModuleList(PostNormBlock(width, heads, mlp, epsilon) for _ in range(layers))
 
-    def words(self, tokens: Tensor) -> Tensor:
-        """The last block's output for each token, (N, T, width)."""
-        x = self.norm(self.embed(tokens) + self.position[: tokens.shape[1]])
-        there = (tokens > 0)[:, None, None]  # (N, 1, 1, T)
-        for block in self.blocks:
-            x = block(x, there)
-        return x
-
     def forward(self, tokens: Tensor) -> Tensor:
-        there = (tokens > 0).unsqueeze(2)
-        return F.normalize((self.words(tokens) * there).sum(1), dim=1)
+        there = tokens > 0  # (N, T)
+        x = self.norm(self.embed(tokens) + self.position[: tokens.shape[1]])
+        for block in self.blocks:
+            x = block(x, there[:, None, None])
+        return F.normalize((x * there[:, :, None]).sum(1), dim=1)

@@ -44,18 +44,8 @@ FAMILIES = {
     vqgan.VQGAN: vqgan,
 }
 
-__all__ = [
-    "RECIPES",
-    "Training",
-    "build",
-    "describe",
-    "from_json",
-    "grouped",
-    "override",
-    "recipe",
-    "resolve",
-    "to_json",
-]
+__all__ = ["RECIPES", "Training", "build", "describe", "from_json", "grouped", "override", "recipe", "resolve"]
+__all__ += ["to_json"]
 
 
 def recipe(name: str) -> Training:

@@ -96,7 +96,7 @@ def bounds(network: Network, likelihood: str, items: Dataset, samples: int) -> B
         mu, log_var = network.posterior(x)
         epsilon = torch.randn(samples, *mu.shape, generator=generator).to(mu)
         z = likelihoods.reparameterised(mu, log_var, epsilon)  # (K, N, L)
-        error = torch.stack([nll(network.raw(one), x, network.log_scale) for one in z])  # (K, N)
+        error = torch.stack([nll(network.decoder.raw(one), x, network.log_scale) for one in z])  # (K, N)
         prior = likelihoods.log_normal(z, torch.zeros_like(mu), torch.zeros_like(mu))
         weighted.append(likelihoods.importance_bound(prior - likelihoods.log_normal(z, mu, log_var) - error).cpu())
         means.append(mu.cpu())
@@ -121,7 +121,7 @@ class VAETask:
         network = self.network
         mu, log_var = network.posterior(batch.x)
         z = likelihoods.reparameterised(mu, log_var, torch.randn_like(mu))
-        nll = self.row.nll(network.raw(z), batch.x, network.log_scale).mean()
+        nll = self.row.nll(network.decoder.raw(z), batch.x, network.log_scale).mean()
         kl = likelihoods.kl_to_standard_normal(mu, log_var)
         loss = nll + beta(self.options, step) * likelihoods.free_bits(kl, self.options.free_bits)
         return loss, {
