@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -48,6 +48,14 @@ class Training:
     checkpoint_every: int = opt(500, "steps between two checkpoints")
     monitor_every: int = opt(250, "steps between two measurements of the samples by the monitor; 0: none")
     held_out: float = held_out_option(0.0)
+    warmup: int = opt(0, "steps over which the learning rate rises from 0")
+    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
+
+    def lr_factor(self, step: int) -> float:
+        """That of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`."""
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        fall = (1 + math.cos(math.pi * min(1.0, step / self.decay))) / 2 if self.decay else 1.0
+        return rise * max(fall, 0.01)
 
 
 Options = TypeVar("Options", bound=Training)
@@ -74,7 +82,7 @@ def override(options: Options, settings: Mapping[str, object]) -> Options:
 
 
 def check_bounds(name: str, value: object, low: float, high: float) -> None:
-    """A RequestError where a number, or one of a tuple's, is out of its bounds; anything else passes."""
+    """A RequestError where a number, or one of a tuple's, is out of its bounds."""
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, int | float) and not low <= number <= high:
             hint = f"give {low:g} to {high:g}" if high < math.inf else f"give {low:g} or more"
@@ -116,17 +124,6 @@ def grouped(options: Training) -> dict[str, list[Row]]:
     return groups
 
 
-def warmup_cosine(warmup: int, decay: int) -> Callable[[int], float]:
-    """The factor of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`; 0: neither."""
-
-    def factor(step: int) -> float:
-        rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-        fall = (1 + math.cos(math.pi * min(1.0, step / decay))) / 2 if decay else 1.0
-        return rise * max(fall, 0.01)
-
-    return factor
-
-
 def averaged(model: Module, decay: float) -> tuple[Any, dict[str, EMA]]:
     """A copy of a model, and the module that keeps it at the moving average; with a decay of 0 the model itself."""
     if not decay:
@@ -142,12 +139,18 @@ def place(modules: Iterable[Module], plan: Plan) -> None:
         module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
 
 
+def refuse_points(shape: tuple[int, ...], family: str) -> None:
+    """A RequestError for items of a family that learns from images."""
+    if len(shape) != 3:
+        problem = f"{family} needs images, not items of shape {tuple(shape)}"
+        raise RequestError(problem, "choose other data, or the recipe points", field="data")
+
+
 def held_out_of(images: Dataset) -> Dataset:
     """The items to measure on; a RequestError where there are none."""
     if images.held_out is None:
-        raise RequestError(
-            f"{images.name} has nothing held out to measure on", "use held_out=0.1", field="options.held_out"
-        )
+        problem = f"{images.name} has nothing held out to measure on"
+        raise RequestError(problem, "use held_out=0.1", field="options.held_out")
     return images.held_out
 
 

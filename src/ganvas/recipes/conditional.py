@@ -193,9 +193,8 @@ def build_generator(
     return generator
 
 
-def build(options: Conditional, images: Dataset, plan: Plan) -> System:
-    """The networks, optimisers and losses of `options` for labelled items."""
-    o = resolve(options, images.shape, plan.device)
+def build(o: Conditional, images: Dataset, plan: Plan) -> System:
+    """The networks, optimisers and losses of options, as `resolve` returns them, for labelled items."""
     known = label_names(o, images)
     labels = None if o.told == "class" else keywords.mark(images.captions or (), known)
     inner = gan.NETS[o.net](replace(o, latent=o.latent + o.embedding), images.shape, 1)[0]

@@ -12,13 +12,12 @@ from torch.optim import Adam
 
 from .. import samplers
 from ..data import Dataset
-from ..errors import RequestError
 from ..frozen.diffusion import Diffusion as Decoder
 from ..nets.denoiser import Denoiser
 from ..objectives.denoising import DENOISING, NOISES, denoising, denoising_loss
 from ..plan import Plan
 from ..types import Batch, Phase, Stats, System
-from .base import Training, averaged, opt, place, warmup_cosine
+from .base import Training, averaged, opt, place, refuse_points
 
 MEASURED = 4096  # images of which the standard deviation is taken
 GUIDANCE = 1.5  # where the data has classes: a quarter of the Fréchet distance on the digits (docs/results.md)
@@ -53,8 +52,6 @@ class Diffusion(Training):
     sampling_steps: int = opt(12, "steps from noise to an image; heun calls the denoiser twice in each", low=1)
     lr: float = opt(2e-3, "Adam's learning rate")
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
-    warmup: int = opt(100, "steps over which the learning rate rises from 0")
-    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
     ema: float = opt(0.998, "decay of the weights' moving average, which draws the samples; 0: none", high=0.99999)
 
 
@@ -63,7 +60,7 @@ def diffusion() -> Diffusion:
 
     Class-conditional where the data has classes; a tenth of the images train without, for guidance.
     """
-    return Diffusion(data="fashion-mnist", steps=4000, sample_every=1000, monitor_every=1000)
+    return Diffusion(data="fashion-mnist", steps=4000, warmup=100, sample_every=1000, monitor_every=1000)
 
 
 def flow() -> Diffusion:
@@ -104,15 +101,12 @@ def bands(sigma: Tensor, error: Tensor) -> Stats:
 
 def resolve(o: Diffusion, shape: tuple[int, ...], device: str = "cpu") -> Diffusion:
     """Replaces open options by what suits the shape; refuses points."""
-    if len(shape) != 3:
-        problem = f"diffusion needs images, not items of shape {tuple(shape)}"
-        raise RequestError(problem, "use the recipe points", field="recipe")
+    refuse_points(shape, "diffusion")
     samplers.sampler(o.sampler)
     return replace(
         o,
         noise=DENOISING[o.objective].noise if o.noise == "auto" else o.noise,
         patch=o.patch or math.gcd(1 << (min(shape[1:]) // 12).bit_length() >> 1 or 1, *shape[1:]),
-        decay=o.steps if o.decay < 0 else o.decay,
     )
 
 
@@ -122,27 +116,19 @@ def deviation(images: Dataset) -> float:
     return max(0.01, round(images.at(rows).x.std().item(), 3))
 
 
-def build(options: Diffusion, images: Dataset, plan: Plan) -> System:
-    """The denoiser, a decoder that samples its moving average, and the optimiser of `options`."""
-    o = resolve(options, images.shape, plan.device)
+def build(o: Diffusion, images: Dataset, plan: Plan) -> System:
+    """The denoiser, a decoder that samples its moving average, and the optimiser of resolved options."""
     network = {"width": o.width, "depth": o.depth, "levels": o.levels, "patch": o.patch, "attention": o.attention}
     classes = images.classes if o.labels and images.labels is not None else 0
-    decoder = Decoder(
-        images.shape,
-        classes,
-        network,
-        o.objective,
-        o.sigma_data or deviation(images),
-        o.sampler,
-        o.sampling_steps,
-        guidance=o.guidance or (GUIDANCE if classes else 1.0),
-    )
+    spread, guidance = o.sigma_data or deviation(images), o.guidance or (GUIDANCE if classes else 1.0)
+    sampling = (o.sampler, o.sampling_steps)
+    decoder = Decoder(images.shape, classes, network, o.objective, spread, *sampling, guidance=guidance)
     denoiser = decoder.denoiser
     decoder.denoiser, average = averaged(denoiser, o.ema)
     modules: dict[str, nn.Module] = {"denoiser": denoiser, **average}
     place(modules.values(), plan)
     params = list(denoiser.parameters())
     optimizer = Adam(params, lr=o.lr, betas=(0.9, o.beta2), fused=True)
-    phase = Phase("denoiser", params, optimizer, DenoisingLoss(o, denoiser).loss, average=average.get("average"))
-    phase.lr_factor = warmup_cosine(o.warmup, o.decay)
+    loss = DenoisingLoss(o, denoiser).loss
+    phase = Phase("denoiser", params, optimizer, loss, average=average.get("average"), lr_factor=o.lr_factor)
     return System(modules, [phase], decoder, plan.dtype)

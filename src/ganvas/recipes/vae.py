@@ -18,7 +18,7 @@ from ..objectives import likelihoods
 from ..objectives.likelihoods import LIKELIHOODS
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, averaged, examination, held_out_of, held_out_option, opt, place, warmup_cosine
+from .base import Training, averaged, examination, held_out_of, held_out_option, opt, place, refuse_points
 
 SCALE = 0.2  # initial scale of the pixels' noise, where it is learned: a tenth of their range
 SCALE_LR = 10  # its learning rate, in times lr
@@ -50,8 +50,6 @@ class VAE(Training):
     lr: float = opt(1e-3, "Adam's learning rate")
     beta1: float = opt(0.9, "Adam's β₁", high=0.9999)
     beta2: float = opt(0.999, "Adam's β₂", high=0.99999)
-    warmup: int = opt(0, "steps over which the learning rate rises from 0")
-    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
     ema: float = opt(0.999, "decay of the weights' moving average, which is what is saved; 0: none", high=0.99999)
     measured: int = opt(500, "held-out images on which the bound is measured at every sampling step; 0: all")
     importance: int = opt(10, "samples of z per image, for the importance-weighted bound", low=1)
@@ -180,10 +178,8 @@ def convolvable(shape: tuple[int, ...]) -> bool:
 
 def resolve(o: VAE, shape: tuple[int, ...], device: str = "cpu") -> VAE:
     """Replaces open options by what suits the shape; refuses points."""
-    if len(shape) != 3:
-        raise RequestError(f"a vae needs images, not items of shape {tuple(shape)}", "choose other data", field="data")
-    net = o.net if o.net != "auto" else "dcgan" if convolvable(shape) else "mlp"
-    return replace(o, net=net, decay=o.steps if o.decay < 0 else o.decay)
+    refuse_points(shape, "a vae")
+    return replace(o, net=o.net if o.net != "auto" else "dcgan" if convolvable(shape) else "mlp")
 
 
 def check(o: VAE, images: Dataset) -> Dataset:
@@ -193,9 +189,8 @@ def check(o: VAE, images: Dataset) -> Dataset:
     return held_out_of(images)
 
 
-def build(options: VAE, images: Dataset, plan: Plan) -> System:
-    """The networks, optimiser and loss of `options` for the images and their held-out items."""
-    o = resolve(options, images.shape, plan.device)
+def build(o: VAE, images: Dataset, plan: Plan) -> System:
+    """The networks, optimiser and loss of options, as `resolve` returns them."""
     held_out = check(o, images)
     row = LIKELIHOODS[o.likelihood]
     layers = (o.net, o.latent, o.hidden, o.width, o.max_width, o.activation, o.norm)
@@ -205,17 +200,15 @@ def build(options: VAE, images: Dataset, plan: Plan) -> System:
     kept, average = averaged(network, o.ema)
     task = VAETask(o, network, kept, images, held_out.to(plan.device))
     params = [p for p in network.parameters() if p.requires_grad]
-    weights, noise = [], []
-    for p in params:
-        (noise if p is network.log_scale else weights).append(p)
+    noise = [p for p in params if p is network.log_scale]
+    weights = [p for p in params if p is not network.log_scale]
     groups = [{"params": weights}, {"params": noise, "lr": SCALE_LR * o.lr}]
     optimizer = Adam(groups, lr=o.lr, betas=(o.beta1, o.beta2), fused=True)
-    factor = warmup_cosine(o.warmup, o.decay)
     return System(
         {"vae": network, **average},
-        [Phase("vae", params, optimizer, task.loss, average=average.get("average"), lr_factor=factor)],
+        [Phase("vae", params, optimizer, task.loss, average=average.get("average"), lr_factor=o.lr_factor)],
         kept.decoder,
         plan.dtype,
-        examine=task.examine,
-        products={files.AUTOENCODER: lambda path: task.freeze().write(path)},
+        task.examine,
+        {files.AUTOENCODER: lambda path: task.freeze().write(path)},
     )

@@ -21,7 +21,7 @@ from ..nets.quantize import count_codes, perplexity
 from ..objectives.codebook import codebook_loss
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Schedule, Stats, System
-from .base import Training, examination, held_out_of, opt, place, warmup_cosine
+from .base import Training, examination, held_out_of, opt, place, refuse_points
 
 MEASURED, SHOWN = 500, 8  # held-out images, at most
 GRID = 8  # codes per side of the grid, about, where ch_mult is left open
@@ -62,8 +62,6 @@ class VQGAN(Training):
     critic_lr: float = opt(1e-3, "the critic's learning rate")
     beta1: float = opt(0.9, "Adam's β₁", high=0.9999)
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
-    warmup: int = opt(50, "steps over which the autoencoder's learning rate rises from 0")
-    decay: int = opt(-1, "step by which the learning rates have fallen to a hundredth; -1: `steps`; 0: constant", -1)
 
 
 def vqgan() -> VQGAN:
@@ -71,7 +69,8 @@ def vqgan() -> VQGAN:
 
     L1, perceptual distance, commitment, and from half of the steps on a hinge loss with an adaptive weight.
     """
-    return VQGAN(data="fashion-mnist", batch=16, monitor_every=0, held_out=0.1, sample_every=500)
+    options = VQGAN(data="fashion-mnist", batch=16, monitor_every=0, held_out=0.1, sample_every=500)
+    return replace(options, warmup=50, decay=-1)
 
 
 class VQGANTask:
@@ -173,9 +172,9 @@ def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -
 
 
 def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
-    """Replaces open options by what suits the shape, the device and the number of steps."""
-    size = min(shape[1:], default=1)
-    halvings = 1
+    """Replaces open options by what suits the shape, the device and the number of steps; refuses points."""
+    refuse_points(shape, "VQGAN")
+    size, halvings = min(shape[1:]), 1
     while size >> halvings > GRID and (size >> halvings) % 2 == 0:
         halvings += 1
     return replace(
@@ -185,14 +184,11 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
         perceptual=available(device) if o.perceptual == "auto" else o.perceptual,
         critic_start=o.steps // 2 if o.critic_start < 0 else o.critic_start,
         critic_layers=o.critic_layers or (1 if size < 32 else 2 if size < 64 else 3),
-        decay=o.steps if o.decay < 0 else o.decay,
     )
 
 
 def check(o: VQGAN, images: Dataset) -> Dataset:
     """The held-out items; a RequestError where VQGAN cannot learn from the data. `o` as `resolve` returns it."""
-    if len(images.shape) != 3:
-        raise RequestError(f"{images.name} holds points, and VQGAN needs images", "choose other data", field="data")
     heights = [images.shape[1] >> i for i in range(len(o.ch_mult))]
     if wrong := [str(height) for height in o.attn_resolutions if height not in heights]:
         hint = f"the levels have {', '.join(map(str, heights))} pixels"
@@ -209,22 +205,22 @@ def check(o: VQGAN, images: Dataset) -> Dataset:
 
 
 def phases(o: VQGAN, network: nets.VQGAN, critic: PatchCritic, task: VQGANTask) -> list[Phase]:
-    """The autoencoder's phase, with its own learning rate for the codes, and the critic's."""
+    """The autoencoder's phase, with its own learning rate for the codes, and the critic's, without a warm-up."""
     ours, theirs = list(network.parameters()), list(critic.parameters())
     codes = network.quantize.embedding.weight
     groups = [{"params": [p for p in ours if p is not codes]}, {"params": [codes], "lr": o.codes_rate * o.lr}]
     betas = o.beta1, o.beta2
     optimizer = Adam(groups, lr=o.lr, betas=betas, fused=True)
     critics = Adam(theirs, lr=o.critic_lr, betas=betas, fused=True)
+    factor = replace(o, warmup=0).lr_factor
     return [
-        Phase("autoencoder", ours, optimizer, task.autoencoder_loss, lr_factor=warmup_cosine(o.warmup, o.decay)),
-        Phase("critic", theirs, critics, task.critic_loss, task.schedule, lr_factor=warmup_cosine(0, o.decay)),
+        Phase("autoencoder", ours, optimizer, task.autoencoder_loss, lr_factor=o.lr_factor),
+        Phase("critic", theirs, critics, task.critic_loss, task.schedule, lr_factor=factor),
     ]
 
 
-def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
-    """The networks, optimisers and losses of `options` for the images and their held-out items."""
-    o = resolve(options, images.shape, plan.device)
+def build(o: VQGAN, images: Dataset, plan: Plan) -> System:
+    """The networks, optimisers and losses of options, as `resolve` returns them."""
     held_out = check(o, images)
     distance = None if o.perceptual == "none" else perceptual(o.perceptual, images, plan.device)
     layers = (o.ch, o.ch_mult, o.num_res_blocks, o.attn_resolutions, o.z_channels, o.dropout, o.groups)
