@@ -152,15 +152,9 @@ def stall(measured: Measured) -> bool:
 
 
 RULES: dict[str, Callable[[Measured], bool]] = {
-    "divergence": divergence,
-    "collapse": collapse,
-    "posterior-collapse": posterior_collapse,
-    "oscillation": oscillation,
-    "critic-overpowers": critic_overpowers,
-    "critic-blind": critic_blind,
-    "copying": copying,
-    "decline": decline,
-    "stall": stall,
+    **{"divergence": divergence, "collapse": collapse, "posterior-collapse": posterior_collapse},
+    **{"oscillation": oscillation, "critic-overpowers": critic_overpowers, "critic-blind": critic_blind},
+    **{"copying": copying, "decline": decline, "stall": stall},
 }
 VAGUE = {"decline", "stall"}  # reported where no other rule says why
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ..errors import RequestError, unknown
+from ..errors import RequestError, entry
 from ..types import Adversarial, Critic, Penalty, Stats
 
 # -- adversarial losses: log D(x) = -softplus(-logit), log(1 - D(x)) = -softplus(logit) --------------------------------
@@ -194,21 +194,13 @@ ADVERSARIAL: dict[str, Objective] = {
     "r3gan": Objective(RELATIVISTIC, penalty="r1:1+r2:1", boundary=None, paired=True),
 }
 
-PENALTIES: dict[str, Penalty] = {
-    "gp": gradient_penalty,
-    "dragan": dragan,
-    "r1": r1,
-    "r2": r2,
-    "fd-r1": fd_r1,
-    "fd-r2": fd_r2,
-}
+PENALTIES: dict[str, Penalty] = {"gp": gradient_penalty, "dragan": dragan, "r1": r1, "r2": r2}
+PENALTIES |= {"fd-r1": fd_r1, "fd-r2": fd_r2}
 
 
 def objective(name: str) -> Objective:
     """The row of that name; a RequestError with similar names where there is none."""
-    if name not in ADVERSARIAL:
-        raise unknown("objective", name, ADVERSARIAL, field="options.objective")
-    return ADVERSARIAL[name]
+    return entry("objective", name, ADVERSARIAL, field="options.objective")
 
 
 def parse_penalty(text: str) -> dict[str, float]:
@@ -216,8 +208,7 @@ def parse_penalty(text: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in text.split("+") if text not in ("", "none") else ():
         name, _, weight = part.strip().partition(":")
-        if name not in PENALTIES:
-            raise unknown("penalty", name, PENALTIES, field="options.penalty")
+        entry("penalty", name, PENALTIES, field="options.penalty")
         try:
             weights[name] = float(weight or 1)
         except ValueError:

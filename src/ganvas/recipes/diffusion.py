@@ -14,7 +14,7 @@ from .. import samplers
 from ..data import Dataset
 from ..frozen.diffusion import Diffusion as Decoder
 from ..nets.denoiser import Denoiser
-from ..objectives.denoising import DENOISING, NOISES, denoising, denoising_loss
+from ..objectives.denoising import DENOISING, NOISES, denoising_loss
 from ..plan import Plan
 from ..types import Batch, Phase, Stats, System
 from .base import Training, averaged, opt, place, refuse_points
@@ -74,7 +74,7 @@ class DenoisingLoss:
     def __init__(self, options: Diffusion, denoiser: Denoiser) -> None:
         """`options` as `resolve` returns them."""
         self.options, self.denoiser = options, denoiser
-        self.noise, self.weight = NOISES[options.noise], denoising(options.objective).weight
+        self.noise, self.weight = NOISES[options.noise], DENOISING[options.objective].weight
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
         o, x = self.options, batch.x

@@ -14,11 +14,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from .text import cleaned, padded
+from .text import Spec, Tokenizer, cleaned
 
 MERGES = Path(__file__).with_name("clip-merges.txt.gz")
 END = "</w>"  # marks the last token of a word
@@ -72,7 +69,7 @@ def pieces(text: str) -> Iterator[str]:
         i = end
 
 
-class Bpe:
+class Bpe(Tokenizer):
     """Texts -> tokens (N, context), as OpenAI's: start, the text cut to what fits, end, zeros.
 
     merges: the numbers of CLIP's merges to keep; None for all 48,894. A vocabulary `reduced` to the merges in some
@@ -80,33 +77,23 @@ class Bpe:
     """
 
     def __init__(self, context: int = CONTEXT, merges: Sequence[int] | None = None) -> None:
-        self.context, self.merges = context, None if merges is None else tuple(merges)
+        self.merges = None if merges is None else tuple(merges)
         all_pairs = clip_merges()
         pairs = all_pairs if merges is None else [all_pairs[i] for i in merges]
         self._rank = {pair: i for i, pair in enumerate(pairs)}
         units = byte_units()
         tokens = [*units, *(unit + END for unit in units), *("".join(pair) for pair in pairs)]
         self._number = {token: i for i, token in enumerate(tokens)}
-        self.start, self.end = len(tokens), len(tokens) + 1
+        super().__init__(context, len(tokens))
         self._cache: dict[str, list[str]] = {}
         self._used: set[int] = set()  # the ranks of the merges used so far
 
     @property
-    def size(self) -> int:
-        """Of the vocabulary: 512 bytes, the merges, start and end."""
-        return self.end + 1
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """What rebuilds it."""
+    def spec(self) -> Spec:
         return {"kind": "bpe", "context": self.context, "merges": None if self.merges is None else list(self.merges)}
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text, without start and end."""
         return [self._number[token] for piece in pieces(cleaned(text)) for token in self._split(piece)]
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        return padded(map(self.encode, texts), self.context, self.start, self.end)
 
     def reduced(self, texts: Sequence[str], context: int) -> Bpe:
         """The tokeniser with only the merges that `texts` use."""
