@@ -111,14 +111,10 @@ def sampler(name: str) -> Sampler:
     return entry("sampler", name, SAMPLERS, field="options.sampler")
 
 
-# -- guidance ----------------------------------------------------------------------------------------------------------
-
-
 def guided(conditional: Denoise, unconditional: Denoise, scale: float) -> Denoise:
     """Classifier-free guidance, D(x) + w (D(x | label) - D(x)) (Ho and Salimans 2022, arXiv:2207.12598).
 
-    w = 1 is the conditional denoiser alone, without a second call. With more, images are more typical of their label
-    and less varied.
+    w = 1 is the conditional denoiser alone, without a second call; more makes images more typical and less varied.
     """
     if scale == 1:
         return conditional

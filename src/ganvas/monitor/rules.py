@@ -37,10 +37,8 @@ class Finding(NamedTuple):
 def judge(lines: Sequence[Line]) -> list[Finding]:
     """What is wrong with a run, by its log so far: each kind once, at its first step.
 
-    A pure function of the lines with `monitor/...` numbers, so that anyone can judge a log again.
-
-    Rules need the first measurement, the nearest and the last 2 * WINDOW. The others are dropped, so that a long log
-    takes no longer per measurement than a short one.
+    A pure function of the lines with `monitor/...` numbers, so that anyone can judge a log again. Rules need the first,
+    the nearest and the last 2 * WINDOW of them; the others are dropped, so that a long log takes no longer per line.
     """
     measured: list[Line] = []
     seen: dict[str, int] = {}

@@ -10,15 +10,17 @@ from torch.nn import functional as F
 
 from .vit import Attention
 
+EPSILON = 1e-12  # of the layer norms
+
 
 class PostNormBlock(nn.Module):
     """norm(x + attention x), then norm(x + mlp x), as in the original transformer. (N, T, width) -> the same"""
 
-    def __init__(self, width: int, heads: int, mlp: int, epsilon: float) -> None:
+    def __init__(self, width: int, heads: int, mlp: int) -> None:
         super().__init__()
-        self.attention, self.attention_norm = Attention(width, heads), nn.LayerNorm(width, epsilon)
+        self.attention, self.attention_norm = Attention(width, heads), nn.LayerNorm(width, EPSILON)
         self.mlp = nn.Sequential(nn.Linear(width, mlp), nn.GELU(), nn.Linear(mlp, width))
-        self.mlp_norm = nn.LayerNorm(width, epsilon)
+        self.mlp_norm = nn.LayerNorm(width, EPSILON)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = self.attention_norm(x + self.attention(x, mask))
@@ -32,21 +34,14 @@ class Bert(nn.Module):
     """
 
     def __init__(
-        self,
-        vocabulary: Sequence[str],
-        context: int = 512,
-        width: int = 384,
-        layers: int = 6,
-        heads: int = 12,
-        mlp: int = 1536,
-        epsilon: float = 1e-12,
+        self, vocabulary: Sequence[str], context: int, width: int, layers: int, heads: int = 12, mlp: int = 1536
     ) -> None:
         super().__init__()
         self.pieces, self.context, self.dim = tuple(vocabulary), context, width
         self.embed = nn.Embedding(len(self.pieces), width)
         self.position = nn.Parameter(torch.randn(context, width) * 0.02)
-        self.norm = nn.LayerNorm(width, epsilon)
-        self.blocks = nn.ModuleList(PostNormBlock(width, heads, mlp, epsilon) for _ in range(layers))
+        self.norm = nn.LayerNorm(width, EPSILON)
+        self.blocks = nn.ModuleList(PostNormBlock(width, heads, mlp) for _ in range(layers))
 
     def forward(self, tokens: Tensor) -> Tensor:
         there = tokens > 0  # (N, T)

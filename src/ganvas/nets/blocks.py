@@ -49,11 +49,7 @@ def output(name: str) -> nn.Module:
 
 def arguments(of: Mapping[str, Any]) -> dict[str, Any]:
     """The options that rebuild a network, JSON-able: its constructor's arguments, from `locals()` on its first line."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in of.items()
-        if name not in ("self", "__class__")
-    }
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in of.items() if key not in ("self", "__class__")}
 
 
 class Generator(nn.Module):

@@ -27,13 +27,7 @@ class ConvTower(nn.Module):
     """The classifier's convolutions, with an embedding in place of logits. (N, 3, size, size) -> (N, outputs)"""
 
     def __init__(
-        self,
-        size: int,
-        widths: Sequence[int] = (32, 64, 128),
-        depth: int = 2,
-        hidden: int = 256,
-        dropout: float = 0.0,
-        outputs: int = 128,
+        self, size: int, widths: Sequence[int], outputs: int, depth: int = 2, hidden: int = 256, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.size, self.dim = size, outputs
@@ -85,12 +79,10 @@ LOCKED: dict[str, type[nn.Module]] = {"projection": Projection}  # behind a fixe
 class Clip(nn.Module):
     """Two towers and the temperature at which their embeddings are compared.
 
-    `image` and `text` are the specs of the towers. The image tower takes images in [-1, 1] of any size and prepares
-    them itself; the text tower takes tokens. A projection takes the features of a fixed tower instead, which is not
-    part of this network: locked-image tuning (Zhai et al. 2022). `colours` are the mean and deviation that normalise
-    images. `options` rebuild the network.
-
-    Raises RequestError for unknown towers, or embeddings of different sizes.
+    `image` and `text` are the specs of the towers. The image tower takes images in [-1, 1] of any size and normalises
+    them by `colours`, their mean and deviation; the text tower takes tokens. A projection takes the features of a fixed
+    tower instead, which is not part of this network: locked-image tuning (Zhai et al. 2022). Raises RequestError for
+    unknown towers, or embeddings of different sizes.
     """
 
     def __init__(self, image: Spec, text: Spec, colours: Sequence[Sequence[float]] = SIGNED) -> None:

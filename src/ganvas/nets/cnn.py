@@ -5,18 +5,12 @@ n pixels become ⌊(n + 2·padding − kernel) / stride⌋ + 1 in a convolution,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
 from ..errors import RequestError, entry
 from .blocks import Logits, activation, arguments
 
-POOLING: dict[str, Callable[[], nn.Module]] = {
-    "max": lambda: nn.MaxPool2d(2),
-    "average": lambda: nn.AvgPool2d(2),
-    "stride": nn.Identity,  # the stage's last convolution strides instead
-}
+POOLING = {"max": nn.MaxPool2d, "average": nn.AvgPool2d, "stride": nn.Identity}
 
 
 class CNN(nn.Module):
@@ -25,7 +19,6 @@ class CNN(nn.Module):
     Each of `widths` is a stage: `depth` convolutions with that many channels, each with batch norm if `norm` and its
     activation, then `pooling`: "max", "average", or "stride", where the stage's last convolution has stride 2. `stride`
     is that of each stage's first convolution; `padding` -1 keeps the size. `hidden` features follow, and the logits.
-
     Raises RequestError for images that are too small for the stages, and for points.
     """
 
@@ -62,7 +55,7 @@ class CNN(nn.Module):
                 channels = w
                 height, width = ((n + 2 * padding - kernel) // step + 1 for n in (height, width))
             if pooling != "stride":
-                layers.append(pool())
+                layers.append(pool(2))
                 height, width = height // 2, width // 2
             if min(height, width) < 1:
                 text = ",".join(map(str, widths))

@@ -37,11 +37,8 @@ class DCGANGenerator(Generator):
         channels, base, widths = pyramid(shape, width, max_width)
         layers: list[nn.Module] = []
         for a, b in pairwise((latent, *widths[-2::-1])):
-            up = (
-                nn.ConvTranspose2d(a, b, 4, 2, 1, bias=not norm)
-                if layers
-                else InputProjection(a, b, base, bias=not norm)
-            )
+            bias = not norm
+            up = nn.ConvTranspose2d(a, b, 4, 2, 1, bias=bias) if layers else InputProjection(a, b, base, bias=bias)
             layers += [up, *([nn.BatchNorm2d(b)] if norm else []), activation(activate)]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], channels, 4, 2, 1))
         self.out = output(out)

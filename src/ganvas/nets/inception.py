@@ -86,8 +86,7 @@ def block_e(a: int, pool: nn.Module) -> Branches:
 class Inception(nn.Module):
     """Images (N, 3, 299, 299) of values (x − 128) / 128 -> features (N, 2048).
 
-    `head` maps features to the logits of `classes`, without a bias, as in the published Inception Score; None without
-    classes.
+    `head` maps them to the logits of `classes`, without a bias, as in the published Inception Score, or is None.
     """
 
     def __init__(self, classes: int = CLASSES) -> None:

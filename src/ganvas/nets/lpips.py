@@ -25,10 +25,8 @@ class Lpips(nn.Module):
 
     d(x, y) = Σ_l 1/(H_l W_l) Σ_hw ‖w_l ⊙ (ŷ^l_hw − x̂^l_hw)‖²; `heads` hold the squares of w_l.
 
-    Images are (N, C, H, W) in [-1, 1], C 1 or 3. Sides under 32 pixels are too small for the trunks and are
-    enlarged by a whole factor. Differentiable in both images.
-
-    net: "alex", the paper's for measuring, or "vgg", for losses and path lengths.
+    Images are (N, C, H, W) in [-1, 1], C 1 or 3. Sides under 32 pixels, too small for the trunks, are enlarged by a
+    whole factor. Differentiable. net: "alex", the paper's for measuring, or "vgg", for losses and path lengths.
     """
 
     shift: Tensor

@@ -90,17 +90,10 @@ class Level(nn.Module):
         return self.upsample(self.downsample(x))
 
 
-class Mid(nn.Module):
+def middle(c: int, p: float, groups: int) -> nn.Module:
     """Two blocks around attention, at the lowest resolution."""
-
-    def __init__(self, channels: int, p: float, groups: int) -> None:
-        super().__init__()
-        self.block_1 = ResnetBlock(channels, channels, p, groups)
-        self.attn_1 = AttnBlock(channels, groups)
-        self.block_2 = ResnetBlock(channels, channels, p, groups)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.block_2(self.attn_1(self.block_1(x)))
+    before, attention, after = ResnetBlock(c, c, p, groups), AttnBlock(c, groups), ResnetBlock(c, c, p, groups)
+    return nn.Sequential(OrderedDict(block_1=before, attn_1=attention, block_2=after))
 
 
 class Encoder(nn.Module):
@@ -114,7 +107,7 @@ class Encoder(nn.Module):
         self.down = nn.ModuleList(
             Level(a, b, blocks, attention[i], p, groups, i < last, False) for i, (a, b) in enumerate(pairwise(widths))
         )
-        self.mid = Mid(widths[-1], p, groups)
+        self.mid = middle(widths[-1], p, groups)
         self.norm_out, self.conv_out = normalize(widths[-1], groups), nn.Conv2d(widths[-1], z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,7 +127,7 @@ class Decoder(nn.Module):
         super().__init__()
         widths, attention, blocks, p, groups = layout
         self.conv_in = nn.Conv2d(z_channels, widths[-1], 3, padding=1)
-        self.mid = Mid(widths[-1], p, groups)
+        self.mid = middle(widths[-1], p, groups)
         outputs, inputs = widths[1:], [*widths[2:], widths[-1]]
         self.up = nn.ModuleList(
             Level(a, b, blocks + 1, attention[i], p, groups, False, i > 0)

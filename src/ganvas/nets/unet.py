@@ -71,10 +71,9 @@ class AttentionBlock(nn.Module):
 class UNet(nn.Module):
     """Images (N, C, H, W), noise levels (N,) and classes (N,) -> (N, C, H, W).
 
-    `depth` residual blocks at each of `levels` resolutions on the way down, and as many on the way up, with skip
-    connections. `width` is the channels at the finest resolution, doubled at each halving. It takes squares of `patch`
-    pixels as one (Hoogeboom et al. 2023, "simple diffusion"), since most of a U-Net's arithmetic is at the finest
-    resolution. The class number `classes`, or None, means no class.
+    `depth` residual blocks at each of `levels` resolutions, down and again up, with skip connections; `width` channels
+    at the finest, doubled at each halving. Squares of `patch` pixels count as one (Hoogeboom et al. 2023, "simple
+    diffusion"), since most arithmetic is at the finest resolution. The class number `classes`, or None: no class.
     """
 
     def __init__(

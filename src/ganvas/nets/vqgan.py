@@ -26,9 +26,8 @@ def layout(o: dict[str, Any]) -> Layout:
         raise RequestError(problem, "choose another data set", field="data")
     text = ",".join(map(str, ch_mult))
     if min(ch_mult, default=0) < 1:
-        raise RequestError(
-            f"{text or 'nothing'} is not possible", "give factors of 1 or more, such as 1,2,4", field="options.ch_mult"
-        )
+        problem = f"{text or 'nothing'} is not possible"
+        raise RequestError(problem, "give factors of 1 or more, such as 1,2,4", field="options.ch_mult")
     factor = 1 << (len(ch_mult) - 1)
     if shape[1] % factor or shape[2] % factor:
         problem = f"{shape[1]}×{shape[2]} images cannot be halved {len(ch_mult) - 1} times between the levels {text}"
@@ -41,9 +40,8 @@ def layout(o: dict[str, Any]) -> Layout:
 class VQGANDecoder(Generator):
     """A grid of codes (N, embed_dim, h, w) -> images (N, C, H, W) in [-1, 1].
 
-    It decodes any grid: also vectors between codes, as optimisation finds them, and grids of other sizes, which give
-    larger or smaller images. The prior draws each code of the grid independently, by its share in training, so that
-    samples are textures. Labels are not used.
+    It decodes any grid: also vectors between codes, as optimisation finds them, and grids of other sizes. The prior
+    draws each code independently, by its share in training, so that samples are textures. Labels are not used.
     """
 
     def __init__(

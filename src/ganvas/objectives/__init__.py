@@ -62,14 +62,9 @@ def hinge_critic(real: Tensor, fake: Tensor) -> Tensor:
     return (1 - real.float()).relu() + (1 + fake.float()).relu()
 
 
-def relativistic_critic(real: Tensor, fake: Tensor) -> Tensor:
-    """-log σ(D(x) - D(x̂)) over pairs, RpGAN, Jolicoeur-Martineau 2019 and Huang et al. 2024."""
+def relativistic(real: Tensor, fake: Tensor) -> Tensor:
+    """-log σ(D(x) - D(x̂)) over pairs, the critic's, RpGAN, Jolicoeur-Martineau 2019 and Huang et al. 2024."""
     return softplus(fake.float() - real.float())
-
-
-def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """-log σ(D(x̂) - D(x))."""
-    return softplus(real.float() - fake.float())
 
 
 def began_critic(real: Tensor, fake: Tensor, k: Tensor | float) -> Tensor:
@@ -178,7 +173,7 @@ class Objective:
 NON_SATURATING = Adversarial(minimax_critic, non_saturating_generator)
 MINIMAX = Adversarial(minimax_critic, minimax_generator)
 WASSERSTEIN = Adversarial(wasserstein_critic, wasserstein_generator)
-RELATIVISTIC = Adversarial(relativistic_critic, relativistic_generator)
+RELATIVISTIC = Adversarial(relativistic, lambda real, fake: relativistic(fake, real))
 
 ADVERSARIAL: dict[str, Objective] = {
     "mm": Objective(MINIMAX),

@@ -22,7 +22,7 @@ from ..nets.clip import IMAGE, TEXT, Projection
 from ..objectives.contrastive import contrastive_loss
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, examination, held_out_of, held_out_option, opt, refuse_points
+from .base import Training, examination, held_out_of, opt, refuse_points
 from .cnn import stage_widths
 from .pairs import Pairs, gather
 
@@ -33,7 +33,6 @@ SHOWN, NEAREST = 8, 5  # captions in the picture, images found for each
 class Clip(Training):
     """Towers."""
 
-    held_out: float = held_out_option(0.1)
     gallery: int = opt(100, "held-out items with different captions that retrieval searches; 0: all of them")
     image_tower: str = opt("conv", "conv, vit; or a fixed one behind a trained projection: clip, dino")
     text_tower: str = opt("transformer", "transformer; or a fixed one behind a trained projection: minilm")
@@ -44,9 +43,7 @@ class Clip(Training):
     patch: int = opt(0, "vit: pixels of a patch's side; 0: an eighth of the image's")
     image_width: int = opt(192, "vit: width of its tokens", low=1)
     image_layers: int = opt(4, "vit: number of blocks", low=1)
-    tokenizer: Literal["bpe", "words"] = opt(
-        "bpe", "bpe: CLIP's, with the merges that the captions need; words: whole words"
-    )
+    tokenizer: Literal["bpe", "words"] = opt("bpe", "bpe: CLIP's, with the merges that captions need; or whole words")
     text_width: int = opt(128, "transformer: width of its tokens", low=1)
     text_layers: int = opt(2, "transformer: number of blocks", low=1)
     heads: int = opt(4, "attention heads, in either transformer", low=1)
@@ -63,7 +60,8 @@ def clip() -> Clip:
     The loss is symmetric, its temperature learned. A small convolutional tower and a text transformer, trained from
     scratch on any captioned data.
     """
-    return Clip(data="shapes", batch=128, steps=1000, warmup=100, decay=-1, sample_every=250, monitor_every=0)
+    towers = Clip(data="shapes", held_out=0.1, sample_every=250, monitor_every=0)
+    return replace(towers, batch=128, steps=1000, warmup=100, decay=-1)
 
 
 def lit() -> Clip:
@@ -92,7 +90,7 @@ class ClipTask:
             x = translate(x, o.shift, o.shift, "replicate")
             x = mirror(x) if o.flip else x
         image, text = self.network.image(x), self.network.text(self.pairs.text(rows))
-        meaning = self.pairs.meaning(rows)
+        meaning = self.pairs.meanings[rows.to(self.pairs.meanings.device)]
         loss = contrastive_loss(image, text, self.network.scale, meaning)
         right = meaning[(image @ text.T).argmax(1)] == meaning
         return loss.mean(), {"clip/accuracy": right.float().mean(), "clip/scale": self.network.scale.detach()}
@@ -113,7 +111,8 @@ class ClipTask:
         }
         best = likeness[:SHOWN].topk(min(NEAREST, len(image)), 1).indices
         right = best == torch.arange(len(best))[:, None]
-        picture = media.ranked(held.captions[:SHOWN], held.items.at(best.flatten()).x.unflatten(0, best.shape), right)
+        images = held.items.at(best.flatten()).x.unflatten(0, best.shape)
+        picture = media.ranked((held.items.captions or ())[:SHOWN], images, right)
         return examination(picture, figures, held.items)
 
 
@@ -207,10 +206,6 @@ def build(o: Clip, images: Dataset, plan: Plan) -> System:
         {"params": [p for p in params if p.ndim < 2], "weight_decay": 0.0},
     ]
     optimizer = AdamW(groups, lr=o.lr, betas=(0.9, 0.98), eps=1e-6, fused=True)
-    return System(
-        {"clip": network},
-        [Phase("clip", params, optimizer, task.loss, lr_factor=o.lr_factor, after_step=network.clamp)],
-        precision=plan.dtype,
-        examine=task.examine,
-        products={files.CLIP: lambda path: task.freeze().write(path)},
-    )
+    phase = Phase("clip", params, optimizer, task.loss, lr_factor=o.lr_factor, after_step=network.clamp)
+    products = {files.CLIP: lambda path: task.freeze().write(path)}
+    return System({"clip": network}, [phase], None, plan.dtype, task.examine, products)

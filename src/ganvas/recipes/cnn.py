@@ -18,7 +18,7 @@ from ..errors import RequestError
 from ..nets import CNN as Network
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, examination, held_out_option, opt, place
+from .base import Training, examination, held_out_of, opt, place
 
 BATCH = 500  # held-out images at a time
 
@@ -27,15 +27,12 @@ BATCH = 500  # held-out images at a time
 class CNN(Training):
     """Classifier."""
 
-    held_out: float = held_out_option(0.2)
     widths: tuple[int, ...] = opt((), "channels of the stages; none: 16, 32, 64, 128, … down to 4 pixels", 1)
     depth: int = opt(2, "convolutions of a stage", low=1)
     kernel: int = opt(3, "side of the kernels, in pixels", low=1)
     stride: int = opt(1, "stride of each stage's first convolution", low=1)
     padding: int = opt(-1, "pixels of zeros around the image; -1: as many as keep its size", low=-1)
-    pooling: Literal["max", "average", "stride"] = opt(
-        "max", "what halves the image in a stage; stride: its last convolution"
-    )
+    pooling: Literal["max", "average", "stride"] = opt("max", "what halves a stage; stride: its last convolution")
     hidden: int = opt(64, "features of the layer before the logits", low=1)
     activation: str = opt("relu", "after every layer but the last")
     norm: bool = opt(True, "batch normalisation")
@@ -52,7 +49,7 @@ def cnn() -> CNN:
 
     Metrics can use its features. Batch norm, dropout, small random shifts, and AdamW with a cosine schedule.
     """
-    return CNN(batch=128, steps=3000, sample_every=500, warmup=100, decay=-1)
+    return CNN(held_out=0.2, batch=128, steps=3000, sample_every=500, warmup=100, decay=-1)
 
 
 class ClassifierTask:
@@ -114,8 +111,8 @@ def check(o: CNN, images: Dataset) -> Dataset:
         found = "no labels" if not images.classes else f"only the class {images.class_names[0]!r}"
         hint = "sort the images into one folder per class, or add a labels.csv"
         raise RequestError(f"{images.name} has {found}, and a classifier needs two classes", hint, field="data")
-    held_out = images.held_out
-    if held_out is None or held_out.labels is None or int(held_out.labels.max()) >= images.classes:
+    held_out = held_out_of(images)
+    if held_out.labels is None or int(held_out.labels.max()) >= images.classes:
         problem = f"the test split of {images.name} lacks the classes of its train split"
         raise RequestError(problem, "label both splits alike", field="data")
     if o.norm and o.batch < 2:
@@ -133,10 +130,6 @@ def build(o: CNN, images: Dataset, plan: Plan) -> System:
     task = ClassifierTask(o, network, images, held_out.to(plan.device))
     params = list(network.parameters())
     optimizer = AdamW(params, lr=o.lr, weight_decay=o.weight_decay, fused=True)
-    return System(
-        {"classifier": network},
-        [Phase("classifier", params, optimizer, task.loss, lr_factor=o.lr_factor)],
-        precision=plan.dtype,
-        examine=task.examine,
-        products={files.CLASSIFIER: lambda path: task.freeze().write(path)},
-    )
+    phase = Phase("classifier", params, optimizer, task.loss, lr_factor=o.lr_factor)
+    products = {files.CLASSIFIER: lambda path: task.freeze().write(path)}
+    return System({"classifier": network}, [phase], None, plan.dtype, task.examine, products)

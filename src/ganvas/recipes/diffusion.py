@@ -39,15 +39,11 @@ class Diffusion(Training):
     width: int = opt(32, "channels at the finest resolution, doubled at each halving", low=8)
     depth: int = opt(1, "residual blocks per resolution, on the way down and again on the way up", low=1)
     levels: int = opt(2, "resolutions", low=1, high=6)
-    patch: int = opt(
-        0, "side of the squares that the network processes as one pixel; 0: 2 from 24 pixels on, 4 from 48, …"
-    )
+    patch: int = opt(0, "side of the squares that count as one pixel; 0: 2 from 24 pixels on, 4 from 48, …")
     attention: bool = opt(True, "attention at the coarsest resolution")
     labels: bool = opt(True, "learn the classes, where the data has any")
     label_dropout: float = opt(0.1, "share of images that train without their class, for guidance", high=0.99)
-    guidance: float = opt(
-        0.0, "classifier-free guidance of the samples; 1: none; more: more typical, less varied; 0: 1.5 with classes"
-    )
+    guidance: float = opt(0.0, "of samples, classifier-free; 1: none; more: typical, less varied; 0: 1.5 with classes")
     sampler: str = opt("dpm++", f"one of {', '.join(samplers.SAMPLERS)}")
     sampling_steps: int = opt(12, "steps from noise to an image; heun calls the denoiser twice in each", low=1)
     lr: float = opt(2e-3, "Adam's learning rate")
@@ -103,11 +99,9 @@ def resolve(o: Diffusion, shape: tuple[int, ...], device: str = "cpu") -> Diffus
     """Replaces open options by what suits the shape; refuses points."""
     refuse_points(shape, "diffusion")
     samplers.sampler(o.sampler)
-    return replace(
-        o,
-        noise=DENOISING[o.objective].noise if o.noise == "auto" else o.noise,
-        patch=o.patch or math.gcd(1 << (min(shape[1:]) // 12).bit_length() >> 1 or 1, *shape[1:]),
-    )
+    noise = DENOISING[o.objective].noise if o.noise == "auto" else o.noise
+    patch = o.patch or math.gcd(1 << (min(shape[1:]) // 12).bit_length() >> 1 or 1, *shape[1:])
+    return replace(o, noise=noise, patch=patch)
 
 
 def deviation(images: Dataset) -> float:
@@ -124,11 +118,11 @@ def build(o: Diffusion, images: Dataset, plan: Plan) -> System:
     sampling = (o.sampler, o.sampling_steps)
     decoder = Decoder(images.shape, classes, network, o.objective, spread, *sampling, guidance=guidance)
     denoiser = decoder.denoiser
-    decoder.denoiser, average = averaged(denoiser, o.ema)
+    decoder.denoiser, average, update = averaged(denoiser, o.ema)
     modules: dict[str, nn.Module] = {"denoiser": denoiser, **average}
     place(modules.values(), plan)
     params = list(denoiser.parameters())
     optimizer = Adam(params, lr=o.lr, betas=(0.9, o.beta2), fused=True)
     loss = DenoisingLoss(o, denoiser).loss
-    phase = Phase("denoiser", params, optimizer, loss, average=average.get("average"), lr_factor=o.lr_factor)
+    phase = Phase("denoiser", params, optimizer, loss, lr_factor=o.lr_factor, after_step=update)
     return System(modules, [phase], decoder, plan.dtype)

@@ -20,9 +20,6 @@ from .adversarial import AdversarialLoss
 from .base import averaged, place, refuse
 from .gan_options import GAN
 
-# -- networks ----------------------------------------------------------------------------------------------------------
-
-
 Pair = tuple[Generator, nn.Module]
 
 
@@ -74,9 +71,7 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
     net = o.net if o.net != "auto" else suitable_net(o, row, shape)
     per_sample = bool(objectives.parse_penalty(penalty)) or row.energy
     hidden = o.hidden or ((128, 128, 128) if len(shape) == 1 else (256, 512, 1024))
-    critic_norm = o.critic_norm
-    if critic_norm == "auto":
-        critic_norm = "batch" if net == "dcgan" and not per_sample else "none"
+    norm = "batch" if net == "dcgan" and not per_sample else "none"
     o = replace(
         o,
         net=net,
@@ -84,7 +79,7 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
         width=o.width or affordable_width(net, shape[-1], device),
         critic_hidden=o.critic_hidden or hidden[::-1],
         penalty=penalty,
-        critic_norm=critic_norm,
+        critic_norm=norm if o.critic_norm == "auto" else o.critic_norm,
         clip=row.clip if o.clip < 0 else o.clip,
         critic_steps=o.critic_steps or row.critic_steps,
         critic_lr=o.critic_lr or o.lr,
@@ -117,9 +112,6 @@ def check(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> None:
     )
 
 
-# -- the system --------------------------------------------------------------------------------------------------------
-
-
 def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
     """The optimiser of the options; Adam is fused, which takes a third of the time on a CPU."""
     if o.optimizer == "rmsprop":
@@ -147,7 +139,7 @@ def assemble(loss: AdversarialLoss, images: Images, plan: Plan) -> System:
         modules["equilibrium"] = loss.equilibrium
     if loss.ada is not None:
         modules["augment"] = loss.ada
-    sampled, average = averaged(generator, o.ema)
+    sampled, average, update = averaged(generator, o.ema)
     modules |= average
     place(modules.values(), plan)
 
@@ -157,7 +149,6 @@ def assemble(loss: AdversarialLoss, images: Images, plan: Plan) -> System:
         Phase("critic", theirs, one, loss.critic_loss, loss.critic_schedule, lr_factor=o.lr_factor),
         Phase("generator", ours, other, loss.generator_loss, loss.generator_schedule, lr_factor=o.lr_factor),
     ]
-    phases[0].after_step = loss.clip_weights if o.clip else None
-    phases[1].average = average.get("average")
+    phases[0].after_step, phases[1].after_step = loss.clip_weights if o.clip else None, update
     precision = plan.dtype if len(images.shape) == 3 else torch.float32  # bfloat16 would blur points by 1 %
     return System(modules, phases, sampled, precision)

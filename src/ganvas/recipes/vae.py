@@ -18,7 +18,7 @@ from ..objectives import likelihoods
 from ..objectives.likelihoods import LIKELIHOODS
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, averaged, examination, held_out_of, held_out_option, opt, place, refuse_points
+from .base import Training, averaged, examination, held_out_of, opt, place, refuse_points
 
 SCALE = 0.2  # initial scale of the pixels' noise, where it is learned: a tenth of their range
 SCALE_LR = 10  # its learning rate, in times lr
@@ -30,10 +30,7 @@ COLUMNS, TRAVERSED, REACH = 10, 6, 3.0  # of the picture; units that it shows; t
 class VAE(Training):
     """Autoencoder."""
 
-    held_out: float = held_out_option(0.1)
-    net: Literal["auto", "mlp", "dcgan"] = opt(
-        "auto", "architecture; auto: dcgan for squares of 16, 28, 32, 56, 64, … pixels"
-    )
+    net: Literal["auto", "mlp", "dcgan"] = opt("auto", "auto: dcgan for squares of 16, 28, 32, 56, 64, … pixels")
     latent: int = opt(16, "units of the latent z ~ N(0, I)", low=1)
     hidden: tuple[int, ...] = opt((512, 512), "mlp: the encoder's hidden layers; the decoder's are these in reverse")
     width: int = opt(32, "dcgan: channels at the largest resolution, doubling inward", low=1)
@@ -61,7 +58,7 @@ def vae() -> VAE:
     DCGAN's pair, the encoder in place of the critic, and a moving average. likelihood=logistic gives a bound in true
     bits of 8-bit images; with it beta=4 draws better images than beta=1 (docs/results.md).
     """
-    return VAE(data="fashion-mnist", steps=5000, sample_every=500)
+    return VAE(data="fashion-mnist", held_out=0.1, steps=5000, sample_every=500)
 
 
 def beta(o: VAE, step: int) -> float:
@@ -156,9 +153,8 @@ def picture(network: frozen.Autoencoder, held: Dataset, found: Bounds) -> Image:
     path = z[0].repeat(len(units), COLUMNS, 1)
     for row, unit in zip(path, units.tolist(), strict=True):
         row[:, unit] = torch.linspace(-REACH, REACH, COLUMNS)
-    title = (
-        f"the first image, along the units with the most KL ({', '.join(f'{nats:.1f}' for nats in kl.tolist())} nats)"
-    )
+    nats = ", ".join(f"{value:.1f}" for value in kl.tolist())
+    title = f"the first image, along the units with the most KL ({nats} nats)"
     if found.active < 1:
         title = f"posterior collapse: no unit depends on the image (KL {found.kl.sum():.2f} nats)"
     return media.sections(
@@ -170,45 +166,31 @@ def picture(network: frozen.Autoencoder, held: Dataset, found: Bounds) -> Image:
     )
 
 
-def convolvable(shape: tuple[int, ...]) -> bool:
-    """Whether dcgan fits the shape, with two doublings or more: a square of 16, 28, 32, 56, 64, … pixels."""
-    sizes = [base << doublings for base in (4, 7) for doublings in range(2, 7)]
-    return shape[1] == shape[2] and shape[2] in sizes
-
-
 def resolve(o: VAE, shape: tuple[int, ...], device: str = "cpu") -> VAE:
     """Replaces open options by what suits the shape; refuses points."""
     refuse_points(shape, "a vae")
-    return replace(o, net=o.net if o.net != "auto" else "dcgan" if convolvable(shape) else "mlp")
-
-
-def check(o: VAE, images: Dataset) -> Dataset:
-    """The held-out items; a RequestError where a VAE cannot learn from the data."""
     if o.batch < 2:
         raise RequestError(f"{o.batch} is too small for batch normalisation", "give 2 or more", field="batch")
-    return held_out_of(images)
+    sizes = [base << doublings for base in (4, 7) for doublings in range(2, 7)]
+    best = "dcgan" if shape[1] == shape[2] and shape[2] in sizes else "mlp"
+    return replace(o, net=best if o.net == "auto" else o.net)
 
 
 def build(o: VAE, images: Dataset, plan: Plan) -> System:
     """The networks, optimiser and loss of options, as `resolve` returns them."""
-    held_out = check(o, images)
+    held_out = held_out_of(images).to(plan.device)
     row = LIKELIHOODS[o.likelihood]
     layers = (o.net, o.latent, o.hidden, o.width, o.max_width, o.activation, o.norm)
     log_scale = torch.tensor(o.scale or SCALE).log().item()
     network = Network(images.shape, *layers, row.out, log_scale, learned=row.scaled and not o.scale)
     place([network], plan)
-    kept, average = averaged(network, o.ema)
-    task = VAETask(o, network, kept, images, held_out.to(plan.device))
+    kept, average, update = averaged(network, o.ema)
+    task = VAETask(o, network, kept, images, held_out)
     params = [p for p in network.parameters() if p.requires_grad]
     noise = [p for p in params if p is network.log_scale]
     weights = [p for p in params if p is not network.log_scale]
     groups = [{"params": weights}, {"params": noise, "lr": SCALE_LR * o.lr}]
     optimizer = Adam(groups, lr=o.lr, betas=(o.beta1, o.beta2), fused=True)
-    return System(
-        {"vae": network, **average},
-        [Phase("vae", params, optimizer, task.loss, average=average.get("average"), lr_factor=o.lr_factor)],
-        kept.decoder,
-        plan.dtype,
-        task.examine,
-        {files.AUTOENCODER: lambda path: task.freeze().write(path)},
-    )
+    phase = Phase("vae", params, optimizer, task.loss, lr_factor=o.lr_factor, after_step=update)
+    products = {files.AUTOENCODER: lambda path: task.freeze().write(path)}
+    return System({"vae": network, **average}, [phase], kept.decoder, plan.dtype, task.examine, products)

@@ -34,9 +34,7 @@ class VQGAN(Training):
     """VQGAN. The options of the network have the authors' names."""
 
     ch: int = opt(16, "channels at the largest resolution", low=1)
-    ch_mult: tuple[int, ...] = opt(
-        (), "channels of the levels, in times ch, with halvings between them; none: 1,2,4,4,… down to 8 codes a side"
-    )
+    ch_mult: tuple[int, ...] = opt((), "channels of the levels, in times ch; none: 1,2,4,4,… down to 8 codes a side")
     num_res_blocks: int = opt(1, "residual blocks per level; one more in the decoder", low=1)
     attn_resolutions: tuple[int, ...] = opt((), "heights in pixels with attention, in addition to the middle")
     z_channels: int = opt(64, "channels at the end of the encoder", low=1)
@@ -47,9 +45,7 @@ class VQGAN(Training):
     commitment: float = opt(0.25, "weight β of the commitment: the encoder's outputs stay near their codes")
     codebook_weight: float = opt(1.0, "weight of the codebook's loss")
     revive: float = opt(0.05, "codes with less than this share of an even use move to encoder outputs; 0: none")
-    perceptual: str = opt(
-        "auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: lpips, on a CPU lpips-alex, where found"
-    )
+    perceptual: str = opt("auto", f"none, {', '.join(PERCEPTUAL)}, or auto: lpips, on a CPU lpips-alex, where found")
     perceptual_weight: float = opt(1.0, "weight of the perceptual distance")
     objective: Literal["hinge", "ns", "lsgan"] = opt("hinge", "loss of the critic, over patches")
     adversarial_weight: float = opt(0.2, "weight of the adversarial loss, times the adaptive weight; 0: no critic")
@@ -80,18 +76,12 @@ class VQGANTask:
     """
 
     def __init__(
-        self,
-        options: VQGAN,
-        network: nets.VQGAN,
-        critic: PatchCritic,
-        distance: Distance | None,
-        images: Dataset,
-        held_out: Dataset,
+        self, options: VQGAN, network: nets.VQGAN, critic: PatchCritic, distance: Distance | None, images: Dataset
     ) -> None:
         """`options` as `resolve` returns them."""
         self.options, self.network, self.critic, self.distance = options, network, critic, distance
         self.row = objectives.objective(options.objective)
-        self.held_out = held_out
+        self.held_out = held_out_of(images).to(network.quantize.usage.device)
         self.facts = {"data": images.name, "images": len(images)}
         start = options.critic_start if options.adversarial_weight else sys.maxsize
         self.schedule = Schedule(start, sys.maxsize, sys.maxsize)
@@ -187,8 +177,8 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
     )
 
 
-def check(o: VQGAN, images: Dataset) -> Dataset:
-    """The held-out items; a RequestError where VQGAN cannot learn from the data. `o` as `resolve` returns it."""
+def check(o: VQGAN, images: Dataset) -> None:
+    """A RequestError where VQGAN cannot learn from the data. `o` as `resolve` returns it."""
     heights = [images.shape[1] >> i for i in range(len(o.ch_mult))]
     if wrong := [str(height) for height in o.attn_resolutions if height not in heights]:
         hint = f"the levels have {', '.join(map(str, heights))} pixels"
@@ -201,38 +191,26 @@ def check(o: VQGAN, images: Dataset) -> Dataset:
         )
         hint = "use a smaller critic_layers, or adversarial_weight=0"
         raise RequestError(problem, hint, field="options.critic_layers")
-    return held_out_of(images)
-
-
-def phases(o: VQGAN, network: nets.VQGAN, critic: PatchCritic, task: VQGANTask) -> list[Phase]:
-    """The autoencoder's phase, with its own learning rate for the codes, and the critic's, without a warm-up."""
-    ours, theirs = list(network.parameters()), list(critic.parameters())
-    codes = network.quantize.embedding.weight
-    groups = [{"params": [p for p in ours if p is not codes]}, {"params": [codes], "lr": o.codes_rate * o.lr}]
-    betas = o.beta1, o.beta2
-    optimizer = Adam(groups, lr=o.lr, betas=betas, fused=True)
-    critics = Adam(theirs, lr=o.critic_lr, betas=betas, fused=True)
-    factor = replace(o, warmup=0).lr_factor
-    return [
-        Phase("autoencoder", ours, optimizer, task.autoencoder_loss, lr_factor=o.lr_factor),
-        Phase("critic", theirs, critics, task.critic_loss, task.schedule, lr_factor=factor),
-    ]
 
 
 def build(o: VQGAN, images: Dataset, plan: Plan) -> System:
-    """The networks, optimisers and losses of options, as `resolve` returns them."""
-    held_out = check(o, images)
+    """The networks, optimisers and losses of options, as `resolve` returns them; the codes have their own rate."""
+    check(o, images)
     distance = None if o.perceptual == "none" else perceptual(o.perceptual, images, plan.device)
     layers = (o.ch, o.ch_mult, o.num_res_blocks, o.attn_resolutions, o.z_channels, o.dropout, o.groups)
     network = nets.VQGAN(images.shape, o.embed_dim, o.n_embed, *layers)
     critic = PatchCritic(images.shape[0], o.critic_width, o.critic_layers)
     place([network, critic], plan)
-    task = VQGANTask(o, network, critic, distance, images, held_out.to(plan.device))
-    return System(
-        {"autoencoder": network, "critic": critic},
-        phases(o, network, critic, task),
-        network.as_generator(),
-        plan.dtype,
-        task.examine,
-        {files.AUTOENCODER: lambda path: task.freeze().write(path)},
-    )
+    task = VQGANTask(o, network, critic, distance, images)
+    ours, theirs = list(network.parameters()), list(critic.parameters())
+    codes, betas = network.quantize.embedding.weight, (o.beta1, o.beta2)
+    groups = [{"params": [p for p in ours if p is not codes]}, {"params": [codes], "lr": o.codes_rate * o.lr}]
+    one, other = (Adam(params, lr, betas, fused=True) for params, lr in ((groups, o.lr), (theirs, o.critic_lr)))
+    factor = replace(o, warmup=0).lr_factor  # the critic begins late and without a warm-up
+    phases = [
+        Phase("autoencoder", ours, one, task.autoencoder_loss, lr_factor=o.lr_factor),
+        Phase("critic", theirs, other, task.critic_loss, task.schedule, lr_factor=factor),
+    ]
+    modules = {"autoencoder": network, "critic": critic}
+    products = {files.AUTOENCODER: lambda path: task.freeze().write(path)}
+    return System(modules, phases, network.as_generator(), plan.dtype, task.examine, products)

@@ -23,28 +23,19 @@ CONTEXT = 77  # of OpenAI's text towers
 CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
 PRINTED = [*range(33, 127), *range(161, 173), *range(174, 256)]  # bytes that stand for themselves in the merges
 
-Pair = tuple[str, str]
-
 
 @lru_cache(maxsize=1)
-def clip_merges() -> tuple[Pair, ...]:
+def clip_merges() -> tuple[tuple[str, str], ...]:
     """OpenAI's merges, in their order."""
     pairs = (line.split(" ") for line in gzip.decompress(MERGES.read_bytes()).decode().split("\n"))
     return tuple((left, right) for left, right in pairs)
 
 
 @lru_cache(maxsize=1)
-def byte_units() -> tuple[str, ...]:
+def byte_units() -> dict[int, str]:
     """A printable character for each byte, in the order of CLIP's vocabulary: those of PRINTED, then the others."""
-    others = 256 - len(PRINTED)
-    return (*map(chr, PRINTED), *(chr(256 + i) for i in range(others)))
-
-
-@lru_cache(maxsize=1)
-def unit_of_byte() -> dict[int, str]:
-    """The character of each byte."""
-    order = [*PRINTED, *(b for b in range(256) if b not in set(PRINTED))]
-    return dict(zip(order, byte_units(), strict=True))
+    others = (byte for byte in range(256) if byte not in PRINTED)
+    return {byte: chr(byte) for byte in PRINTED} | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
 def kind(character: str) -> str:
@@ -81,7 +72,7 @@ class Bpe(Tokenizer):
         all_pairs = clip_merges()
         pairs = all_pairs if merges is None else [all_pairs[i] for i in merges]
         self._rank = {pair: i for i, pair in enumerate(pairs)}
-        units = byte_units()
+        units = byte_units().values()
         tokens = [*units, *(unit + END for unit in units), *("".join(pair) for pair in pairs)]
         self._number = {token: i for i, token in enumerate(tokens)}
         super().__init__(context, len(tokens))
@@ -106,7 +97,7 @@ class Bpe(Tokenizer):
     def _split(self, piece: str) -> list[str]:
         """The tokens of one word."""
         if piece not in self._cache:
-            units = [unit_of_byte()[byte] for byte in piece.encode(errors="replace")]
+            units = [byte_units()[byte] for byte in piece.encode(errors="replace")]
             self._cache[piece] = self._merged([*units[:-1], units[-1] + END])
         return self._cache[piece]
 
