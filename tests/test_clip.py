@@ -255,7 +255,7 @@ def test_data_without_captions_is_refused(scenes: Dataset) -> None:
         recipes.build(Clip(), replace(scenes, held_out=None), Plan())
     with pytest.raises(RequestError, match="batch: 1 leaves no negatives"):
         recipes.build(Clip(batch=1), scenes, Plan())
-    with pytest.raises(RequestError, match="ring holds points"):
+    with pytest.raises(RequestError, match="CLIP needs images, not items of shape"):
         recipes.build(Clip(), open_data("ring", hold_out=0.1), Plan())
     with pytest.raises(RequestError, match="unknown image tower 'vti'; did you mean vit"):
         recipes.build(Clip(image_tower="vti"), scenes, Plan())

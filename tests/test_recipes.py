@@ -15,9 +15,8 @@ from ganvas.loop import train
 from ganvas.nets import MLPCritic
 from ganvas.nets.dcgan import InputProjection
 from ganvas.plan import Plan
-from ganvas.recipes import presets
+from ganvas.recipes import Training, presets
 from ganvas.recipes.adversarial import schedules
-from ganvas.recipes.base import warmup_cosine
 from ganvas.recipes.gan import resolve
 from ganvas.recipes.gan_options import GAN
 from ganvas.types import Batch
@@ -249,12 +248,12 @@ def test_turns_repeat_k_critic_and_m_generator_steps() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    at = warmup_cosine(warmup=10, decay=100)
+    at = Training(warmup=10, decay=100).lr_factor
     assert at(0) == pytest.approx(0.1)
     assert at(9) == pytest.approx(1.0, abs=0.03)
     assert at(50) == pytest.approx(0.5)
     assert at(100) == at(500) == 0.01  # training longer still trains
-    assert warmup_cosine(0, 0)(12345) == 1
+    assert Training().lr_factor(12345) == 1
 
 
 def test_auto_follows_the_objective_and_the_shape() -> None:

@@ -46,14 +46,14 @@ def test_images_become_gaussians_and_gaussians_images(net: str, shape: tuple[int
     assert torch.equal(network.encode(x), mu)
     images = network.decode(mu)
     assert images.shape == (3, *shape) and images.abs().max() <= 1
-    torch.testing.assert_close(network.raw(mu).tanh(), images)
+    torch.testing.assert_close(network.decoder.raw(mu).tanh(), images)
     assert network.decoder.prior(2).shape == (2, 5)
 
 
 def test_the_raw_output_of_a_sigmoid_is_logits() -> None:
     network = nets.VAE((1, 8, 8), "mlp", latent=5, hidden=(8,), out="sigmoid").eval()
     z = torch.randn(4, 5)
-    torch.testing.assert_close((network.decode(z) + 1) / 2, network.raw(z).sigmoid())
+    torch.testing.assert_close((network.decode(z) + 1) / 2, network.decoder.raw(z).sigmoid())
 
 
 def test_the_frozen_network_goes_round(tmp_path: Path) -> None:

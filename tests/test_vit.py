@@ -82,7 +82,7 @@ def test_quick_gelu_is_x_times_the_sigmoid_of_1_702_x() -> None:
 
 def test_layer_scale_multiplies_each_branch() -> None:
     torch.manual_seed(0)
-    block = Block(12, 3, 20, nn.GELU, 1e-6, layer_scale=True)
+    block = Block(12, 3, 20, "gelu", 1e-6, scaled=True)
     x = torch.randn(2, 5, 12)
     plain, scale = block.attention[:2](x), block.attention[2]
     scale.gamma.data = torch.linspace(-1, 1, 12)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import ganvas
-from ganvas import frozen, media, nets
+from ganvas import frozen, media, nets, recipes
 from ganvas.cli import main
 from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError, WorkError
@@ -173,7 +173,7 @@ def test_the_loss_is_the_sum_that_it_is_said_to_be() -> None:
     data = open_data("digits", hold_out=0.1)
     o = VQGAN(**{**typed(SMALL), "critic_start": 0})
     torch.manual_seed(0)
-    system = vqgan.build(o, data, Plan("cpu", "fp32", False))
+    system = recipes.build(o, data, Plan("cpu", "fp32", False))
     network, critic = system.modules["autoencoder"], system.modules["critic"]
     assert isinstance(network, nets.VQGAN)
     batch = data.batch(0, 8)
@@ -205,7 +205,7 @@ def test_the_critic_waits_for_its_step() -> None:
         ({"critic_start": 2}, [False, False, True, True]),
         ({"adversarial_weight": 0.0}, [False] * 4),
     ):
-        system = vqgan.build(VQGAN(**{**typed(SMALL), **options}), data, Plan("cpu", "fp32", False))
+        system = recipes.build(VQGAN(**{**typed(SMALL), **options}), data, Plan("cpu", "fp32", False))
         stats = [stats for _, stats in train(system, data, steps=4, batch=4)]
         assert ["critic/loss" in found for found in stats] == acts
         assert ["autoencoder/adaptive_weight" in found for found in stats] == acts
@@ -356,7 +356,7 @@ def test_looking_does_not_change_training(unchanged_by_looking: Callable[[Traini
 
 
 def test_requests_that_cannot_be_met(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="data: ring holds points, and VQGAN needs images"):
+    with pytest.raises(RequestError, match="data: VQGAN needs images, not items of shape"):
         run(tmp_path / "a", 1, "ring")
     with pytest.raises(RequestError, match=r"nothing held out to measure on; use held_out=0\.1"):
         run(tmp_path / "a", 1, held_out=0)

@@ -1,11 +1,8 @@
 """Differentiable augmentation of what a critic sees, so that few images train a GAN longer.
 
-A critic memorises a small data set. Both remedies here show it only augmented images, real and generated, and the
-generator's gradient flows back through the augmentation:
-
-- `diff_augment` always augments (DiffAugment, Zhao et al. 2020, arXiv:2006.10738);
-- `Adaptive` augments with a probability that follows the critic's overfitting (ADA, Karras et al. 2020,
-  arXiv:2006.06676).
+A critic memorises a small data set. Both remedies here show it only augmented images, real and generated:
+`diff_augment` always (DiffAugment, Zhao et al. 2020, arXiv:2006.10738), `Adaptive` with a probability that follows the
+critic's overfitting (ADA, Karras et al. 2020, arXiv:2006.06676).
 
 Images are `(N, C, H, W)` in [-1, 1]; results may leave that range, as in both papers. Every draw comes from the global
 generator of the images' device. It uses element-wise arithmetic, `pad` and `gather`, never `grid_sample`, so that it
@@ -20,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .errors import RequestError, unknown
+from .errors import RequestError, entry, unknown
 
 # --- DiffAugment -----------------------------------------------------------------------------------------------------
 
@@ -70,8 +67,7 @@ def transforms(policy: str) -> list[str]:
     """The names in a policy such as "color,translation"; a RequestError for an unknown one."""
     names = [name.strip() for name in policy.split(",")] if policy else []
     for name in names:
-        if name not in POLICIES:
-            raise unknown("augmentation", name, POLICIES, field="options.augment_policy")
+        entry("augmentation", name, POLICIES, field="options.augment_policy")
     return names
 
 
@@ -97,25 +93,15 @@ def diff_augment(x: Tensor, policy: str = ",".join(POLICIES)) -> Tensor:
 GROUPS = ("flip", "rotate90", "geometric", "color")
 
 
-def _affine(a: Tensor, b: Tensor, tx: Tensor, c: Tensor, d: Tensor, ty: Tensor) -> Tensor:
-    """The matrices [[a, b, tx], [c, d, ty], [0, 0, 1]], (N, 3, 3), from entries (N,)."""
-    zero, one = torch.zeros_like(a), torch.ones_like(a)
-    return torch.stack([a, b, tx, c, d, ty, zero, zero, one], dim=-1).view(-1, 3, 3)
-
-
-def _scaling(sx: Tensor, sy: Tensor) -> Tensor:
-    zero = torch.zeros_like(sx)
-    return _affine(sx, zero, zero, zero, sy, zero)
+def _affine(*entries: Tensor | float) -> Tensor:
+    """The matrices [[a, b, tx], [c, d, ty], [0, 0, 1]], (N, 3, 3), from a, b, tx, c, d, ty: (N,) or a number each."""
+    like = next(entry for entry in entries if isinstance(entry, Tensor))
+    filled = [e if isinstance(e, Tensor) else torch.full_like(like, e) for e in (*entries, 0, 0, 1)]
+    return torch.stack(filled, dim=-1).view(-1, 3, 3)
 
 
 def _rotation(cos: Tensor, sin: Tensor) -> Tensor:
-    zero = torch.zeros_like(cos)
-    return _affine(cos, -sin, zero, sin, cos, zero)
-
-
-def _shift(tx: Tensor, ty: Tensor) -> Tensor:
-    zero, one = torch.zeros_like(tx), torch.ones_like(tx)
-    return _affine(one, zero, tx, zero, one, ty)
+    return _affine(cos, -sin, 0, sin, cos, 0)
 
 
 def _reflect(index: Tensor, size: int) -> Tensor:
@@ -167,13 +153,9 @@ class Adaptive(nn.Module):
     transform should leak into the generated images (appendix C of the paper), but flips leak first, which at that p
     affect 40 % of the images, then quarter turns: use them where mirrored or rotated images could be data.
 
-    Args:
-        groups: some of `GROUPS`.
-        p: the initial probability.
-        target: for the mean sign of the critic's real logits.
-        images: how many images raise p from 0 to 1; `math.inf` keeps it fixed.
-        interval: updates between two changes of p.
-        limit: the largest p of `update`.
+    groups: some of `GROUPS`. p: the initial probability. target: of the mean sign of the critic's real logits.
+    images: how many raise p from 0 to 1; `math.inf` keeps it fixed. interval: updates between two changes of p.
+    limit: the largest p of `update`.
 
     Raises RequestError for an unknown group or an impossible probability. Karras et al. 2020, appendices B and C;
     without the wavelet filters and corruptions, which the paper does not recommend.
@@ -205,10 +187,8 @@ class Adaptive(nn.Module):
         self.register_buffer("tally", torch.zeros(3))  # of this interval: the sum of signs, logits, updates
 
     def forward(self, x: Tensor) -> Tensor:
-        """Augment `x` (N, C, H, W), C = 1 or 3, in float32; the result has its shape and dtype, and equals it at p = 0.
-
-        No branch depends on p: the host would wait for the device at every call.
-        """
+        """Augment `x` (N, C, H, W), C = 1 or 3, in float32, to its shape and dtype; at p = 0 it stays as it is."""
+        # no branch depends on p: the host would wait for the device at every call
         with torch.autocast(x.device.type, enabled=False):
             y = x.float()
             if set(self.groups) - {"color"}:
@@ -242,10 +222,8 @@ class Adaptive(nn.Module):
 
     def _select(self, values: Tensor, neutral: float, p: Tensor | None = None) -> Tensor:
         """`values` (N, ...) for samples selected with probability p, and `neutral` for the others."""
-        selected = torch.rand(len(values), *[1] * (values.dim() - 1), device=values.device) < (
-            self.p if p is None else p
-        )
-        return torch.where(selected, values, neutral)
+        draws = torch.rand(len(values), *[1] * (values.dim() - 1), device=values.device)
+        return torch.where(draws < (self.p if p is None else p), values, neutral)
 
     def _octaves(self, n: int, spread: float) -> Tensor:
         """Scale factors (N,), log-normal with a standard deviation of `spread` octaves."""
@@ -262,25 +240,24 @@ class Adaptive(nn.Module):
         """
         (n, _, h, w), device = x.shape, x.device
         m = torch.eye(3, device=device).expand(n, 3, 3)
-        one = torch.ones(n, device=device)
         if "flip" in self.groups:
-            m = m @ _scaling(self._select(1 - 2 * torch.randint(2, (n,), device=device).float(), 1.0), one)
+            m = m @ _affine(self._select(1 - 2 * torch.randint(2, (n,), device=device).float(), 1.0), 0, 0, 0, 1, 0)
         if "rotate90" in self.groups:
             turns = self._select(torch.randint(4, (n,), device=device), 0)
             cos, sin = (turns == 0).float() - (turns == 2).float(), (turns == 1).float() - (turns == 3).float()
             m = m @ _rotation(cos, sin)
         if "geometric" in self.groups:
             across, down = self._select((torch.rand(n, 2, device=device) - 0.5) / 4, 0.0).unbind(1)
-            m = m @ _shift((across * w).round(), (down * h).round())
+            m = m @ _affine(1, 0, (across * w).round(), 0, 1, (down * h).round())
             scale = self._octaves(n, 0.2)
-            m = m @ _scaling(scale, scale)
+            m = m @ _affine(scale, 0, 0, 0, scale, 0)
             p_rotate = 1 - torch.sqrt(1 - self.p)  # so that one rotation or the other applies with probability p
             before, after = self._angles(n, p_rotate), self._angles(n, p_rotate)
             stretch = self._octaves(n, 0.2)
-            m = m @ _rotation(before.cos(), before.sin()) @ _scaling(stretch, 1 / stretch)
+            m = m @ _rotation(before.cos(), before.sin()) @ _affine(stretch, 0, 0, 0, 1 / stretch, 0)
             m = m @ _rotation(after.cos(), after.sin())
             across, down = self._select(0.125 * torch.randn(n, 2, device=device), 0.0).unbind(1)
-            m = m @ _shift(across * w, down * h)
+            m = m @ _affine(1, 0, across * w, 0, 1, down * h)
         return m
 
     def _colors(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
 
 
 class RequestError(ValueError):
@@ -41,6 +44,13 @@ def unknown(kind: str, name: str, known: Iterable[str], *, field: str = "") -> R
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(choices)}"
     return RequestError(f"unknown {kind} {name!r}", hint, field=field)
+
+
+def entry(kind: str, name: str, table: Mapping[str, Entry], *, field: str = "") -> Entry:
+    """The entry of a table with that name; raises `unknown` where there is none."""
+    if name not in table:
+        raise unknown(kind, name, table, field=field)
+    return table[name]
 
 
 @contextmanager

@@ -53,8 +53,6 @@ def play(phase: Phase, batches: list[Batch], step: int, precision: torch.dtype) 
     phase.optimizer.step()
     if phase.after_step:
         phase.after_step()
-    if phase.average:
-        phase.average.update()
     return {**mean_stats(found), f"{phase.name}/grad_norm": norm}
 
 

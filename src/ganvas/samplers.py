@@ -17,14 +17,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from .errors import unknown
+from .errors import entry
 
 Denoise = Callable[[Tensor, float], Tensor]  # (x (N, ...), σ) -> D(x; σ) (N, ...)
 Noise = Callable[[Tensor], Tensor]  # x -> N(0, I) of its shape, which stochastic samplers draw
 Sampler = Callable[[Denoise, Tensor, Sequence[float], Noise], Iterator[Tensor]]  # (denoise, x at σ₀, σ₀ … 0, noise)
 
 NoiseSchedule = Callable[[int, float, float], list[float]]  # (n, σ_min, σ_max) -> σ₀ … 0
-
 
 # -- noise levels: n + 1 of them, the last 0 ---------------------------------------------------------------------------
 
@@ -46,9 +45,7 @@ SCHEDULES: dict[str, NoiseSchedule] = {"karras": karras, "straight": straight}
 
 def schedule(name: str) -> NoiseSchedule:
     """The schedule of that name; a RequestError with similar names where there is none."""
-    if name not in SCHEDULES:
-        raise unknown("schedule", name, SCHEDULES, field="options.schedule")
-    return SCHEDULES[name]
+    return entry("schedule", name, SCHEDULES, field="options.schedule")
 
 
 # -- samplers ----------------------------------------------------------------------------------------------------------
@@ -111,19 +108,13 @@ SAMPLERS: dict[str, Sampler] = {"euler": euler, "heun": heun, "dpm++": dpmpp_2m,
 
 def sampler(name: str) -> Sampler:
     """The sampler of that name; a RequestError with similar names where there is none."""
-    if name not in SAMPLERS:
-        raise unknown("sampler", name, SAMPLERS, field="options.sampler")
-    return SAMPLERS[name]
-
-
-# -- guidance ----------------------------------------------------------------------------------------------------------
+    return entry("sampler", name, SAMPLERS, field="options.sampler")
 
 
 def guided(conditional: Denoise, unconditional: Denoise, scale: float) -> Denoise:
     """Classifier-free guidance, D(x) + w (D(x | label) - D(x)) (Ho and Salimans 2022, arXiv:2207.12598).
 
-    w = 1 is the conditional denoiser alone, without a second call. With more, images are more typical of their label
-    and less varied.
+    w = 1 is the conditional denoiser alone, without a second call; more makes images more typical and less varied.
     """
     if scale == 1:
         return conditional

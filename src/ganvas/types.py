@@ -63,12 +63,6 @@ class Adversarial(NamedTuple):
     generator: Callable[[Tensor, Tensor], Tensor]
 
 
-class Average(Protocol):
-    """A running average of weights that a phase updates after each of its optimiser steps."""
-
-    def update(self) -> None: ...
-
-
 class Schedule(NamedTuple):
     """When a phase acts: at the steps where `start <= step % period < stop`."""
 
@@ -94,9 +88,8 @@ class Phase:
     optimizer: Optimizer
     loss: Callable[[Batch, int], tuple[Tensor, Stats]]
     schedule: Schedule = Schedule()
-    average: Average | None = None
     lr_factor: Callable[[int], float] = lambda step: 1.0  # of the learning rate; pure, so resume is exact
-    after_step: Callable[[], None] | None = None  # WGAN's clipping, for example
+    after_step: Callable[[], None] | None = None  # such as WGAN's clipping, or the update of a moving average
 
 
 class Examination(NamedTuple):

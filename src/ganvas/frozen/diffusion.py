@@ -13,6 +13,7 @@ from torch import Tensor
 from .. import samplers
 from ..errors import RequestError
 from ..nets import Generator
+from ..nets.blocks import arguments
 from ..nets.denoiser import Denoiser
 from ..nets.unet import UNet
 
@@ -47,21 +48,10 @@ class Diffusion(Generator):
         `schedule` says how it falls; auto is as the preconditioning's paper has it. Raises RequestError for names that
         there are not, for guidance without classes, and for less than one step.
         """
+        options = arguments(locals())
         super().__init__(torch.Size(shape).numel(), shape, {})
+        self.options = {**options, "network": network or {}}
         check(classes, steps, guidance, sigma_min, sigma_max)
-        self.options = {
-            "shape": list(shape),
-            "classes": classes,
-            "network": network or {},
-            "preconditioning": preconditioning,
-            "sigma_data": sigma_data,
-            "sampler": sampler,
-            "steps": steps,
-            "schedule": schedule,
-            "guidance": guidance,
-            "sigma_min": sigma_min,
-            "sigma_max": sigma_max,
-        }
         self.denoiser = Denoiser(UNet(shape, classes, **(network or {})), preconditioning, sigma_data)
         self.sampler, self.guidance = samplers.sampler(sampler), guidance
         self.sigmas = samplers.schedule(SCHEDULE[preconditioning] if schedule == "auto" else schedule)(

@@ -3,17 +3,5 @@
 from .probe import MIN_ITEMS, SAMPLES, Probe
 from .rules import COPIED, EXPLANATIONS, RULES, WINDOW, Finding, Measured, diverged, judge, symptoms
 
-__all__ = [
-    "COPIED",
-    "EXPLANATIONS",
-    "MIN_ITEMS",
-    "RULES",
-    "SAMPLES",
-    "WINDOW",
-    "Finding",
-    "Measured",
-    "Probe",
-    "diverged",
-    "judge",
-    "symptoms",
-]
+__all__ = ["COPIED", "EXPLANATIONS", "MIN_ITEMS", "RULES", "SAMPLES", "WINDOW", "Finding", "Measured", "Probe"]
+__all__ += ["diverged", "judge", "symptoms"]

@@ -37,10 +37,8 @@ class Finding(NamedTuple):
 def judge(lines: Sequence[Line]) -> list[Finding]:
     """What is wrong with a run, by its log so far: each kind once, at its first step.
 
-    A pure function of the lines with `monitor/...` numbers, so that anyone can judge a log again.
-
-    Rules need the first measurement, the nearest and the last 2 * WINDOW. The others are dropped, so that a long log
-    takes no longer per measurement than a short one.
+    A pure function of the lines with `monitor/...` numbers, so that anyone can judge a log again. Rules need the first,
+    the nearest and the last 2 * WINDOW of them; the others are dropped, so that a long log takes no longer per line.
     """
     measured: list[Line] = []
     seen: dict[str, int] = {}
@@ -152,15 +150,9 @@ def stall(measured: Measured) -> bool:
 
 
 RULES: dict[str, Callable[[Measured], bool]] = {
-    "divergence": divergence,
-    "collapse": collapse,
-    "posterior-collapse": posterior_collapse,
-    "oscillation": oscillation,
-    "critic-overpowers": critic_overpowers,
-    "critic-blind": critic_blind,
-    "copying": copying,
-    "decline": decline,
-    "stall": stall,
+    **{"divergence": divergence, "collapse": collapse, "posterior-collapse": posterior_collapse},
+    **{"oscillation": oscillation, "critic-overpowers": critic_overpowers, "critic-blind": critic_blind},
+    **{"copying": copying, "decline": decline, "stall": stall},
 }
 VAGUE = {"decline", "stall"}  # reported where no other rule says why
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -35,47 +35,18 @@ CLASSIFIERS: dict[str, type[CNN]] = {"cnn": CNN}
 AUTOENCODERS: dict[str, type[Autoencoder]] = {"vae": VAE, "vqgan": VQGAN}
 CLIPS: dict[str, type[Clip]] = {"clip": Clip}
 
-__all__ = [
-    "AUTOENCODERS",
-    "CLASSIFIERS",
-    "CLIPS",
-    "CNN",
-    "GENERATORS",
-    "VAE",
-    "VQGAN",
-    "Autoencoder",
-    "AuxiliaryClassifierCritic",
-    "Clip",
-    "ConditionalGenerator",
-    "DCGANCritic",
-    "DCGANGenerator",
-    "EmbeddingCritic",
-    "Generator",
-    "MLPCritic",
-    "MLPGenerator",
-    "MobileStyleGANGenerator",
-    "ProGANGenerator",
-    "ProjectionCritic",
-    "ResidualCritic",
-    "ResidualGenerator",
-    "VQGANDecoder",
-    "from_spec",
-    "to_spec",
-]
+__all__ = ["AUTOENCODERS", "CLASSIFIERS", "CLIPS", "CNN", "GENERATORS", "VAE", "VQGAN", "Autoencoder"]
+__all__ += ["AuxiliaryClassifierCritic", "Clip", "ConditionalGenerator", "DCGANCritic", "DCGANGenerator"]
+__all__ += ["EmbeddingCritic", "Generator", "MLPCritic", "MLPGenerator", "MobileStyleGANGenerator", "ProGANGenerator"]
+__all__ += ["ProjectionCritic", "ResidualCritic", "ResidualGenerator", "VQGANDecoder", "from_spec", "to_spec"]
 
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class Rebuildable(Protocol):
-    """A module that its `options` rebuild: they go into the header of its file, and are JSON-able."""
-
-    options: dict[str, Any]
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-
-def to_spec(network: Rebuildable, known: Mapping[str, type[nn.Module]]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def to_spec(
+    network: Generator | Autoencoder | CNN | Clip, known: Mapping[str, type[nn.Module]]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The weights, contiguous on the CPU, and the JSON-able spec from which `from_spec` rebuilds the network."""
     name = next(name for name, kind in known.items() if type(network) is kind)
     weights = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}

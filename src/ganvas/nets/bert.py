@@ -10,15 +10,17 @@ from torch.nn import functional as F
 
 from .vit import Attention
 
+EPSILON = 1e-12  # of the layer norms
+
 
 class PostNormBlock(nn.Module):
     """norm(x + attention x), then norm(x + mlp x), as in the original transformer. (N, T, width) -> the same"""
 
-    def __init__(self, width: int, heads: int, mlp: int, epsilon: float) -> None:
+    def __init__(self, width: int, heads: int, mlp: int) -> None:
         super().__init__()
-        self.attention, self.attention_norm = Attention(width, heads), nn.LayerNorm(width, epsilon)
+        self.attention, self.attention_norm = Attention(width, heads), nn.LayerNorm(width, EPSILON)
         self.mlp = nn.Sequential(nn.Linear(width, mlp), nn.GELU(), nn.Linear(mlp, width))
-        self.mlp_norm = nn.LayerNorm(width, epsilon)
+        self.mlp_norm = nn.LayerNorm(width, EPSILON)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = self.attention_norm(x + self.attention(x, mask))
@@ -26,37 +28,24 @@ class PostNormBlock(nn.Module):
 
 
 class Bert(nn.Module):
-    """Tokens (N, T) int64, 0 for padding -> unit vectors of sentences (N, width).
+    """Tokens (N, T) int64, 0 for padding, T up to `context` -> unit vectors of sentences (N, width).
 
     vocabulary: the word pieces, in the order of their numbers.
-    context: most tokens of a sentence.
     """
 
     def __init__(
-        self,
-        vocabulary: Sequence[str],
-        context: int = 512,
-        width: int = 384,
-        layers: int = 6,
-        heads: int = 12,
-        mlp: int = 1536,
-        epsilon: float = 1e-12,
+        self, vocabulary: Sequence[str], context: int, width: int, layers: int, heads: int = 12, mlp: int = 1536
     ) -> None:
         super().__init__()
         self.pieces, self.context, self.dim = tuple(vocabulary), context, width
         self.embed = nn.Embedding(len(self.pieces), width)
         self.position = nn.Parameter(torch.randn(context, width) * 0.02)
-        self.norm = nn.LayerNorm(width, epsilon)
-        self.blocks = nn.ModuleList(PostNormBlock(width, heads, mlp, epsilon) for _ in range(layers))
-
-    def words(self, tokens: Tensor) -> Tensor:
-        """The last block's output for each token, (N, T, width)."""
-        x = self.norm(self.embed(tokens) + self.position[: tokens.shape[1]])
-        there = (tokens > 0)[:, None, None]  # (N, 1, 1, T)
-        for block in self.blocks:
-            x = block(x, there)
-        return x
+        self.norm = nn.LayerNorm(width, EPSILON)
+        self.blocks = nn.ModuleList(PostNormBlock(width, heads, mlp) for _ in range(layers))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        there = (tokens > 0).unsqueeze(2)
-        return F.normalize((self.words(tokens) * there).sum(1), dim=1)
+        there = tokens > 0  # (N, T)
+        x = self.norm(self.embed(tokens) + self.position[: tokens.shape[1]])
+        for block in self.blocks:
+            x = block(x, there[:, None, None])
+        return F.normalize((x * there[:, :, None]).sum(1), dim=1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..errors import RequestError, unknown
+from ..errors import RequestError, entry
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
@@ -25,9 +25,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 def activation(name: str) -> nn.Module:
     """A new module of ACTIVATIONS; a RequestError for an unknown name."""
-    if name not in ACTIVATIONS:
-        raise unknown("activation", name, ACTIVATIONS, field="options.activation")
-    return ACTIVATIONS[name]()
+    return entry("activation", name, ACTIVATIONS, field="options.activation")()
 
 
 class UnitToSigned(nn.Module):
@@ -46,9 +44,12 @@ OUTPUTS: dict[str, Callable[[], nn.Module]] = {
 
 def output(name: str) -> nn.Module:
     """A new module of OUTPUTS, a generator's last function; a RequestError for an unknown name."""
-    if name not in OUTPUTS:
-        raise unknown("output", name, OUTPUTS, field="options.out")
-    return OUTPUTS[name]()
+    return entry("output", name, OUTPUTS, field="options.out")()
+
+
+def arguments(of: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that rebuild a network, JSON-able: its constructor's arguments, from `locals()` on its first line."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in of.items() if key not in ("self", "__class__")}
 
 
 class Generator(nn.Module):
@@ -91,22 +92,30 @@ class Autoencoder(nn.Module, ABC):
         """The decoder as a generator, which shares the weights."""
 
 
-def log2_steps(size: int) -> tuple[int, int]:
-    """(base, doublings) of a square image: 4·2ᵏ for powers of two from 8 to 256, 7·2ᵏ for 28 and its doubles."""
+def pyramid(shape: tuple[int, ...], width: int, most: int) -> tuple[int, int, list[int]]:
+    """The channels of a square image, its smallest side, and the widths of all resolutions down to that one.
+
+    A side is 4·2ᵏ for powers of two from 8 to 256, 7·2ᵏ for 28 and its doubles. Widths double from `width` to `most`.
+    Raises RequestError for points, oblong images and other sides.
+    """
+    if len(shape) != 3 or shape[1] != shape[2]:
+        problem = f"this network draws square images, not items of shape {tuple(shape)}"
+        raise RequestError(problem, "use net=mlp", field="options.net")
+    channels, _, size = shape
     for base in (4, 7):
         steps = (size // base).bit_length() - 1
         if 1 <= steps <= 6 and base << steps == size:
-            return base, steps
+            return channels, base, [min(width << i, most) for i in range(steps + 1)]
     hint = "use size=N, N one of 8, 16, 28, 32, 64, 128, 256"
     raise RequestError(f"this network does not draw {size}×{size}", hint, field="options.size")
 
 
-def square(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(channels, size) of a square image; a RequestError for points and oblong images."""
-    if len(shape) != 3 or shape[1] != shape[2]:
-        problem = f"this network draws square images, not items of shape {tuple(shape)}"
-        raise RequestError(problem, "use net=mlp", field="options.net")
-    return shape[0], shape[1]
+def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Module:
+    """The layer with its weights and biases at zero, so that its branch starts at zero."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def normal_init(module: nn.Module) -> None:

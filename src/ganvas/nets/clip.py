@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import RequestError
+from .blocks import zero_init
 from .cnn import CNN
 from .resnet import ClipResNet
 from .text import TextTransformer
@@ -26,13 +27,7 @@ class ConvTower(nn.Module):
     """The classifier's convolutions, with an embedding in place of logits. (N, 3, size, size) -> (N, outputs)"""
 
     def __init__(
-        self,
-        size: int,
-        widths: Sequence[int] = (32, 64, 128),
-        depth: int = 2,
-        hidden: int = 256,
-        dropout: float = 0.0,
-        outputs: int = 128,
+        self, size: int, widths: Sequence[int], outputs: int, depth: int = 2, hidden: int = 256, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.size, self.dim = size, outputs
@@ -63,9 +58,7 @@ class Projection(nn.Module):
             nn.init.zeros_(self.linear.bias)
         self.mlp = nn.Sequential()
         if hidden:
-            last = nn.Linear(hidden, outputs)
-            nn.init.zeros_(last.bias)
-            nn.init.zeros_(last.weight)  # begins as a linear projection, for which few pairs suffice
+            last = zero_init(nn.Linear(hidden, outputs))  # begins as a linear projection, for which few pairs suffice
             self.mlp = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 
     @torch.no_grad()
@@ -74,8 +67,7 @@ class Projection(nn.Module):
         self.mean.copy_(F.normalize(features.float(), dim=1).mean(0))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.normalize(F.normalize(x.float(), dim=1) - self.mean, dim=1) * self.inputs**0.5
-        x = self.dropout(x)
+        x = self.dropout(F.normalize(F.normalize(x.float(), dim=1) - self.mean, dim=1) * self.inputs**0.5)
         return self.linear(x) + self.mlp(x) if len(self.mlp) else self.linear(x)
 
 
@@ -87,12 +79,10 @@ LOCKED: dict[str, type[nn.Module]] = {"projection": Projection}  # behind a fixe
 class Clip(nn.Module):
     """Two towers and the temperature at which their embeddings are compared.
 
-    `image` and `text` are the specs of the towers. The image tower takes images in [-1, 1] of any size and prepares
-    them itself; the text tower takes tokens. A projection takes the features of a fixed tower instead, which is not
-    part of this network: locked-image tuning (Zhai et al. 2022). `colours` are the mean and deviation that normalise
-    images. `options` rebuild the network.
-
-    Raises RequestError for unknown towers, or embeddings of different sizes.
+    `image` and `text` are the specs of the towers. The image tower takes images in [-1, 1] of any size and normalises
+    them by `colours`, their mean and deviation; the text tower takes tokens. A projection takes the features of a fixed
+    tower instead, which is not part of this network: locked-image tuning (Zhai et al. 2022). Raises RequestError for
+    unknown towers, or embeddings of different sizes.
     """
 
     def __init__(self, image: Spec, text: Spec, colours: Sequence[Sequence[float]] = SIGNED) -> None:
@@ -101,9 +91,8 @@ class Clip(nn.Module):
         image_tower, text_tower = tower(image, IMAGE | LOCKED), tower(text, TEXT | LOCKED)
         self.dim: int = image_tower.dim  # pyright: ignore[reportAttributeAccessIssue] - every tower of the tables has it
         if text_tower.dim != self.dim:
-            raise RequestError(
-                f"the towers embed in {self.dim} and {text_tower.dim} dimensions", "use the same for both"
-            )
+            problem = f"the towers embed in {self.dim} and {text_tower.dim} dimensions"
+            raise RequestError(problem, "use the same for both")
         self.image_tower = image_tower if image["net"] in LOCKED else ImageTower(image_tower, *colours)
         self.text_tower = text_tower
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))

@@ -5,19 +5,12 @@ n pixels become ⌊(n + 2·padding − kernel) / stride⌋ + 1 in a convolution,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import Tensor, nn
 
-from ..errors import RequestError, unknown
-from .blocks import Logits, activation
+from ..errors import RequestError, entry
+from .blocks import Logits, activation, arguments
 
-POOLING: dict[str, Callable[[], nn.Module]] = {
-    "max": lambda: nn.MaxPool2d(2),
-    "average": lambda: nn.AvgPool2d(2),
-    "stride": nn.Identity,  # the stage's last convolution strides instead
-}
+POOLING = {"max": nn.MaxPool2d, "average": nn.AvgPool2d, "stride": nn.Identity}
 
 
 class CNN(nn.Module):
@@ -26,8 +19,6 @@ class CNN(nn.Module):
     Each of `widths` is a stage: `depth` convolutions with that many channels, each with batch norm if `norm` and its
     activation, then `pooling`: "max", "average", or "stride", where the stage's last convolution has stride 2. `stride`
     is that of each stage's first convolution; `padding` -1 keeps the size. `hidden` features follow, and the logits.
-    `options` rebuild the network; its file holds them.
-
     Raises RequestError for images that are too small for the stages, and for points.
     """
 
@@ -46,18 +37,13 @@ class CNN(nn.Module):
         norm: bool = True,
         activate: str = "relu",
     ) -> None:
+        options = arguments(locals())
         super().__init__()
-        self.shape, self.classes, self.hidden = tuple(shape), classes, hidden
-        self.options: dict[str, Any] = {
-            **{"shape": list(shape), "classes": classes, "widths": list(widths), "depth": depth},
-            **{"kernel": kernel, "stride": stride, "padding": padding, "pooling": pooling, "hidden": hidden},
-            **{"dropout": dropout, "norm": norm, "activate": activate},
-        }
+        self.options, self.shape, self.classes, self.hidden = options, tuple(shape), classes, hidden
         if len(shape) != 3:
             problem = f"a cnn classifies images, not items of shape {tuple(shape)}"
             raise RequestError(problem, "choose another data set", field="data")
-        if pooling not in POOLING:
-            raise unknown("pooling", pooling, POOLING, field="options.pooling")
+        pool = entry("pooling", pooling, POOLING, field="options.pooling")
         padding = kernel // 2 if padding < 0 else padding
         channels, height, width = shape
         layers: list[nn.Module] = []
@@ -69,7 +55,7 @@ class CNN(nn.Module):
                 channels = w
                 height, width = ((n + 2 * padding - kernel) // step + 1 for n in (height, width))
             if pooling != "stride":
-                layers.append(POOLING[pooling]())
+                layers.append(pool(2))
                 height, width = height // 2, width // 2
             if min(height, width) < 1:
                 text = ",".join(map(str, widths))

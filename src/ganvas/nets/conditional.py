@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import unknown
-from .blocks import Generator
+from .blocks import Generator, arguments
 from .dcgan import DCGANGenerator
 from .mlp import MLPGenerator
 from .residual import ResidualGenerator
@@ -55,8 +55,7 @@ class ConditionalGenerator(Generator):
         """inner: the options of INNER[net], whose latent is `latent + embedding`."""
         if words not in WORDS:
             raise unknown("place of the words", words, WORDS, field="options.words")
-        options = {"net": net, "inner": inner, "classes": classes, "keywords": list(keywords), "embedding": embedding}
-        super().__init__(latent, shape, {**options, "prompts": prompts, "words": words})
+        super().__init__(latent, shape, arguments(locals()))
         self.count = classes or len(keywords)
         self.embed = nn.Parameter(torch.randn(self.count, embedding))  # as large as z
         self.generator = INNER[net](**inner)
@@ -110,7 +109,7 @@ def joined_shape(shape: tuple[int, ...], embedding: int = 32) -> tuple[int, ...]
 
 
 class ProjectionCritic(nn.Module):
-    """Items and labels -> logits (N,), ψ(h) + yᵀV h (Miyato & Koyama 2018); `critic` gives ψ(h) and V h, 1 + words.
+    """Items and labels -> logits (N,), ψ(h) + yᵀV h (Miyato and Koyama 2018); `critic` gives ψ(h) and V h, 1 + words.
 
     With `classify`, V h are also the logits of a distribution over words, and follow: (N, 1 + words).
     """
@@ -129,11 +128,10 @@ class ProjectionCritic(nn.Module):
 class AuxiliaryClassifierCritic(nn.Module):
     """Items -> (N, 1 + words): a logit of being real, and the logits of a distribution over words (Odena et al. 2017).
 
-    It does not see the label, which it has to predict.
+    It does not see the label, which it has to predict. `critic` has 1 + words outputs.
     """
 
     def __init__(self, critic: nn.Module) -> None:
-        """critic: has 1 + words outputs."""
         super().__init__()
         self.critic = critic
 

@@ -6,12 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from .blocks import Generator, Head, Pack, activation, apply_spectral_norm, log2_steps, normal_init, output, square
-
-
-def stage_widths(width: int, stages: int, most: int) -> list[int]:
-    """Channels from the largest resolution to the smallest: doubling, up to `most`."""
-    return [min(width << i, most) for i in range(stages)]
+from .blocks import Generator, Head, Pack, activation, apply_spectral_norm, arguments, normal_init, output, pyramid
 
 
 class InputProjection(nn.ConvTranspose2d):
@@ -38,19 +33,14 @@ class DCGANGenerator(Generator):
         norm: bool = True,
         out: str = "tanh",
     ) -> None:
-        options = {"width": width, "max_width": max_width, "activate": activate, "norm": norm, "out": out}
-        super().__init__(latent, shape, options)
-        channels, size = square(shape)
-        base, steps = log2_steps(size)
-        widths = stage_widths(width, steps, max_width)[::-1]
-
-        def block(up: nn.Module, c: int) -> list[nn.Module]:
-            return [up, *([nn.BatchNorm2d(c)] if norm else []), activation(activate)]
-
-        layers = block(InputProjection(latent, widths[0], base, bias=not norm), widths[0])
-        for a, b in pairwise(widths):
-            layers += block(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=not norm), b)
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1))
+        super().__init__(latent, shape, arguments(locals()))
+        channels, base, widths = pyramid(shape, width, max_width)
+        layers: list[nn.Module] = []
+        for a, b in pairwise((latent, *widths[-2::-1])):
+            bias = not norm
+            up = nn.ConvTranspose2d(a, b, 4, 2, 1, bias=bias) if layers else InputProjection(a, b, base, bias=bias)
+            layers += [up, *([nn.BatchNorm2d(b)] if norm else []), activation(activate)]
+        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[0], channels, 4, 2, 1))
         self.out = output(out)
         normal_init(self)
 
@@ -79,15 +69,13 @@ class DCGANCritic(nn.Module):
         outputs: int = 1,
     ) -> None:
         super().__init__()
-        channels, size = square(shape)
-        base, steps = log2_steps(size)
-        widths = stage_widths(width, steps, max_width)
+        channels, base, widths = pyramid(shape, width, max_width)
         layers: list[nn.Module] = [Pack(pack)]
-        for i, (a, b) in enumerate(pairwise((pack * channels, *widths))):
+        for i, (a, b) in enumerate(pairwise((pack * channels, *widths[:-1]))):
             batch_norm = norm == "batch" and i > 0  # never on the input layer
             layers += [nn.Conv2d(a, b, 4, 2, 1, bias=not batch_norm), *([nn.BatchNorm2d(b)] if batch_norm else [])]
             layers += [activation(activate), *([nn.Dropout2d(dropout)] if dropout else [])]
-        self.layers = nn.Sequential(*layers, Head((widths[-1], base, base), outputs, stddev, discrimination))
+        self.layers = nn.Sequential(*layers, Head((widths[-2], base, base), outputs, stddev, discrimination))
         normal_init(self)
         if norm == "spectral":
             apply_spectral_norm(self)

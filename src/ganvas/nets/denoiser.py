@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import unknown
+from ..errors import entry
 from .unet import UNet
 
-
-class Scalings(NamedTuple):
-    """D(x; σ) = skip · x + out · F(into · x; level), each (N,)."""
-
-    skip: Tensor
-    out: Tensor
-    into: Tensor
-    level: Tensor
+Scalings = tuple[Tensor, Tensor, Tensor, Tensor]  # D(x; σ) = skip · x + out · F(into · x; level), (N,) each
 
 
 def edm(sigma: Tensor, sigma_data: float) -> Scalings:
     """F's input and output have variance 1 at every σ, its errors grow least (Karras et al. 2022, table 1)."""
     total = (sigma**2 + sigma_data**2).sqrt()
-    return Scalings(sigma_data**2 / total**2, sigma * sigma_data / total, 1 / total, sigma.log() / 4)
+    return sigma_data**2 / total**2, sigma * sigma_data / total, 1 / total, sigma.log() / 4
 
 
 def flow(sigma: Tensor, sigma_data: float) -> Scalings:
     """F is the velocity at xₜ = x / (1 + σ), and D = xₜ - t F with t = σ / (1 + σ) (Lipman, Liu et al. 2023)."""
     t = sigma / (1 + sigma)
-    return Scalings(1 - t, -t, 1 - t, t)
+    return 1 - t, -t, 1 - t, t
 
 
 PRECONDITIONINGS: dict[str, Callable[[Tensor, float], Scalings]] = {"edm": edm, "flow": flow}
@@ -42,10 +34,8 @@ class Denoiser(nn.Module):
     def __init__(self, network: UNet, preconditioning: str = "edm", sigma_data: float = 0.5) -> None:
         """`sigma_data` is the standard deviation of the data. Raises RequestError for an unknown preconditioning."""
         super().__init__()
-        if preconditioning not in PRECONDITIONINGS:
-            raise unknown("preconditioning", preconditioning, PRECONDITIONINGS)
         self.network, self.sigma_data = network, sigma_data
-        self.scalings = PRECONDITIONINGS[preconditioning]
+        self.scalings = entry("preconditioning", preconditioning, PRECONDITIONINGS)
 
     def forward(self, x: Tensor, sigma: Tensor, label: Tensor | None = None) -> Tensor:
         """x (N, C, H, W), σ (N,) or one for all (), label (N,) int64, or None -> (N, C, H, W) float32."""

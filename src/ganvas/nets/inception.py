@@ -16,25 +16,18 @@ FEATURES, CLASSES = 2048, 1008
 class Branches(nn.ModuleList):
     """Several networks of the same input, their outputs stacked along the channels."""
 
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__(branches)
+
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in self], 1)
 
 
-def conv(
-    a: int, b: int, kernel: int | tuple[int, int] = 1, stride: int = 1, padding: int | tuple[int, int] = 0
-) -> nn.Sequential:
-    """A convolution from a to b channels and its ReLU."""
+def conv(a: int, b: int, rows: int = 1, columns: int = 0, stride: int = 1, padded: bool = True) -> nn.Sequential:
+    """A convolution from a to b channels and its ReLU; without a stride it keeps the size, where it is padded."""
+    kernel = (rows, columns or rows)
+    padding = (kernel[0] // 2, kernel[1] // 2) if padded and stride == 1 else 0
     return nn.Sequential(nn.Conv2d(a, b, kernel, stride, padding), nn.ReLU(inplace=True))
-
-
-def across(a: int, b: int, n: int) -> nn.Sequential:
-    """A convolution with a kernel of one row and n columns that keeps the size."""
-    return conv(a, b, (1, n), padding=(0, n // 2))
-
-
-def down(a: int, b: int, n: int) -> nn.Sequential:
-    """A convolution with a kernel of n rows and one column that keeps the size."""
-    return conv(a, b, (n, 1), padding=(n // 2, 0))
 
 
 def average() -> nn.Module:
@@ -45,79 +38,66 @@ def average() -> nn.Module:
 def block_a(a: int, pooled: int) -> Branches:
     """35×35: 224 + `pooled` channels."""
     return Branches(
-        [
-            conv(a, 64),
-            nn.Sequential(conv(a, 48), conv(48, 64, 5, padding=2)),
-            nn.Sequential(conv(a, 64), conv(64, 96, 3, padding=1), conv(96, 96, 3, padding=1)),
-            nn.Sequential(average(), conv(a, pooled)),
-        ]
+        conv(a, 64),
+        nn.Sequential(conv(a, 48), conv(48, 64, 5)),
+        nn.Sequential(conv(a, 64), conv(64, 96, 3), conv(96, 96, 3)),
+        nn.Sequential(average(), conv(a, pooled)),
     )
 
 
 def block_b(a: int) -> Branches:
     """From 35×35 to 17×17: 480 more channels."""
     return Branches(
-        [
-            conv(a, 384, 3, stride=2),
-            nn.Sequential(conv(a, 64), conv(64, 96, 3, padding=1), conv(96, 96, 3, stride=2)),
-            nn.MaxPool2d(3, 2),
-        ]
+        conv(a, 384, 3, stride=2),
+        nn.Sequential(conv(a, 64), conv(64, 96, 3), conv(96, 96, 3, stride=2)),
+        nn.MaxPool2d(3, 2),
     )
 
 
 def block_c(a: int, c: int) -> Branches:
     """17×17: 768 channels, `c` within the branches."""
     return Branches(
-        [
-            conv(a, 192),
-            nn.Sequential(conv(a, c), across(c, c, 7), down(c, 192, 7)),
-            nn.Sequential(conv(a, c), down(c, c, 7), across(c, c, 7), down(c, c, 7), across(c, 192, 7)),
-            nn.Sequential(average(), conv(a, 192)),
-        ]
+        conv(a, 192),
+        nn.Sequential(conv(a, c), conv(c, c, 1, 7), conv(c, 192, 7, 1)),
+        nn.Sequential(conv(a, c), conv(c, c, 7, 1), conv(c, c, 1, 7), conv(c, c, 7, 1), conv(c, 192, 1, 7)),
+        nn.Sequential(average(), conv(a, 192)),
     )
 
 
 def block_d(a: int) -> Branches:
     """From 17×17 to 8×8: 512 more channels."""
     return Branches(
-        [
-            nn.Sequential(conv(a, 192), conv(192, 320, 3, stride=2)),
-            nn.Sequential(conv(a, 192), across(192, 192, 7), down(192, 192, 7), conv(192, 192, 3, stride=2)),
-            nn.MaxPool2d(3, 2),
-        ]
+        nn.Sequential(conv(a, 192), conv(192, 320, 3, stride=2)),
+        nn.Sequential(conv(a, 192), conv(192, 192, 1, 7), conv(192, 192, 7, 1), conv(192, 192, 3, stride=2)),
+        nn.MaxPool2d(3, 2),
     )
 
 
 def block_e(a: int, pool: nn.Module) -> Branches:
     """8×8: 2,048 channels."""
     return Branches(
-        [
-            conv(a, 320),
-            nn.Sequential(conv(a, 384), Branches([across(384, 384, 3), down(384, 384, 3)])),
-            nn.Sequential(
-                conv(a, 448), conv(448, 384, 3, padding=1), Branches([across(384, 384, 3), down(384, 384, 3)])
-            ),
-            nn.Sequential(pool, conv(a, 192)),
-        ]
+        conv(a, 320),
+        nn.Sequential(conv(a, 384), Branches(conv(384, 384, 1, 3), conv(384, 384, 3, 1))),
+        nn.Sequential(conv(a, 448), conv(448, 384, 3), Branches(conv(384, 384, 1, 3), conv(384, 384, 3, 1))),
+        nn.Sequential(pool, conv(a, 192)),
     )
 
 
 class Inception(nn.Module):
     """Images (N, 3, 299, 299) of values (x − 128) / 128 -> features (N, 2048).
 
-    `head` maps features to the logits of `classes`, without a bias, as in the published Inception Score; None without
-    classes.
+    `head` maps them to the logits of `classes`, without a bias, as in the published Inception Score, or is None.
     """
 
     def __init__(self, classes: int = CLASSES) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
             conv(3, 32, 3, stride=2),
-            conv(32, 32, 3),
-            conv(32, 64, 3, padding=1),
+            conv(32, 32, 3, padded=False),
+            conv(32, 64, 3),
             nn.MaxPool2d(3, 2),
             conv(64, 80),
-            conv(80, 192, 3),
+            conv(80, 192, 3, padded=False),
             nn.MaxPool2d(3, 2),
             *(block_a(192, 32), block_a(256, 64), block_a(288, 64)),
             block_b(288),

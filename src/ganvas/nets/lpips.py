@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import RequestError, unknown
+from ..errors import RequestError, entry
 
-
-class Layer(NamedTuple):
-    """One convolution of a trunk, in front of a ReLU."""
-
-    channels: int
-    kernel: int = 3
-    stride: int = 1
-    padding: int = 1
-
-
-# Stages of a trunk: LPIPS compares the outputs of each. Max pooling over `pool` pixels, stride 2, separates some.
-Stages = tuple[tuple[Layer, ...], ...]
-TRUNKS: dict[str, tuple[int, Stages]] = {
-    "alex": (  # Krizhevsky 2014, one tower
-        3,
-        ((Layer(64, 11, 4, 2),), (Layer(192, 5, 1, 2),), (Layer(384),), (Layer(256),), (Layer(256),)),
-    ),
-    "vgg": (  # Simonyan & Zisserman 2015, 16 layers
-        2,
-        tuple((Layer(channels),) * depth for channels, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))),
-    ),
+# LPIPS compares the outputs of stages: of each the side of the max pooling (stride 2) in front or 0; its convolutions
+Stage = tuple[int, list[tuple[int, int, int, int]]]  # channels, kernel, stride, padding, each in front of a ReLU
+ALEX = (0, (64, 11, 4, 2)), (3, (192, 5, 1, 2)), (3, (384, 3, 1, 1)), (0, (256, 3, 1, 1)), (0, (256, 3, 1, 1))
+VGG = (0, 64, 2), (2, 128, 2), (2, 256, 3), (2, 512, 3), (2, 512, 3)
+TRUNKS: dict[str, list[Stage]] = {
+    "alex": [(pool, [layer]) for pool, layer in ALEX],  # Krizhevsky 2014, one tower
+    "vgg": [(pool, [(c, 3, 1, 1)] * depth) for pool, c, depth in VGG],  # Simonyan & Zisserman 2015, 16 layers
 }
-POOLED = {"alex": (1, 2), "vgg": (1, 2, 3, 4)}  # stages that begin with pooling
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's mean and deviation, in [-1, 1]
 
 
@@ -41,10 +25,8 @@ class Lpips(nn.Module):
 
     d(x, y) = Σ_l 1/(H_l W_l) Σ_hw ‖w_l ⊙ (ŷ^l_hw − x̂^l_hw)‖²; `heads` hold the squares of w_l.
 
-    Images are (N, C, H, W) in [-1, 1], C 1 or 3. Sides under 32 pixels are too small for the trunks and are
-    enlarged by a whole factor. Differentiable in both images.
-
-    net: "alex", the paper's for measuring, or "vgg", for losses and path lengths.
+    Images are (N, C, H, W) in [-1, 1], C 1 or 3. Sides under 32 pixels, too small for the trunks, are enlarged by a
+    whole factor. Differentiable. net: "alex", the paper's for measuring, or "vgg", for losses and path lengths.
     """
 
     shift: Tensor
@@ -52,18 +34,15 @@ class Lpips(nn.Module):
 
     def __init__(self, net: str = "vgg") -> None:
         super().__init__()
-        if net not in TRUNKS:
-            raise unknown("LPIPS network", net, TRUNKS)
-        pool, stages = TRUNKS[net]
-        self.stages = nn.ModuleList()
+        self.stages, self.heads = nn.ModuleList(), nn.ParameterList()
         channels = 3
-        for i, layers in enumerate(stages):
-            stage: list[nn.Module] = [nn.MaxPool2d(pool, 2)] if i in POOLED[net] else []
+        for pool, layers in entry("LPIPS network", net, TRUNKS):
+            stage: list[nn.Module] = [nn.MaxPool2d(pool, 2)] if pool else []
             for layer in layers:
                 stage += [nn.Conv2d(channels, *layer), nn.ReLU()]
-                channels = layer.channels
+                channels = layer[0]
             self.stages.append(nn.Sequential(*stage))
-        self.heads = nn.ParameterList(torch.ones(layers[-1].channels) / layers[-1].channels for layers in stages)
+            self.heads.append(torch.ones(channels) / channels)
         self.dim = sum(len(head) for head in self.heads)
         self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None], persistent=False)
         self.register_buffer("scale", torch.tensor(SCALE)[:, None, None], persistent=False)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from .blocks import Generator, Head, Pack, activation, apply_spectral_norm, output
+from .blocks import Generator, Head, Pack, activation, apply_spectral_norm, arguments, output
 
 
 class MLPGenerator(Generator):
@@ -22,7 +22,7 @@ class MLPGenerator(Generator):
         norm: bool = False,
         out: str = "tanh",
     ) -> None:
-        super().__init__(latent, shape, {"hidden": list(hidden), "activate": activate, "norm": norm, "out": out})
+        super().__init__(latent, shape, arguments(locals()))
         layers: list[nn.Module] = []
         for a, b in pairwise((latent, *hidden)):
             layers += [nn.Linear(a, b), *([nn.BatchNorm1d(b)] if norm else []), activation(activate)]

@@ -37,7 +37,7 @@ class StyledConvolutions(nn.Module):
 
     noise: Tensor
 
-    def __init__(self, convolutions: list[nn.Module], side: int) -> None:
+    def __init__(self, side: int, *convolutions: nn.Module) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(*convolutions)
         self.register_buffer("noise", torch.zeros(side, side))
@@ -48,7 +48,7 @@ class StyledConvolutions(nn.Module):
 
 def separable(a: int, b: int, side: int) -> StyledConvolutions:
     """A depthwise 3×3 and a pointwise convolution."""
-    return StyledConvolutions([nn.Conv2d(a, a, 3, padding=1, groups=a, bias=False), nn.Conv2d(a, b, 1)], side)
+    return StyledConvolutions(side, nn.Conv2d(a, a, 3, padding=1, groups=a, bias=False), nn.Conv2d(a, b, 1))
 
 
 class MobileStyleGANGenerator(Generator):
@@ -72,18 +72,14 @@ class MobileStyleGANGenerator(Generator):
         if height != width or 4 << len(widths) != height:
             raise RequestError(f"{len(widths)} widths give {4 << len(widths)} pixels a side, not {height}×{width}")
         super().__init__(latent, shape, {"widths": list(widths), "mapping": mapping})
-        self.sizes = [widths[0]]  # of the styles, in the order of their use
-        for a, b in pairwise(widths):
-            self.sizes += [a, a // 4, b]
-        self.sizes.append(widths[-1])
+        levels = [(a, b, 8 << i) for i, (a, b) in enumerate(pairwise(widths))]  # channels before and in it; side
+        # of the styles, in the order of their use
+        self.sizes = [widths[0], *(size for a, b, _ in levels for size in (a, a // 4, b)), widths[-1]]
         self.styles = nn.Linear(latent, sum(self.sizes))
         self.input = nn.Parameter(torch.randn(widths[0], 4, 4))
-        self.first = StyledConvolutions([nn.Conv2d(widths[0], widths[0], 3, padding=1)], 4)
-        sides = [8 << i for i in range(len(widths) - 1)]
-        self.narrow = nn.ModuleList(
-            separable(a // 4, b, side) for (a, b), side in zip(pairwise(widths), sides, strict=True)
-        )
-        self.wide = nn.ModuleList(separable(b, b, side) for b, side in zip(widths[1:], sides, strict=True))
+        self.first = StyledConvolutions(4, nn.Conv2d(widths[0], widths[0], 3, padding=1))
+        self.narrow = nn.ModuleList(separable(a // 4, b, side) for a, b, side in levels)
+        self.wide = nn.ModuleList(separable(b, b, side) for _, b, side in levels)
         self.to_bands = nn.Conv2d(widths[-1], 4 * channels, 1)
         self.mapping = nn.ModuleList(nn.Linear(latent, latent) for _ in range(mapping))
         self.register_buffer("mean", torch.zeros(latent))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,10 +33,9 @@ class ProGANGenerator(Generator):
         if height != width or 4 << (len(widths) - 1) != height:
             raise RequestError(f"{len(widths)} widths give {2 << len(widths)} pixels a side, not {height}×{width}")
         super().__init__(latent, shape, {"widths": list(widths)})
-        inputs = (latent, *widths)
         self.first = nn.ModuleList(
             nn.Conv2d(a, b, 3 if i else 4, padding=1 if i else 3)
-            for i, (a, b) in enumerate(zip(inputs, widths, strict=False))
+            for i, (a, b) in enumerate(pairwise((latent, *widths)))
         )
         self.second = nn.ModuleList(nn.Conv2d(b, b, 3, padding=1) for b in widths)
         self.to_image = nn.Conv2d(widths[-1], channels, 1)

@@ -34,7 +34,7 @@ class VectorQuantizer(nn.Module):
 
     def forward(self, z: Tensor) -> Quantized:
         index = self.nearest(z)
-        codes = self.lookup(index)
+        codes = self.embedding(index).movedim(-1, 1)
         return Quantized(z + (codes - z).detach(), codes, index)
 
     @torch.no_grad()
@@ -44,10 +44,6 @@ class VectorQuantizer(nn.Module):
             e = self.embedding.weight.float()
             distance = e.square().sum(1) - 2 * z.float().movedim(1, -1) @ e.T  # without ‖z‖², which is the same for all
         return distance.argmin(-1)
-
-    def lookup(self, index: Tensor) -> Tensor:
-        """The codes of a grid of numbers, (N, h, w) -> (N, D, h, w)."""
-        return self.embedding(index).movedim(-1, 1)
 
     @torch.no_grad()
     def update_usage(self, index: Tensor) -> Tensor:

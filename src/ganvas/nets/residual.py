@@ -1,9 +1,8 @@
 """R3GAN's networks (Huang et al. 2024, "The GAN is dead; long live the GAN!", arXiv:2501.05441).
 
-Residual blocks without normalisation: a 1×1 convolution that widens, a 3×3 grouped one, a 1×1 one back, with biases and
-leaky ReLUs between them. Up- and downsampling is bilinear, with a 1×1 convolution where channels change, at the lower
-resolution, where it is cheapest. The last convolution of each branch starts at zero, and the depth scales the others
-(Fixup, Zhang et al. 2019), which makes normalisation unnecessary.
+Residual blocks without normalisation. Up- and downsampling is bilinear; a 1×1 convolution changes the channels at the
+lower resolution, where it is cheapest. The last convolution of each branch starts at zero, and the depth scales the
+others (Fixup, Zhang et al. 2019), which makes normalisation unnecessary.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .blocks import Generator, Logits, MinibatchStddev, Pack, log2_steps, output, square
+from .blocks import Generator, Logits, MinibatchStddev, Pack, arguments, output, pyramid, zero_init
 
 LEAK = 0.2
 LEAKY_GAIN = math.sqrt(2 / (1 + LEAK**2))  # keeps the variance through a leaky ReLU (He et al. 2015)
@@ -35,8 +34,7 @@ class Residual(nn.Module):
         wide = channels * expansion
         group = math.gcd(wide, group)
         gain = LEAKY_GAIN * depth**-0.25  # Fixup: depth^(-1/(2m-2)), m = 3 convolutions per branch
-        back = nn.Conv2d(wide, channels, 1, bias=False)
-        nn.init.zeros_(back.weight)
+        back = zero_init(nn.Conv2d(wide, channels, 1, bias=False))
         self.branch = nn.Sequential(
             initialise(nn.Conv2d(channels, wide, 1), gain),
             nn.LeakyReLU(LEAK),
@@ -63,10 +61,9 @@ def pointwise(a: int, b: int) -> list[nn.Module]:
 class ResidualGenerator(Generator):
     """z (N, latent) -> images (N, C, H, W), square, of 4·2ᵏ or 7·2ᵏ pixels.
 
-    It starts from a learned basis at the smallest resolution; a linear function of z scales each channel. `width` is
-    the channels at the largest resolution, doubled at each halving up to `max_width`; `blocks` is per resolution;
-    `group` is the channels per group of the 3×3 convolution, or a divisor of it. `out` "tanh" keeps images in [-1, 1];
-    "linear", the paper's, does not. Labels are not used. Raises RequestError for a shape that does not fit.
+    It starts from a learned basis at the smallest resolution; a linear function of z scales each channel. `blocks` is
+    per resolution; `group` is the channels per group of the 3×3 convolution, or a divisor of it. `out` "tanh" keeps
+    images in [-1, 1]; "linear", the paper's, does not. Labels are not used.
     """
 
     def __init__(
@@ -80,11 +77,9 @@ class ResidualGenerator(Generator):
         group: int = 16,
         out: str = "tanh",
     ) -> None:
-        options = {"width": width, "max_width": max_width, "blocks": blocks, "expansion": expansion, "group": group}
-        super().__init__(latent, shape, {**options, "out": out})
-        channels, size = square(shape)
-        base, steps = log2_steps(size)
-        widths = [min(width << i, max_width) for i in reversed(range(steps + 1))]
+        super().__init__(latent, shape, arguments(locals()))
+        channels, base, widths = pyramid(shape, width, max_width)
+        widths.reverse()
         self.basis = nn.Parameter(torch.randn(widths[0], base, base))
         self.modulation = initialise(nn.Linear(latent, widths[0]))
         layers: list[nn.Module] = []
@@ -102,8 +97,7 @@ class ResidualCritic(nn.Module):
     """Images (N, C, H, W) -> logits (N,), or (N, outputs): `ResidualGenerator` the other way round.
 
     With packing, N/pack of them. It ends with one learned template per channel, the counterpart of the generator's
-    basis, and a linear layer. Averaging 2×2 pixels is bilinear sampling at half the size. Raises RequestError for a
-    shape that does not fit.
+    basis, and a linear layer. Averaging 2×2 pixels is bilinear sampling at half the size.
     """
 
     def __init__(
@@ -119,9 +113,7 @@ class ResidualCritic(nn.Module):
         outputs: int = 1,
     ) -> None:
         super().__init__()
-        channels, size = square(shape)
-        base, steps = log2_steps(size)
-        widths = [min(width << i, max_width) for i in range(steps + 1)]
+        channels, base, widths = pyramid(shape, width, max_width)
         layers: list[nn.Module] = [Pack(pack), initialise(nn.Conv2d(pack * channels, widths[0], 1))]
         for i, residuals in enumerate(stages(widths, blocks, expansion, group)):
             if i > 0:

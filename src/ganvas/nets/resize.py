@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..errors import unknown
+from ..errors import entry
 
 
 def _triangle(t: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def _cubic(t: Tensor, a: float = -0.5) -> Tensor:
     return torch.where(t <= 1, near, torch.where(t < 2, far, 0.0))
 
 
-KERNELS = {"bilinear": (_triangle, 1), "bicubic": (_cubic, 2)}  # and their half widths
+KERNELS = {"bilinear": (_triangle, 1), "bicubic": (_cubic, 2), "tensorflow": (_triangle, 1)}  # and their half widths
 
 
 @lru_cache(maxsize=64)
@@ -39,15 +39,13 @@ def weights(old: int, new: int, method: str) -> Tensor:
     """
     at = torch.arange(new, dtype=torch.float64)[:, None]
     pixel = torch.arange(old, dtype=torch.float64)
+    kernel, width = entry("resampling", method, KERNELS)
     if method == "tensorflow":
-        share = _triangle((at * old / new).clamp(max=old - 1) - pixel)
-    elif method in KERNELS:
-        kernel, width = KERNELS[method]
+        share = kernel((at * old / new).clamp(max=old - 1) - pixel)
+    else:
         scale = max(old / new, 1.0)  # the kernel widens where images shrink
         offset = (at + 0.5) * old / new - (pixel + 0.5)
         share = kernel(offset / scale) * (offset.abs() < width * scale)
-    else:
-        raise unknown("resampling", method, ["tensorflow", *KERNELS])
     return (share / share.sum(1, keepdim=True)).float()
 
 

@@ -70,13 +70,8 @@ class AttentionPool(nn.Module):
 class ClipResNet(nn.Module):
     """Normalised images (N, 3, size, size) -> embeddings (N, outputs).
 
-    Args:
-        size: pixels of a side; a multiple of 32.
-        width: channels of the stem and of the first stage's middle; stages double it.
-        layers: blocks of each of the four stages.
-        heads: of the attention that pools.
-
-    Raises RequestError where these do not fit together.
+    size: pixels of a side, a multiple of STRIDE, or a RequestError. width: channels of the stem and of the first
+    stage's middle; stages double it. layers: blocks of each stage. heads: of the attention that pools.
     """
 
     def __init__(
@@ -91,24 +86,17 @@ class ClipResNet(nn.Module):
         if size % STRIDE:
             raise RequestError(f"a residual tower needs a multiple of {STRIDE} pixels a side, not {size}")
         self.size, self.dim = size, outputs
-        half = width // 2
-        self.stem = nn.Sequential(
-            *convolution(3, half, 3, 2),
-            nn.ReLU(),
-            *convolution(half, half, 3),
-            nn.ReLU(),
-            *convolution(half, width, 3),
-            nn.ReLU(),
-            nn.AvgPool2d(2),
-        )
-        stages, inputs = [], width
+        self.stem = nn.Sequential()
+        for a, b, stride in ((3, width // 2, 2), (width // 2, width // 2, 1), (width // 2, width, 1)):
+            self.stem.extend([*convolution(a, b, 3, stride), nn.ReLU()])
+        self.stem.append(nn.AvgPool2d(2))
+        self.stages, inputs = nn.Sequential(), width
         for i, count in enumerate(layers):
-            middle, blocks = width << i, []
+            blocks = nn.Sequential()
             for j in range(count):
-                blocks.append(Bottleneck(inputs, middle, 2 if i and j == 0 else 1))
-                inputs = EXPANSION * middle
-            stages.append(nn.Sequential(*blocks))
-        self.stages = nn.Sequential(*stages)
+                blocks.append(Bottleneck(inputs, width << i, 2 if i and j == 0 else 1))
+                inputs = EXPANSION * width << i
+            self.stages.append(blocks)
         self.pool = AttentionPool(size // STRIDE, inputs, heads, outputs)
 
     def forward(self, x: Tensor) -> Tensor:

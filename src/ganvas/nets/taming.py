@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import OrderedDict
 from itertools import pairwise
+from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,26 +47,14 @@ class AttnBlock(nn.Module):
         return x + self.proj_out(F.scaled_dot_product_attention(q, k, v).mT.reshape(x.shape))
 
 
-class Downsample(nn.Module):
-    """Halves the sides by a strided convolution, padded only on the right and below."""
+class Layout(NamedTuple):
+    """What an encoder and its decoder have in common."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.pad(x, (0, 1, 0, 1)))
-
-
-class Upsample(nn.Module):
-    """Repeats every pixel 2×2, then convolves."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0))
+    widths: list[int]  # channels of the first convolution, then of each level
+    attention: list[bool]  # whether each level has it
+    blocks: int  # per level; one more in the decoder
+    dropout: float
+    groups: int
 
 
 class Level(nn.Module):
@@ -79,16 +68,20 @@ class Level(nn.Module):
         attention: bool,
         p: float,
         groups: int,
-        *,
-        halves: bool = False,
-        doubles: bool = False,
+        halves: bool,
+        doubles: bool,
     ) -> None:
         super().__init__()
         widths = [inputs, *[outputs] * blocks]
         self.block = nn.ModuleList(ResnetBlock(a, b, p, groups) for a, b in pairwise(widths))
         self.attn = nn.ModuleList(AttnBlock(outputs, groups) for _ in range(blocks if attention else 0))
-        self.downsample = Downsample(outputs) if halves else nn.Identity()
-        self.upsample = Upsample(outputs) if doubles else nn.Identity()
+        self.downsample, self.upsample = nn.Sequential(), nn.Sequential()
+        if halves:  # padded only on the right and below
+            down = nn.Conv2d(outputs, outputs, 3, stride=2)
+            self.downsample = nn.Sequential(OrderedDict(pad=nn.ZeroPad2d((0, 1, 0, 1)), conv=down))
+        if doubles:
+            up = nn.Conv2d(outputs, outputs, 3, padding=1)
+            self.upsample = nn.Sequential(OrderedDict(repeat=nn.Upsample(scale_factor=2.0), conv=up))
 
     def forward(self, x: Tensor) -> Tensor:
         for i, block in enumerate(self.block):
@@ -97,42 +90,24 @@ class Level(nn.Module):
         return self.upsample(self.downsample(x))
 
 
-class Mid(nn.Module):
+def middle(c: int, p: float, groups: int) -> nn.Module:
     """Two blocks around attention, at the lowest resolution."""
-
-    def __init__(self, channels: int, p: float, groups: int) -> None:
-        super().__init__()
-        self.block_1 = ResnetBlock(channels, channels, p, groups)
-        self.attn_1 = AttnBlock(channels, groups)
-        self.block_2 = ResnetBlock(channels, channels, p, groups)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.block_2(self.attn_1(self.block_1(x)))
+    before, attention, after = ResnetBlock(c, c, p, groups), AttnBlock(c, groups), ResnetBlock(c, c, p, groups)
+    return nn.Sequential(OrderedDict(block_1=before, attn_1=attention, block_2=after))
 
 
 class Encoder(nn.Module):
-    """Images (N, C, H, W) -> (N, z_channels, H/f, W/f), where f = 2^(levels - 1).
+    """Images (N, C, H, W) -> (N, z_channels, H/f, W/f), where f = 2^(levels - 1)."""
 
-    `widths` are the channels of the first convolution, then of each level; `attention`: which levels have it.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        widths: Sequence[int],
-        z_channels: int,
-        blocks: int,
-        attention: Sequence[bool],
-        p: float,
-        groups: int,
-    ) -> None:
+    def __init__(self, channels: int, z_channels: int, layout: Layout) -> None:
         super().__init__()
+        widths, attention, blocks, p, groups = layout
         self.conv_in = nn.Conv2d(channels, widths[0], 3, padding=1)
         last = len(attention) - 1
         self.down = nn.ModuleList(
-            Level(a, b, blocks, attention[i], p, groups, halves=i < last) for i, (a, b) in enumerate(pairwise(widths))
+            Level(a, b, blocks, attention[i], p, groups, i < last, False) for i, (a, b) in enumerate(pairwise(widths))
         )
-        self.mid = Mid(widths[-1], p, groups)
+        self.mid = middle(widths[-1], p, groups)
         self.norm_out, self.conv_out = normalize(widths[-1], groups), nn.Conv2d(widths[-1], z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -148,22 +123,14 @@ class Decoder(nn.Module):
     `up` is numbered like `down`: its first level is the largest resolution, and the last that runs.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        widths: Sequence[int],
-        z_channels: int,
-        blocks: int,
-        attention: Sequence[bool],
-        p: float,
-        groups: int,
-    ) -> None:
+    def __init__(self, channels: int, z_channels: int, layout: Layout) -> None:
         super().__init__()
+        widths, attention, blocks, p, groups = layout
         self.conv_in = nn.Conv2d(z_channels, widths[-1], 3, padding=1)
-        self.mid = Mid(widths[-1], p, groups)
+        self.mid = middle(widths[-1], p, groups)
         outputs, inputs = widths[1:], [*widths[2:], widths[-1]]
         self.up = nn.ModuleList(
-            Level(a, b, blocks + 1, attention[i], p, groups, doubles=i > 0)
+            Level(a, b, blocks + 1, attention[i], p, groups, False, i > 0)
             for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))
         )
         self.norm_out, self.conv_out = normalize(outputs[0], groups), nn.Conv2d(outputs[0], channels, 3, padding=1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..errors import unknown
-from .vit import ACTIVATIONS, Block
+from .vit import Block
 
 
 class TextTransformer(nn.Module):
@@ -15,12 +14,8 @@ class TextTransformer(nn.Module):
     The end of a text is its largest token. Tokens after it have no influence: attention only looks back, and the
     embedding is taken at the end (Radford et al. 2021, section 2.4).
 
-    Args:
-        vocabulary: the number of tokens.
-        context: tokens of the longest text.
-        mlp: hidden units of a block's perceptron; 0 for four times the width.
-        activation: of `vit.ACTIVATIONS`.
-        outputs: of the linear projection at the end, which has no bias.
+    vocabulary: the number of tokens. mlp: hidden units of a block; 0 for four times the width. activation: of
+    `vit.ACTIVATIONS`. outputs: of the linear projection at the end, which has no bias.
     """
 
     def __init__(
@@ -36,21 +31,17 @@ class TextTransformer(nn.Module):
         outputs: int = 512,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise unknown("activation", activation, ACTIVATIONS)
         self.dim = outputs
         self.embed = nn.Embedding(vocabulary, width)
         self.position = nn.Parameter(torch.randn(context, width) * 0.01)
         nn.init.normal_(self.embed.weight, std=0.02)
-        block = ACTIVATIONS[activation]
         self.blocks = nn.Sequential(
-            *(Block(width, heads, mlp or 4 * width, block, epsilon, causal=True) for _ in range(layers))
+            *(Block(width, heads, mlp or 4 * width, activation, epsilon, causal=True) for _ in range(layers))
         )
         self.norm = nn.LayerNorm(width, epsilon)
         self.projection = nn.Linear(width, outputs, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.embed(tokens) + self.position[: tokens.shape[1]]  # (N, T, width)
-        x = self.blocks(x)
+        x = self.blocks(self.embed(tokens) + self.position[: tokens.shape[1]])  # (N, T, width)
         end = tokens.argmax(1)
         return self.projection(self.norm(x[torch.arange(len(x), device=x.device), end]))

@@ -19,8 +19,7 @@ IMAGENET: Colours = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class ImageTower(nn.Module):
     """Images (N, C, H, W) in [-1, 1], C 1 or 3, of any size -> embeddings (N, dim), of any length. Differentiable.
 
-    `network` takes prepared images (N, 3, size, size), and has `size` and `dim`; mean and deviation are those of its
-    training images.
+    `network` takes prepared images (N, 3, size, size), and has `size` and `dim`. mean, deviation: of its training.
     """
 
     mean: Tensor

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import RequestError
+from .blocks import zero_init
 from .vit import Attention
 
 SLOWEST, FASTEST = 0.5, 32.0  # frequencies of the noise level's embedding, in radians per unit
 HEAD = 32  # channels of an attention head
-
-
-def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Module:
-    """The layer with its weights and biases at zero, so that its branch starts at zero."""
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -78,10 +71,9 @@ class AttentionBlock(nn.Module):
 class UNet(nn.Module):
     """Images (N, C, H, W), noise levels (N,) and classes (N,) -> (N, C, H, W).
 
-    `depth` residual blocks at each of `levels` resolutions on the way down, and as many on the way up, with skip
-    connections. `width` is the channels at the finest resolution, doubled at each halving. It takes squares of `patch`
-    pixels as one (Hoogeboom et al. 2023, "simple diffusion"), since most of a U-Net's arithmetic is at the finest
-    resolution. The class number `classes`, or None, means no class.
+    `depth` residual blocks at each of `levels` resolutions, down and again up, with skip connections; `width` channels
+    at the finest, doubled at each halving. Squares of `patch` pixels count as one (Hoogeboom et al. 2023, "simple
+    diffusion"), since most arithmetic is at the finest resolution. The class number `classes`, or None: no class.
     """
 
     def __init__(
@@ -108,15 +100,12 @@ class UNet(nn.Module):
         pixels = shape[0] * patch**2
         self.enter = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(pixels, width, 3, padding=1))
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        channels = width
-        for c in widths:
-            self.down.append(nn.ModuleList(Residual(channels if i == 0 else c, c, features) for i in range(depth)))
-            channels = c
-        self.look = AttentionBlock(channels) if attention else nn.Identity()
-        self.middle = Residual(channels, channels, features)
-        for c in reversed(widths):
-            self.up.append(nn.ModuleList(Residual((channels if i == 0 else c) + c, c, features) for i in range(depth)))
-            channels = c
+        for a, b in pairwise([width, *widths]):
+            self.down.append(nn.ModuleList(Residual(b if i else a, b, features) for i in range(depth)))
+        self.look = AttentionBlock(widths[-1]) if attention else nn.Identity()
+        self.middle = Residual(widths[-1], widths[-1], features)
+        for a, b in pairwise([*widths, widths[-1]][::-1]):
+            self.up.append(nn.ModuleList(Residual((b if i else a) + b, b, features) for i in range(depth)))
         self.leave = nn.Sequential(
             group_norm(width), nn.SiLU(), zero_init(nn.Conv2d(width, pixels, 3, padding=1)), nn.PixelShuffle(patch)
         )
@@ -129,18 +118,12 @@ class UNet(nn.Module):
         e, x, skips = F.silu(e), self.enter(x), []
         for i, level in enumerate(self.down):
             x = F.avg_pool2d(x, 2, ceil_mode=True) if i else x
-            for block in blocks(level):
+            for block in level.children():
                 x = block(x, e)
                 skips.append(x)
         x = self.middle(self.look(x), e)
         for level in self.up:
             x = F.interpolate(x, skips[-1].shape[2:])  # nearest; to the size on the way down, also if odd
-            for block in blocks(level):
+            for block in level.children():
                 x = block(torch.cat([x, skips.pop()], 1), e)
         return self.leave(x)
-
-
-def blocks(level: nn.Module) -> Iterator[nn.Module]:
-    """The blocks of a level, in order."""
-    assert isinstance(level, nn.ModuleList)
-    yield from level

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import unknown
-from .blocks import Autoencoder, Generator
+from ..errors import entry
+from .blocks import Autoencoder, Generator, arguments
 from .dcgan import DCGANCritic, DCGANGenerator
 from .mlp import MLPCritic, MLPGenerator
 
@@ -35,14 +35,8 @@ class VAE(Autoencoder):
         log_scale: float = 0.0,
         learned: bool = False,
     ) -> None:
-        options: dict[str, Any] = {
-            **{"net": net, "latent": latent, "hidden": list(hidden), "width": width, "max_width": max_width},
-            **{"activate": activate, "norm": norm, "out": out, "log_scale": log_scale, "learned": learned},
-        }
-        super().__init__(shape, options)
-        if net not in PAIRS:
-            raise unknown("network", net, PAIRS, field="options.net")
-        self.encoder, self.decoder = PAIRS[net](self.options)
+        super().__init__(shape, arguments(locals()))
+        self.encoder, self.decoder = entry("network", net, PAIRS, field="options.net")(self.options)
         self.log_scale = nn.Parameter(torch.tensor(log_scale), requires_grad=learned)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,19 +45,13 @@ class VAE(Autoencoder):
         return mu, log_var
 
     def encode(self, x: Tensor) -> Tensor:
-        """Images (N, *shape) in [-1, 1] -> the mean of q(z|x), (N, latent)."""
         return self.posterior(x)[0]
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latents (N, latent) -> the most likely images (N, *shape)."""
         return self.decoder(z)
 
     def as_generator(self) -> Generator:
         return self.decoder
-
-    def raw(self, z: Tensor) -> Tensor:
-        """As `decode`, before the decoder's last function: the logits, for a sigmoid."""
-        return self.decoder.raw(z)
 
 
 def dcgan(o: dict[str, Any]) -> tuple[nn.Module, DCGANGenerator]:
@@ -80,7 +68,5 @@ def mlp(o: dict[str, Any]) -> tuple[nn.Module, MLPGenerator]:
     return encoder, MLPGenerator(o["shape"], o["latent"], hidden[::-1], o["activate"], o["norm"], o["out"])
 
 
-PAIRS: dict[str, Callable[[dict[str, Any]], tuple[nn.Module, DCGANGenerator | MLPGenerator]]] = {
-    "dcgan": dcgan,
-    "mlp": mlp,
-}
+Pair = tuple[nn.Module, DCGANGenerator | MLPGenerator]
+PAIRS: dict[str, Callable[[dict[str, Any]], Pair]] = {"dcgan": dcgan, "mlp": mlp}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import RequestError, unknown
+from ..errors import RequestError, entry
 
 
 class QuickGELU(nn.Module):
@@ -52,24 +52,24 @@ class Scale(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm x), then x + mlp(norm x). (N, T, width) -> the same"""
+    """x + attention(norm x), then x + mlp(norm x). (N, T, width) -> the same. `activation`: of ACTIVATIONS."""
 
     def __init__(
         self,
         width: int,
         heads: int,
         mlp: int,
-        activation: Callable[[], nn.Module],
+        activation: str,
         epsilon: float,
-        layer_scale: bool = False,
+        scaled: bool = False,
         causal: bool = False,
     ) -> None:
+        """scaled: with `Scale` at the end of each branch."""
         super().__init__()
+        function = entry("activation", activation, ACTIVATIONS, field="options.activation")()
         self.attention = nn.Sequential(nn.LayerNorm(width, epsilon), Attention(width, heads, causal))
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(width, epsilon), nn.Linear(width, mlp), activation(), nn.Linear(mlp, width)
-        )
-        if layer_scale:
+        self.mlp = nn.Sequential(nn.LayerNorm(width, epsilon), nn.Linear(width, mlp), function, nn.Linear(mlp, width))
+        if scaled:
             self.attention.append(Scale(width))
             self.mlp.append(Scale(width))
 
@@ -81,17 +81,9 @@ class Block(nn.Module):
 class VisionTransformer(nn.Module):
     """Normalised images (N, 3, size, size) -> embeddings (N, outputs), or the class token (N, width) without outputs.
 
-    Args:
-        size: pixels of a side; a multiple of `patch`.
-        patch: pixels of a patch's side.
-        mlp: hidden units of a block's perceptron.
-        activation: of ACTIVATIONS.
-        epsilon: of the layer norms.
-        pre_norm: another layer norm before the first block, and patches without bias, as in CLIP.
-        layer_scale: as in DINOv2.
-        outputs: of the linear projection at the end, which has no bias; 0 for none.
-
-    Raises RequestError where these do not fit together.
+    size, patch: pixels of a side, the first a multiple of the second, or a RequestError. mlp: hidden units of a block.
+    epsilon: of the layer norms. pre_norm: another one before the first block, and patches without bias, as in CLIP.
+    layer_scale: as in DINOv2. outputs: of the linear projection at the end, which has no bias; 0 for none.
     """
 
     def __init__(
@@ -110,19 +102,15 @@ class VisionTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if size % patch:
-            raise RequestError(
-                f"{patch} does not divide images of {size} pixels", "give a divisor", field="options.patch"
-            )
-        if activation not in ACTIVATIONS:
-            raise unknown("activation", activation, ACTIVATIONS, field="options.activation")
-        self.size = size
-        self.dim = outputs or width
+            problem = f"{patch} does not divide images of {size} pixels"
+            raise RequestError(problem, "give a divisor", field="options.patch")
+        self.size, self.dim = size, outputs or width
         self.patches = nn.Conv2d(3, width, patch, stride=patch, bias=not pre_norm)
         self.class_token = nn.Parameter(torch.randn(width) * width**-0.5)
         self.position = nn.Parameter(torch.randn((size // patch) ** 2 + 1, width) * width**-0.5)  # class token first
         self.pre_norm = nn.LayerNorm(width, epsilon) if pre_norm else nn.Identity()
         self.blocks = nn.Sequential(
-            *(Block(width, heads, mlp, ACTIVATIONS[activation], epsilon, layer_scale) for _ in range(layers))
+            *(Block(width, heads, mlp, activation, epsilon, layer_scale) for _ in range(layers))
         )
         self.norm = nn.LayerNorm(width, epsilon)
         self.projection = nn.Linear(width, outputs, bias=False) if outputs else nn.Identity()

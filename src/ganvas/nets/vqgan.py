@@ -7,43 +7,41 @@ checkpoints load by name: `frozen.compvis`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import RequestError
-from .blocks import Autoencoder, Generator
+from .blocks import Autoencoder, Generator, arguments
 from .quantize import VectorQuantizer
-from .taming import GROUPS, Decoder, Encoder
+from .taming import GROUPS, Decoder, Encoder, Layout
 
 
-def levels(
-    shape: tuple[int, ...], ch: int, ch_mult: Sequence[int], attn_resolutions: Sequence[int]
-) -> tuple[list[int], list[bool]]:
-    """The `widths` and `attention` of both networks; a RequestError where the image cannot be halved so often."""
+def layout(o: dict[str, Any]) -> Layout:
+    """That of both networks, by their options; a RequestError where the image cannot be halved so often."""
+    shape, ch, ch_mult = o["shape"], o["ch"], o["ch_mult"]
     if len(shape) != 3:
         problem = f"VQGAN needs images, not items of shape {tuple(shape)}"
         raise RequestError(problem, "choose another data set", field="data")
     text = ",".join(map(str, ch_mult))
     if min(ch_mult, default=0) < 1:
-        raise RequestError(
-            f"{text or 'nothing'} is not possible", "give factors of 1 or more, such as 1,2,4", field="options.ch_mult"
-        )
+        problem = f"{text or 'nothing'} is not possible"
+        raise RequestError(problem, "give factors of 1 or more, such as 1,2,4", field="options.ch_mult")
     factor = 1 << (len(ch_mult) - 1)
     if shape[1] % factor or shape[2] % factor:
         problem = f"{shape[1]}×{shape[2]} images cannot be halved {len(ch_mult) - 1} times between the levels {text}"
         hint = f"use fewer levels, or size=N with N a multiple of {factor}"
         raise RequestError(problem, hint, field="options.ch_mult")
-    return [ch, *(ch * m for m in ch_mult)], [(shape[1] >> i) in attn_resolutions for i in range(len(ch_mult))]
+    attention = [(shape[1] >> i) in o["attn_resolutions"] for i in range(len(ch_mult))]
+    return Layout([ch, *(ch * m for m in ch_mult)], attention, o["num_res_blocks"], o["dropout"], o["groups"])
 
 
 class VQGANDecoder(Generator):
     """A grid of codes (N, embed_dim, h, w) -> images (N, C, H, W) in [-1, 1].
 
-    It decodes any grid: also vectors between codes, as optimisation finds them, and grids of other sizes, which give
-    larger or smaller images. The prior draws each code of the grid independently, by its share in training, so that
-    samples are textures. Labels are not used.
+    It decodes any grid: also vectors between codes, as optimisation finds them, and grids of other sizes. The prior
+    draws each code independently, by its share in training, so that samples are textures. Labels are not used.
     """
 
     def __init__(
@@ -60,14 +58,12 @@ class VQGANDecoder(Generator):
         groups: int = GROUPS,
     ) -> None:
         """`latent` is VQGAN's embed_dim; for the rest see `VQGAN`."""
-        options = {"n_embed": n_embed, "ch": ch, "ch_mult": list(ch_mult), "num_res_blocks": num_res_blocks}
-        options |= {"attn_resolutions": list(attn_resolutions), "z_channels": z_channels}
-        super().__init__(latent, shape, {**options, "dropout": dropout, "groups": groups})
-        widths, attention = levels(shape, ch, ch_mult, attn_resolutions)
+        super().__init__(latent, shape, arguments(locals()))
+        common = layout(self.options)
         self.factor = 1 << (len(ch_mult) - 1)
         self.quantize = VectorQuantizer(n_embed, latent)
         self.post_quant_conv = nn.Conv2d(latent, z_channels, 1)
-        self.decoder = Decoder(shape[0], widths, z_channels, num_res_blocks, attention, dropout, groups)
+        self.decoder = Decoder(shape[0], z_channels, common)
 
     def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """(n, embed_dim, h, w), on the CPU with a generator and on the weights' device without."""
@@ -83,7 +79,7 @@ class VQGANDecoder(Generator):
 
 
 class VQGAN(Autoencoder):
-    """Images (N, C, H, W) -> grids of codes -> images. The latents of `encode` and `decode` are the codes' vectors.
+    """Images (N, C, H, W) -> the vectors of a grid of codes, (N, embed_dim, h, w) -> images.
 
     The levels have `ch` times each of `ch_mult` channels, with halvings between them; each has `num_res_blocks` blocks,
     and attention where the height is one of `attn_resolutions`. The encoder ends in `z_channels`; the codebook has
@@ -104,12 +100,10 @@ class VQGAN(Autoencoder):
         dropout: float = 0.0,
         groups: int = GROUPS,
     ) -> None:
-        options = {"embed_dim": embed_dim, "n_embed": n_embed, "ch": ch, "ch_mult": list(ch_mult)}
-        options |= {"num_res_blocks": num_res_blocks, "attn_resolutions": list(attn_resolutions)}
-        super().__init__(shape, {**options, "z_channels": z_channels, "dropout": dropout, "groups": groups})
-        widths, attention = levels(shape, ch, ch_mult, attn_resolutions)
-        self.encoder = Encoder(shape[0], widths, z_channels, num_res_blocks, attention, dropout, groups)
-        self.decoder = Decoder(shape[0], widths, z_channels, num_res_blocks, attention, dropout, groups)
+        super().__init__(shape, arguments(locals()))
+        common = layout(self.options)
+        self.encoder = Encoder(shape[0], z_channels, common)
+        self.decoder = Decoder(shape[0], z_channels, common)
         self.quantize = VectorQuantizer(n_embed, embed_dim)
         self.quant_conv = nn.Conv2d(z_channels, embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, 1)
@@ -119,11 +113,9 @@ class VQGAN(Autoencoder):
         return self.quant_conv(self.encoder(x))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] -> (N, embed_dim, h, w), each vector a code."""
         return self.quantize(self.outputs(x)).codes
 
     def decode(self, z: Tensor) -> Tensor:
-        """(N, embed_dim, h, w) -> images (N, C, H, W) in [-1, 1]."""
         return self.decode_raw(z).clamp(-1, 1)
 
     def decode_raw(self, z: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ..errors import RequestError, unknown
+from ..errors import RequestError, entry
 from ..types import Adversarial, Critic, Penalty, Stats
 
 # -- adversarial losses: log D(x) = -softplus(-logit), log(1 - D(x)) = -softplus(logit) --------------------------------
@@ -62,14 +62,9 @@ def hinge_critic(real: Tensor, fake: Tensor) -> Tensor:
     return (1 - real.float()).relu() + (1 + fake.float()).relu()
 
 
-def relativistic_critic(real: Tensor, fake: Tensor) -> Tensor:
-    """-log σ(D(x) - D(x̂)) over pairs, RpGAN, Jolicoeur-Martineau 2019 and Huang et al. 2024."""
+def relativistic(real: Tensor, fake: Tensor) -> Tensor:
+    """-log σ(D(x) - D(x̂)) over pairs, the critic's, RpGAN, Jolicoeur-Martineau 2019 and Huang et al. 2024."""
     return softplus(fake.float() - real.float())
-
-
-def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """-log σ(D(x̂) - D(x))."""
-    return softplus(real.float() - fake.float())
 
 
 def began_critic(real: Tensor, fake: Tensor, k: Tensor | float) -> Tensor:
@@ -178,7 +173,7 @@ class Objective:
 NON_SATURATING = Adversarial(minimax_critic, non_saturating_generator)
 MINIMAX = Adversarial(minimax_critic, minimax_generator)
 WASSERSTEIN = Adversarial(wasserstein_critic, wasserstein_generator)
-RELATIVISTIC = Adversarial(relativistic_critic, relativistic_generator)
+RELATIVISTIC = Adversarial(relativistic, lambda real, fake: relativistic(fake, real))
 
 ADVERSARIAL: dict[str, Objective] = {
     "mm": Objective(MINIMAX),
@@ -194,21 +189,13 @@ ADVERSARIAL: dict[str, Objective] = {
     "r3gan": Objective(RELATIVISTIC, penalty="r1:1+r2:1", boundary=None, paired=True),
 }
 
-PENALTIES: dict[str, Penalty] = {
-    "gp": gradient_penalty,
-    "dragan": dragan,
-    "r1": r1,
-    "r2": r2,
-    "fd-r1": fd_r1,
-    "fd-r2": fd_r2,
-}
+PENALTIES: dict[str, Penalty] = {"gp": gradient_penalty, "dragan": dragan, "r1": r1, "r2": r2}
+PENALTIES |= {"fd-r1": fd_r1, "fd-r2": fd_r2}
 
 
 def objective(name: str) -> Objective:
     """The row of that name; a RequestError with similar names where there is none."""
-    if name not in ADVERSARIAL:
-        raise unknown("objective", name, ADVERSARIAL, field="options.objective")
-    return ADVERSARIAL[name]
+    return entry("objective", name, ADVERSARIAL, field="options.objective")
 
 
 def parse_penalty(text: str) -> dict[str, float]:
@@ -216,8 +203,7 @@ def parse_penalty(text: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in text.split("+") if text not in ("", "none") else ():
         name, _, weight = part.strip().partition(":")
-        if name not in PENALTIES:
-            raise unknown("penalty", name, PENALTIES, field="options.penalty")
+        entry("penalty", name, PENALTIES, field="options.penalty")
         try:
             weights[name] = float(weight or 1)
         except ValueError:

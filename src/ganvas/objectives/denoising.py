@@ -9,12 +9,10 @@ with σ = t / (1 - t), and its velocity v = ε - x follows from D, since D = x�
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-from ..errors import unknown
 
 CLOSEST = 1e-4  # of t to 0 and 1, where σ or a weight would be infinite
 
@@ -40,29 +38,16 @@ def flow_weight(sigma: Tensor, sigma_data: float) -> Tensor:
     return ((1 + sigma) / sigma) ** 2
 
 
-@dataclass(frozen=True)
-class DenoisingObjective:
+class DenoisingObjective(NamedTuple):
     """A row: the noise levels of its paper, and the weight of the error at each."""
 
     noise: str  # of NOISES
     weight: Callable[[Tensor, float], Tensor]  # (σ (N,), σ_data) -> (N,)
 
 
-NOISES: dict[str, Callable[[int, float, float, torch.device | str], Tensor]] = {
-    "lognormal": lognormal,
-    "uniform": uniform,
-}
-DENOISING: dict[str, DenoisingObjective] = {
-    "edm": DenoisingObjective("lognormal", edm_weight),
-    "flow": DenoisingObjective("uniform", flow_weight),
-}
-
-
-def denoising(name: str) -> DenoisingObjective:
-    """The row of that name; a RequestError with similar names where there is none."""
-    if name not in DENOISING:
-        raise unknown("objective", name, DENOISING, field="options.objective")
-    return DENOISING[name]
+Noises = Callable[[int, float, float, torch.device | str], Tensor]
+NOISES: dict[str, Noises] = {"lognormal": lognormal, "uniform": uniform}
+DENOISING = {"edm": DenoisingObjective("lognormal", edm_weight), "flow": DenoisingObjective("uniform", flow_weight)}
 
 
 def denoising_loss(x: Tensor, denoised: Tensor, weight: Tensor) -> Tensor:

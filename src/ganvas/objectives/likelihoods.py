@@ -60,11 +60,9 @@ class Likelihood(NamedTuple):
 
 
 LIKELIHOODS: dict[str, Likelihood] = {
-    "bernoulli": Likelihood("sigmoid", lambda y, x, log_scale: bernoulli(y, x), scaled=False),
-    "gaussian": Likelihood(
-        "tanh", lambda y, x, log_scale: gaussian(y.float().tanh(), x, log_scale), math.log((LEVELS - 1) / 2)
-    ),
-    "logistic": Likelihood("tanh", lambda y, x, log_scale: discretised_logistic(y.float().tanh(), x, log_scale)),
+    "bernoulli": Likelihood("sigmoid", lambda y, x, s: bernoulli(y, x), scaled=False),
+    "gaussian": Likelihood("tanh", lambda y, x, s: gaussian(y.float().tanh(), x, s), math.log((LEVELS - 1) / 2)),
+    "logistic": Likelihood("tanh", lambda y, x, s: discretised_logistic(y.float().tanh(), x, s)),
 }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ..data import Dataset
-from ..errors import unknown
+from ..errors import entry
 from ..plan import Plan
 from ..types import Images, System
 from . import clip, cnn, conditional, diffusion, gan, gan_options, presets, vae, vqgan
@@ -44,35 +44,24 @@ FAMILIES = {
     vqgan.VQGAN: vqgan,
 }
 
-__all__ = [
-    "RECIPES",
-    "Training",
-    "build",
-    "describe",
-    "from_json",
-    "grouped",
-    "override",
-    "recipe",
-    "resolve",
-    "to_json",
-]
+__all__ = ["RECIPES", "Training", "build", "describe", "from_json", "grouped", "override", "recipe", "resolve"]
+__all__ += ["to_json"]
 
 
 def recipe(name: str) -> Training:
     """The default options of a recipe; a RequestError with similar names where there is none."""
-    if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES, field="recipe")
-    return RECIPES[name]()
-
-
-def build(options: Training, images: Dataset, plan: Plan) -> System:
-    """The system that `options` describe, its weights drawn from torch's global generator."""
-    return FAMILIES[type(options)].build(options, images, plan)
+    return entry("recipe", name, RECIPES, field="recipe")()
 
 
 def resolve(options: Training, images: Images, plan: Plan) -> Training:
     """The options with every `auto` replaced by what suits the data and the device; `build` takes either."""
-    return FAMILIES[type(options)].resolve(options, images.shape, plan.device)
+    o = FAMILIES[type(options)].resolve(options, images.shape, plan.device)
+    return replace(o, decay=o.steps) if o.decay < 0 else o
+
+
+def build(options: Training, images: Dataset, plan: Plan) -> System:
+    """The system that `options` describe, its weights drawn from torch's global generator."""
+    return FAMILIES[type(options)].build(resolve(options, images, plan), images, plan)
 
 
 def to_json(options: Training) -> dict[str, Any]:

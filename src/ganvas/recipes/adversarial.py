@@ -59,9 +59,9 @@ class AdversarialLoss:
         """What is added to the critic's loss, after `critic` has seen the real items and then the fakes."""
         return 0.0, {}
 
-    def extra_generator_loss(self, critic: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
+    def extra_generator_loss(self, critic: Critic) -> Tensor | float:
         """What is added to the generator's loss, after `critic` has seen the fakes."""
-        return 0.0, {}
+        return 0.0
 
     def critic_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
         o = self.options
@@ -96,8 +96,7 @@ class AdversarialLoss:
         fake_logits = critic(self.augment(fakes))
         with torch.no_grad():  # relativistic losses compare with real items; they send no gradient to the generator
             real_logits = critic(self.augment(batch.x)) if self.row.paired else fake_logits
-        extra, stats = self.extra_generator_loss(critic, batch)
-        return self.losses().generator(real_logits, fake_logits).mean() + extra, stats
+        return self.losses().generator(real_logits, fake_logits).mean() + self.extra_generator_loss(critic), {}
 
     @torch.no_grad()
     def clip_weights(self) -> None:

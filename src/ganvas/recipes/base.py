@@ -27,12 +27,6 @@ def opt(default: Any, meaning: str, low: float = 0, high: float = math.inf) -> A
     return field(default=default, metadata={"meaning": meaning, "bounds": (low, high)})
 
 
-def held_out_option(default: float) -> Any:
-    """The option `held_out`; 0 is possible only where it is the default."""
-    meaning = "share of the items to measure on and not train on, where the data has no test split"
-    return opt(default, meaning if default else f"{meaning}; 0: none", low=0.01 if default else 0, high=0.9)
-
-
 @dataclass(frozen=True)
 class Training:
     """Data and training."""
@@ -47,7 +41,15 @@ class Training:
     sample_every: int = opt(250, "steps between two sample grids")
     checkpoint_every: int = opt(500, "steps between two checkpoints")
     monitor_every: int = opt(250, "steps between two measurements of the samples by the monitor; 0: none")
-    held_out: float = held_out_option(0.0)
+    held_out: float = opt(0.0, "share of items to measure on alone, where there is no test split; 0: none", high=0.9)
+    warmup: int = opt(0, "steps over which the learning rate rises from 0")
+    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
+
+    def lr_factor(self, step: int) -> float:
+        """That of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`."""
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        fall = (1 + math.cos(math.pi * min(1.0, step / self.decay))) / 2 if self.decay else 1.0
+        return rise * max(fall, 0.01)
 
 
 Options = TypeVar("Options", bound=Training)
@@ -69,16 +71,12 @@ def override(options: Options, settings: Mapping[str, object]) -> Options:
             hint = f"the type is {type_text(hints[key])}"
             raise RequestError(f"{value!r} is not possible: {reason}", hint, field=f"options.{key}") from None
     for f in fields(options):
-        check_bounds(f.name, changes.get(f.name), *f.metadata["bounds"])
+        value, (low, high) = changes.get(f.name), f.metadata["bounds"]
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int | float) and not low <= number <= high:
+                hint = f"give {low:,.10g} to {high:,.10g}" if high < math.inf else f"give {low:,.10g} or more"
+                raise RequestError(f"{number:,.10g} is not possible", hint, field=f"options.{f.name}")
     return replace(options, **changes)
-
-
-def check_bounds(name: str, value: object, low: float, high: float) -> None:
-    """A RequestError where a number, or one of a tuple's, is out of its bounds; anything else passes."""
-    for number in value if isinstance(value, tuple) else (value,):
-        if isinstance(number, int | float) and not low <= number <= high:
-            hint = f"give {low:,.10g} to {high:,.10g}" if high < math.inf else f"give {low:,.10g} or more"
-            raise RequestError(f"{number:,.10g} is not possible", hint, field=f"options.{name}")
 
 
 def refuse(*cases: tuple[bool, str, str, str]) -> None:
@@ -116,23 +114,12 @@ def grouped(options: Training) -> dict[str, list[Row]]:
     return groups
 
 
-def warmup_cosine(warmup: int, decay: int) -> Callable[[int], float]:
-    """The factor of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`; 0: neither."""
-
-    def factor(step: int) -> float:
-        rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-        fall = (1 + math.cos(math.pi * min(1.0, step / decay))) / 2 if decay else 1.0
-        return rise * max(fall, 0.01)
-
-    return factor
-
-
-def averaged(model: Module, decay: float) -> tuple[Any, dict[str, EMA]]:
-    """A copy of a model, and the module that keeps it at the moving average; with a decay of 0 the model itself."""
+def averaged(model: Module, decay: float) -> tuple[Any, dict[str, Module], Callable[[], None] | None]:
+    """A model's moving average, the module that holds it, and its update; with a decay of 0 the model itself."""
     if not decay:
-        return model, {}
-    average = copy.deepcopy(model)
-    return average, {"average": EMA(model, average, decay)}
+        return model, {}, None
+    average = EMA(model, copy.deepcopy(model), decay)
+    return average.model, {"average": average}, average.update
 
 
 def place(modules: Iterable[Module], plan: Plan) -> None:
@@ -142,12 +129,18 @@ def place(modules: Iterable[Module], plan: Plan) -> None:
         module.to(plan.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue] - torch's stub forgets it
 
 
+def refuse_points(shape: tuple[int, ...], family: str) -> None:
+    """A RequestError for items of a family that learns from images."""
+    if len(shape) != 3:
+        problem = f"{family} needs images, not items of shape {tuple(shape)}"
+        raise RequestError(problem, "choose other data, or the recipe points", field="data")
+
+
 def held_out_of(images: Dataset) -> Dataset:
     """The items to measure on; a RequestError where there are none."""
     if images.held_out is None:
-        raise RequestError(
-            f"{images.name} has nothing held out to measure on", "use held_out=0.1", field="options.held_out"
-        )
+        problem = f"{images.name} has nothing held out to measure on"
+        raise RequestError(problem, "use held_out=0.1", field="options.held_out")
     return images.held_out
 
 

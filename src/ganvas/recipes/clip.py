@@ -22,7 +22,8 @@ from ..nets.clip import IMAGE, TEXT, Projection
 from ..objectives.contrastive import contrastive_loss
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, examination, held_out_of, held_out_option, opt, warmup_cosine
+from .base import Training, examination, held_out_of, opt, refuse_points
+from .cnn import stage_widths
 from .pairs import Pairs, gather
 
 SHOWN, NEAREST = 8, 5  # captions in the picture, images found for each
@@ -32,7 +33,6 @@ SHOWN, NEAREST = 8, 5  # captions in the picture, images found for each
 class Clip(Training):
     """Towers."""
 
-    held_out: float = held_out_option(0.1)
     gallery: int = opt(100, "held-out items with different captions that retrieval searches; 0: all of them")
     image_tower: str = opt("conv", "conv, vit; or a fixed one behind a trained projection: clip, dino")
     text_tower: str = opt("transformer", "transformer; or a fixed one behind a trained projection: minilm")
@@ -43,9 +43,7 @@ class Clip(Training):
     patch: int = opt(0, "vit: pixels of a patch's side; 0: an eighth of the image's")
     image_width: int = opt(192, "vit: width of its tokens", low=1)
     image_layers: int = opt(4, "vit: number of blocks", low=1)
-    tokenizer: Literal["bpe", "words"] = opt(
-        "bpe", "bpe: CLIP's, with the merges that the captions need; words: whole words"
-    )
+    tokenizer: Literal["bpe", "words"] = opt("bpe", "bpe: CLIP's, with the merges that captions need; or whole words")
     text_width: int = opt(128, "transformer: width of its tokens", low=1)
     text_layers: int = opt(2, "transformer: number of blocks", low=1)
     heads: int = opt(4, "attention heads, in either transformer", low=1)
@@ -54,8 +52,6 @@ class Clip(Training):
     flip: bool = opt(False, "mirror half of the images; wrong where captions mean left or right")
     lr: float = opt(1e-3, "AdamW's learning rate")
     weight_decay: float = opt(0.05, "AdamW's weight decay, of the matrices alone")
-    warmup: int = opt(100, "steps over which the learning rate rises from 0")
-    decay: int = opt(-1, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
 
 
 def clip() -> Clip:
@@ -64,7 +60,8 @@ def clip() -> Clip:
     The loss is symmetric, its temperature learned. A small convolutional tower and a text transformer, trained from
     scratch on any captioned data.
     """
-    return Clip(data="shapes", batch=128, steps=1000, sample_every=250, monitor_every=0)
+    towers = Clip(data="shapes", held_out=0.1, sample_every=250, monitor_every=0)
+    return replace(towers, batch=128, steps=1000, warmup=100, decay=-1)
 
 
 def lit() -> Clip:
@@ -73,21 +70,9 @@ def lit() -> Clip:
     A zero-shot classifier from some thousands of captioned pictures, in minutes. Needs the weights that
     docs/features.md describes.
     """
-    return Clip(
-        data="emoji",
-        size=224,
-        image_tower="clip",
-        text_tower="minilm",
-        dim=512,
-        hidden=512,
-        dropout=0.5,
-        weight_decay=0.2,
-        batch=256,
-        steps=400,
-        sample_every=200,
-        monitor_every=0,
-        gallery=200,
-    )
+    towers = replace(clip(), image_tower="clip", text_tower="minilm", dim=512, hidden=512)
+    options = replace(towers, data="emoji", size=224, batch=256, steps=400, sample_every=200, gallery=200)
+    return replace(options, dropout=0.5, weight_decay=0.2)
 
 
 class ClipTask:
@@ -105,7 +90,7 @@ class ClipTask:
             x = translate(x, o.shift, o.shift, "replicate")
             x = mirror(x) if o.flip else x
         image, text = self.network.image(x), self.network.text(self.pairs.text(rows))
-        meaning = self.pairs.meaning(rows)
+        meaning = self.pairs.meanings[rows.to(self.pairs.meanings.device)]
         loss = contrastive_loss(image, text, self.network.scale, meaning)
         right = meaning[(image @ text.T).argmax(1)] == meaning
         return loss.mean(), {"clip/accuracy": right.float().mean(), "clip/scale": self.network.scale.detach()}
@@ -126,21 +111,17 @@ class ClipTask:
         }
         best = likeness[:SHOWN].topk(min(NEAREST, len(image)), 1).indices
         right = best == torch.arange(len(best))[:, None]
-        picture = media.ranked(held.captions[:SHOWN], held.items.at(best.flatten()).x.unflatten(0, best.shape), right)
+        images = held.items.at(best.flatten()).x.unflatten(0, best.shape)
+        picture = media.ranked((held.items.captions or ())[:SHOWN], images, right)
         return examination(picture, figures, held.items)
 
 
 def resolve(o: Clip, shape: tuple[int, ...], device: str = "cpu") -> Clip:
-    """Replaces open options by what suits the shape."""
-    size = min(shape[1:], default=1)
-    stages = max(2, math.ceil(math.log2(max(size, 4) / 4)))
-    return replace(
-        o,
-        widths=o.widths or tuple(min(16 << i, 128) for i in range(stages)),
-        patch=o.patch or max(1, size // 8),
-        shift=round(size / 16) if o.shift < 0 else o.shift,
-        decay=o.steps if o.decay < 0 else o.decay,
-    )
+    """Replaces open options by what suits the shape; refuses points."""
+    refuse_points(shape, "CLIP")
+    size = min(shape[1:])
+    shift = round(size / 16) if o.shift < 0 else o.shift
+    return replace(o, widths=o.widths or stage_widths(size), patch=o.patch or max(1, size // 8), shift=shift)
 
 
 def check(o: Clip, images: Dataset) -> Dataset:
@@ -149,9 +130,6 @@ def check(o: Clip, images: Dataset) -> Dataset:
         raise unknown("image tower", o.image_tower, known, field="options.image_tower")
     if o.text_tower not in (known := [*TEXT, *SENTENCES]):
         raise unknown("text tower", o.text_tower, known, field="options.text_tower")
-    if len(images.shape) != 3:
-        problem = f"{images.name} holds points, and CLIP needs captioned images"
-        raise RequestError(problem, "choose other data", field="data")
     held_out = held_out_of(images)
     for part in (images, held_out):
         missing = (part.captions or ("",) * len(part)).count("")
@@ -192,19 +170,13 @@ def longest(tokenizer: tokens.Bpe | tokens.Words, captions: Sequence[str]) -> in
 
 def image_spec(o: Clip, size: int, eye: nn.Module | None) -> dict[str, Any]:
     """The spec of the image tower, as `nets.Clip` takes it."""
+    ends = {"outputs": o.dim, "hidden": o.hidden, "dropout": o.dropout}
     if eye is not None:
-        options = {"inputs": eye.dim, "outputs": o.dim, "hidden": o.hidden, "dropout": o.dropout}
-        return {"net": "projection", "options": options}
+        return {"net": "projection", "options": {"inputs": eye.dim, **ends}}
     if o.image_tower == "conv":
-        options = {"size": size, "widths": list(o.widths), "depth": o.depth, "hidden": o.hidden, "dropout": o.dropout}
-        return {"net": "conv", "options": {**options, "outputs": o.dim}}
-    return {
-        "net": "vit",
-        "options": {
-            **{"size": size, "patch": o.patch, "width": o.image_width, "layers": o.image_layers, "heads": o.heads},
-            **{"mlp": 4 * o.image_width, "pre_norm": True, "outputs": o.dim},
-        },
-    }
+        return {"net": "conv", "options": {"size": size, "widths": list(o.widths), "depth": o.depth, **ends}}
+    sizes = {"size": size, "patch": o.patch, "width": o.image_width, "layers": o.image_layers, "heads": o.heads}
+    return {"net": "vit", "options": {**sizes, "mlp": 4 * o.image_width, "pre_norm": True, "outputs": o.dim}}
 
 
 def text_spec(o: Clip, reader: frozen.Reader) -> dict[str, Any]:
@@ -213,19 +185,13 @@ def text_spec(o: Clip, reader: frozen.Reader) -> dict[str, Any]:
         options = {"inputs": reader.dim, "outputs": o.dim, "hidden": o.hidden, "dropout": o.dropout}
         return {"net": "projection", "options": options}
     assert isinstance(reader, tokens.Bpe | tokens.Words)
-    return {
-        "net": "transformer",
-        "options": {
-            **{"vocabulary": reader.size, "context": reader.context, "width": o.text_width},
-            **{"layers": o.text_layers, "heads": o.heads, "outputs": o.dim},
-        },
-    }
+    sizes = {"width": o.text_width, "layers": o.text_layers, "heads": o.heads, "outputs": o.dim}
+    return {"net": "transformer", "options": {"vocabulary": reader.size, "context": reader.context, **sizes}}
 
 
-def build(options: Clip, images: Dataset, plan: Plan) -> System:
-    """The towers, optimiser and loss of `options` for the images and their held-out items."""
-    held_out = check(options, images)
-    o = resolve(options, images.shape, plan.device)
+def build(o: Clip, images: Dataset, plan: Plan) -> System:
+    """The towers, optimiser and loss of options, as `resolve` returns them."""
+    held_out = check(o, images)
     towers = model(o, images, plan.device)
     network = towers.network
     pairs = gather(images, towers, plan)
@@ -240,11 +206,6 @@ def build(options: Clip, images: Dataset, plan: Plan) -> System:
         {"params": [p for p in params if p.ndim < 2], "weight_decay": 0.0},
     ]
     optimizer = AdamW(groups, lr=o.lr, betas=(0.9, 0.98), eps=1e-6, fused=True)
-    factor = warmup_cosine(o.warmup, o.decay)
-    return System(
-        {"clip": network},
-        [Phase("clip", params, optimizer, task.loss, lr_factor=factor, after_step=network.clamp)],
-        precision=plan.dtype,
-        examine=task.examine,
-        products={files.CLIP: lambda path: task.freeze().write(path)},
-    )
+    phase = Phase("clip", params, optimizer, task.loss, lr_factor=o.lr_factor, after_step=network.clamp)
+    products = {files.CLIP: lambda path: task.freeze().write(path)}
+    return System({"clip": network}, [phase], None, plan.dtype, task.examine, products)

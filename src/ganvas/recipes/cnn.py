@@ -18,7 +18,7 @@ from ..errors import RequestError
 from ..nets import CNN as Network
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, examination, held_out_option, opt, place, warmup_cosine
+from .base import Training, examination, held_out_of, opt, place
 
 BATCH = 500  # held-out images at a time
 
@@ -27,15 +27,12 @@ BATCH = 500  # held-out images at a time
 class CNN(Training):
     """Classifier."""
 
-    held_out: float = held_out_option(0.2)
     widths: tuple[int, ...] = opt((), "channels of the stages; none: 16, 32, 64, 128, … down to 4 pixels", 1)
     depth: int = opt(2, "convolutions of a stage", low=1)
     kernel: int = opt(3, "side of the kernels, in pixels", low=1)
     stride: int = opt(1, "stride of each stage's first convolution", low=1)
     padding: int = opt(-1, "pixels of zeros around the image; -1: as many as keep its size", low=-1)
-    pooling: Literal["max", "average", "stride"] = opt(
-        "max", "what halves the image in a stage; stride: its last convolution"
-    )
+    pooling: Literal["max", "average", "stride"] = opt("max", "what halves a stage; stride: its last convolution")
     hidden: int = opt(64, "features of the layer before the logits", low=1)
     activation: str = opt("relu", "after every layer but the last")
     norm: bool = opt(True, "batch normalisation")
@@ -45,8 +42,6 @@ class CNN(Training):
     label_smoothing: float = opt(0.0, "share of the target spread over all classes", high=0.99)
     lr: float = opt(2e-3, "AdamW's learning rate")
     weight_decay: float = opt(0.02, "AdamW's weight decay")
-    warmup: int = opt(100, "steps over which the learning rate rises from 0")
-    decay: int = opt(-1, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
 
 
 def cnn() -> CNN:
@@ -54,7 +49,7 @@ def cnn() -> CNN:
 
     Metrics can use its features. Batch norm, dropout, small random shifts, and AdamW with a cosine schedule.
     """
-    return CNN(batch=128, steps=3000, sample_every=500)
+    return CNN(held_out=0.2, batch=128, steps=3000, sample_every=500, warmup=100, decay=-1)
 
 
 class ClassifierTask:
@@ -99,16 +94,15 @@ def confusion(classifier: frozen.Classifier, images: Dataset) -> tuple[Tensor, f
     return counts.reshape(classes, classes), loss / len(images)
 
 
+def stage_widths(size: int) -> tuple[int, ...]:
+    """The channels of convolutional stages from `size` pixels down to 4: 16, 32, 64, 128, …"""
+    return tuple(min(16 << i, 128) for i in range(max(2, math.ceil(math.log2(size / 4)))))
+
+
 def resolve(o: CNN, shape: tuple[int, ...], device: str = "cpu") -> CNN:
     """Replaces open options by what suits the shape."""
     size = min(shape[1:], default=1)
-    stages = max(2, math.ceil(math.log2(size / 4)))
-    return replace(
-        o,
-        widths=o.widths or tuple(min(16 << i, 128) for i in range(stages)),
-        shift=round(size / 14) if o.shift < 0 else o.shift,
-        decay=o.steps if o.decay < 0 else o.decay,
-    )
+    return replace(o, widths=o.widths or stage_widths(size), shift=round(size / 14) if o.shift < 0 else o.shift)
 
 
 def check(o: CNN, images: Dataset) -> Dataset:
@@ -117,31 +111,25 @@ def check(o: CNN, images: Dataset) -> Dataset:
         found = "no labels" if not images.classes else f"only the class {images.class_names[0]!r}"
         hint = "sort the images into one folder per class, or add a labels.csv"
         raise RequestError(f"{images.name} has {found}, and a classifier needs two classes", hint, field="data")
-    held_out = images.held_out
-    if held_out is None or held_out.labels is None or int(held_out.labels.max()) >= images.classes:
+    held_out = held_out_of(images)
+    if held_out.labels is None or int(held_out.labels.max()) >= images.classes:
         problem = f"the test split of {images.name} lacks the classes of its train split"
         raise RequestError(problem, "label both splits alike", field="data")
     if o.norm and o.batch < 2:
-        raise RequestError(
-            f"{o.batch} is too small for batch normalisation", "give 2 or more, or norm=false", field="batch"
-        )
+        problem = f"{o.batch} is too small for batch normalisation"
+        raise RequestError(problem, "give 2 or more, or norm=false", field="batch")
     return held_out
 
 
-def build(options: CNN, images: Dataset, plan: Plan) -> System:
-    """The network, optimiser and loss of `options` for the images and their held-out items."""
-    held_out = check(options, images)
-    o = resolve(options, images.shape, plan.device)
+def build(o: CNN, images: Dataset, plan: Plan) -> System:
+    """The network, optimiser and loss of options, as `resolve` returns them."""
+    held_out = check(o, images)
     stages = (o.widths, o.depth, o.kernel, o.stride, o.padding, o.pooling)
     network = Network(images.shape, images.classes, *stages, o.hidden, o.dropout, o.norm, o.activation)
     place([network], plan)
-    params = list(network.parameters())
     task = ClassifierTask(o, network, images, held_out.to(plan.device))
+    params = list(network.parameters())
     optimizer = AdamW(params, lr=o.lr, weight_decay=o.weight_decay, fused=True)
-    return System(
-        {"classifier": network},
-        [Phase("classifier", params, optimizer, task.loss, lr_factor=warmup_cosine(o.warmup, o.decay))],
-        precision=plan.dtype,
-        examine=task.examine,
-        products={files.CLASSIFIER: lambda path: task.freeze().write(path)},
-    )
+    phase = Phase("classifier", params, optimizer, task.loss, lr_factor=o.lr_factor)
+    products = {files.CLASSIFIER: lambda path: task.freeze().write(path)}
+    return System({"classifier": network}, [phase], None, plan.dtype, task.examine, products)

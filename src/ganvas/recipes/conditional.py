@@ -86,30 +86,23 @@ class LabelledCritic:
 class ConditionalLoss(AdversarialLoss):
     """The losses over labelled items. Fakes are drawn with the labels of the real items of their batch.
 
-    keyword_labels: (items, K) uint8, where items are labelled by keywords.
+    marks: (items, K) uint8, the keywords of each item, where they are its labels.
     """
 
     def __init__(
-        self,
-        options: Conditional,
-        generator: ConditionalGenerator,
-        critic: nn.Module,
-        items: int,
-        keyword_labels: Tensor | None = None,
+        self, o: Conditional, generator: ConditionalGenerator, critic: nn.Module, items: int, marks: Tensor | None
     ) -> None:
-        super().__init__(options, generator, critic, items)
-        self.rule, self.weight = options.rule, options.rule_weight
-        self.dropout = options.keyword_dropout
-        self.count = generator.count
-        self.keyword_labels = keyword_labels
+        super().__init__(o, generator, critic, items)
+        self.rule, self.weight, self.dropout, self.count = o.rule, o.rule_weight, o.keyword_dropout, generator.count
+        self.marks = marks
         self.labels = torch.empty(0)  # (N, K) of the batch for which fakes were drawn last
 
     def labels_of(self, batch: Batch) -> Tensor:
         """(N, K) float32, 1 for each word of an item; of keywords a random share is left out."""
-        if self.keyword_labels is None:
+        if self.marks is None:
             assert batch.label is not None
             return as_weights(batch.label, self.count)
-        labels = self.keyword_labels[batch.index].to(batch.x.device).float()
+        labels = self.marks[batch.index].to(batch.x.device).float()
         return labels * (torch.rand_like(labels) >= self.dropout)
 
     def draw_fakes(self, batch: Batch) -> Tensor:
@@ -129,11 +122,9 @@ class ConditionalLoss(AdversarialLoss):
             loss = loss + misclassification_loss(fake, self.labels).mean()
         return self.weight * loss, {"critic/words_real": self.share(real), "critic/words_fake": self.share(fake)}
 
-    def extra_generator_loss(self, critic: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
+    def extra_generator_loss(self, critic: Critic) -> Tensor | float:
         assert isinstance(critic, LabelledCritic)
-        if not critic.predictions:
-            return 0.0, {}
-        return self.weight * classification_loss(critic.predictions[0], self.labels).mean(), {}
+        return sum(self.weight * classification_loss(words, self.labels).mean() for words in critic.predictions)
 
     def share(self, prediction: Tensor) -> Tensor:
         """The mean probability of an item's own labels."""
@@ -156,17 +147,13 @@ def label_names(o: Conditional, images: Dataset) -> tuple[str, ...]:
     """The classes or keywords of the data; a RequestError where it has none."""
     if o.told == "class":
         if images.classes < 2 or images.labels is None:
-            raise RequestError(
-                f"{images.name} has no classes",
-                "sort the images into one folder per class, or add a labels.csv",
-                field="data",
-            )
+            hint = "sort the images into one folder per class, or add a labels.csv"
+            raise RequestError(f"{images.name} has no classes", hint, field="data")
         return images.class_names
     found = keywords.keywords_of(images.captions or (), o.keywords)
     if len(found) < MIN_KEYWORDS:
-        raise RequestError(
-            f"{images.name} has no captions with keywords", "add a captions.jsonl, or use told=class", field="data"
-        )
+        problem = f"{images.name} has no captions with keywords"
+        raise RequestError(problem, "add a captions.jsonl, or use told=class", field="data")
     return found
 
 
@@ -193,9 +180,8 @@ def build_generator(
     return generator
 
 
-def build(options: Conditional, images: Dataset, plan: Plan) -> System:
-    """The networks, optimisers and losses of `options` for labelled items."""
-    o = resolve(options, images.shape, plan.device)
+def build(o: Conditional, images: Dataset, plan: Plan) -> System:
+    """The networks, optimisers and losses of options, as `resolve` returns them, for labelled items."""
     known = label_names(o, images)
     labels = None if o.told == "class" else keywords.mark(images.captions or (), known)
     inner = gan.NETS[o.net](replace(o, latent=o.latent + o.embedding), images.shape, 1)[0]

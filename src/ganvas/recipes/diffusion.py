@@ -12,13 +12,12 @@ from torch.optim import Adam
 
 from .. import samplers
 from ..data import Dataset
-from ..errors import RequestError
 from ..frozen.diffusion import Diffusion as Decoder
 from ..nets.denoiser import Denoiser
-from ..objectives.denoising import DENOISING, NOISES, denoising, denoising_loss
+from ..objectives.denoising import DENOISING, NOISES, denoising_loss
 from ..plan import Plan
 from ..types import Batch, Phase, Stats, System
-from .base import Training, averaged, opt, place, warmup_cosine
+from .base import Training, averaged, opt, place, refuse_points
 
 MEASURED = 4096  # images of which the standard deviation is taken
 GUIDANCE = 1.5  # where the data has classes: a quarter of the Fréchet distance on the digits (docs/results.md)
@@ -40,21 +39,15 @@ class Diffusion(Training):
     width: int = opt(32, "channels at the finest resolution, doubled at each halving", low=8)
     depth: int = opt(1, "residual blocks per resolution, on the way down and again on the way up", low=1)
     levels: int = opt(2, "resolutions", low=1, high=6)
-    patch: int = opt(
-        0, "side of the squares that the network processes as one pixel; 0: 2 from 24 pixels on, 4 from 48, …"
-    )
+    patch: int = opt(0, "side of the squares that count as one pixel; 0: 2 from 24 pixels on, 4 from 48, …")
     attention: bool = opt(True, "attention at the coarsest resolution")
     labels: bool = opt(True, "learn the classes, where the data has any")
     label_dropout: float = opt(0.1, "share of images that train without their class, for guidance", high=0.99)
-    guidance: float = opt(
-        0.0, "classifier-free guidance of the samples; 1: none; more: more typical, less varied; 0: 1.5 with classes"
-    )
+    guidance: float = opt(0.0, "of samples, classifier-free; 1: none; more: typical, less varied; 0: 1.5 with classes")
     sampler: str = opt("dpm++", f"one of {', '.join(samplers.SAMPLERS)}")
     sampling_steps: int = opt(12, "steps from noise to an image; heun calls the denoiser twice in each", low=1)
     lr: float = opt(2e-3, "Adam's learning rate")
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
-    warmup: int = opt(100, "steps over which the learning rate rises from 0")
-    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
     ema: float = opt(0.998, "decay of the weights' moving average, which draws the samples; 0: none", high=0.99999)
 
 
@@ -63,7 +56,7 @@ def diffusion() -> Diffusion:
 
     Class-conditional where the data has classes; a tenth of the images train without, for guidance.
     """
-    return Diffusion(data="fashion-mnist", steps=4000, sample_every=1000, monitor_every=1000)
+    return Diffusion(data="fashion-mnist", steps=4000, warmup=100, sample_every=1000, monitor_every=1000)
 
 
 def flow() -> Diffusion:
@@ -77,7 +70,7 @@ class DenoisingLoss:
     def __init__(self, options: Diffusion, denoiser: Denoiser) -> None:
         """`options` as `resolve` returns them."""
         self.options, self.denoiser = options, denoiser
-        self.noise, self.weight = NOISES[options.noise], denoising(options.objective).weight
+        self.noise, self.weight = NOISES[options.noise], DENOISING[options.objective].weight
 
     def loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
         o, x = self.options, batch.x
@@ -104,16 +97,11 @@ def bands(sigma: Tensor, error: Tensor) -> Stats:
 
 def resolve(o: Diffusion, shape: tuple[int, ...], device: str = "cpu") -> Diffusion:
     """Replaces open options by what suits the shape; refuses points."""
-    if len(shape) != 3:
-        problem = f"diffusion needs images, not items of shape {tuple(shape)}"
-        raise RequestError(problem, "use the recipe points", field="recipe")
+    refuse_points(shape, "diffusion")
     samplers.sampler(o.sampler)
-    return replace(
-        o,
-        noise=DENOISING[o.objective].noise if o.noise == "auto" else o.noise,
-        patch=o.patch or math.gcd(1 << (min(shape[1:]) // 12).bit_length() >> 1 or 1, *shape[1:]),
-        decay=o.steps if o.decay < 0 else o.decay,
-    )
+    noise = DENOISING[o.objective].noise if o.noise == "auto" else o.noise
+    patch = o.patch or math.gcd(1 << (min(shape[1:]) // 12).bit_length() >> 1 or 1, *shape[1:])
+    return replace(o, noise=noise, patch=patch)
 
 
 def deviation(images: Dataset) -> float:
@@ -122,27 +110,19 @@ def deviation(images: Dataset) -> float:
     return max(0.01, round(images.at(rows).x.std().item(), 3))
 
 
-def build(options: Diffusion, images: Dataset, plan: Plan) -> System:
-    """The denoiser, a decoder that samples its moving average, and the optimiser of `options`."""
-    o = resolve(options, images.shape, plan.device)
+def build(o: Diffusion, images: Dataset, plan: Plan) -> System:
+    """The denoiser, a decoder that samples its moving average, and the optimiser of resolved options."""
     network = {"width": o.width, "depth": o.depth, "levels": o.levels, "patch": o.patch, "attention": o.attention}
     classes = images.classes if o.labels and images.labels is not None else 0
-    decoder = Decoder(
-        images.shape,
-        classes,
-        network,
-        o.objective,
-        o.sigma_data or deviation(images),
-        o.sampler,
-        o.sampling_steps,
-        guidance=o.guidance or (GUIDANCE if classes else 1.0),
-    )
+    spread, guidance = o.sigma_data or deviation(images), o.guidance or (GUIDANCE if classes else 1.0)
+    sampling = (o.sampler, o.sampling_steps)
+    decoder = Decoder(images.shape, classes, network, o.objective, spread, *sampling, guidance=guidance)
     denoiser = decoder.denoiser
-    decoder.denoiser, average = averaged(denoiser, o.ema)
+    decoder.denoiser, average, update = averaged(denoiser, o.ema)
     modules: dict[str, nn.Module] = {"denoiser": denoiser, **average}
     place(modules.values(), plan)
     params = list(denoiser.parameters())
     optimizer = Adam(params, lr=o.lr, betas=(0.9, o.beta2), fused=True)
-    phase = Phase("denoiser", params, optimizer, DenoisingLoss(o, denoiser).loss, average=average.get("average"))
-    phase.lr_factor = warmup_cosine(o.warmup, o.decay)
+    loss = DenoisingLoss(o, denoiser).loss
+    phase = Phase("denoiser", params, optimizer, loss, lr_factor=o.lr_factor, after_step=update)
     return System(modules, [phase], decoder, plan.dtype)

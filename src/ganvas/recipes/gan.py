@@ -17,62 +17,37 @@ from ..nets.blocks import AutoencoderCritic, apply_spectral_norm
 from ..plan import Plan
 from ..types import Images, Phase, System
 from .adversarial import AdversarialLoss
-from .base import averaged, place, refuse, warmup_cosine
+from .base import averaged, place, refuse
 from .gan_options import GAN
 
-# -- networks ----------------------------------------------------------------------------------------------------------
+Pair = tuple[Generator, nn.Module]
 
 
-def mlp(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.Module]:
+def mlp(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
     """The multilayer perceptrons of the options; `outputs` is the critic's."""
+    layers = (shape, o.critic_hidden, o.critic_activation, o.dropout, o.critic_norm == "spectral")
+    head = (o.minibatch_stddev, o.minibatch_discrimination, o.pack, outputs)
     generator = MLPGenerator(shape, o.latent, o.hidden, o.activation, o.norm, o.out)
-    critic = MLPCritic(
-        shape,
-        o.critic_hidden,
-        o.critic_activation,
-        dropout=o.dropout,
-        spectral=o.critic_norm == "spectral",
-        stddev=o.minibatch_stddev,
-        discrimination=o.minibatch_discrimination,
-        pack=o.pack,
-        outputs=outputs,
-        unit=o.out == "sigmoid",
-    )
-    return generator, critic
+    return generator, MLPCritic(*layers, *head, unit=o.out == "sigmoid")
 
 
-def dcgan(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.Module]:
+def dcgan(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
     """The convolutional pair of the options."""
+    layers = (shape, o.width, o.max_width, o.critic_activation, o.critic_norm, o.dropout)
+    head = (o.minibatch_stddev, o.minibatch_discrimination, o.pack, outputs)
     generator = DCGANGenerator(shape, o.latent, o.width, o.max_width, o.activation, o.norm, o.out)
-    critic = DCGANCritic(
-        shape,
-        o.width,
-        o.max_width,
-        o.critic_activation,
-        norm=o.critic_norm,
-        dropout=o.dropout,
-        stddev=o.minibatch_stddev,
-        discrimination=o.minibatch_discrimination,
-        pack=o.pack,
-        outputs=outputs,
-    )
-    return generator, critic
+    return generator, DCGANCritic(*layers, *head)
 
 
-def residual(o: GAN, shape: tuple[int, ...], outputs: int) -> tuple[Generator, nn.Module]:
+def residual(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
     """R3GAN's pair."""
-    generator = ResidualGenerator(shape, o.latent, o.width, o.max_width, out=o.out)
-    critic = ResidualCritic(
-        shape, o.width, o.max_width, minibatch_stddev=o.minibatch_stddev, pack=o.pack, outputs=outputs
-    )
-    return generator, critic
+    sizes = (o.width, o.max_width)
+    generator = ResidualGenerator(shape, o.latent, *sizes, out=o.out)
+    return generator, ResidualCritic(shape, *sizes, minibatch_stddev=o.minibatch_stddev, pack=o.pack, outputs=outputs)
 
 
-NETS: dict[str, Callable[[GAN, tuple[int, ...], int], tuple[Generator, nn.Module]]] = {
-    "mlp": mlp,
-    "dcgan": dcgan,
-    "residual": residual,
-}
+Nets = Callable[[GAN, tuple[int, ...], int], Pair]
+NETS: dict[str, Nets] = {"mlp": mlp, "dcgan": dcgan, "residual": residual}
 
 
 def suitable_net(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> str:
@@ -96,9 +71,7 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
     net = o.net if o.net != "auto" else suitable_net(o, row, shape)
     per_sample = bool(objectives.parse_penalty(penalty)) or row.energy
     hidden = o.hidden or ((128, 128, 128) if len(shape) == 1 else (256, 512, 1024))
-    critic_norm = o.critic_norm
-    if critic_norm == "auto":
-        critic_norm = "batch" if net == "dcgan" and not per_sample else "none"
+    norm = "batch" if net == "dcgan" and not per_sample else "none"
     o = replace(
         o,
         net=net,
@@ -106,11 +79,10 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
         width=o.width or affordable_width(net, shape[-1], device),
         critic_hidden=o.critic_hidden or hidden[::-1],
         penalty=penalty,
-        critic_norm=critic_norm,
+        critic_norm=norm if o.critic_norm == "auto" else o.critic_norm,
         clip=row.clip if o.clip < 0 else o.clip,
         critic_steps=o.critic_steps or row.critic_steps,
         critic_lr=o.critic_lr or o.lr,
-        decay=o.steps if o.decay < 0 else o.decay,
         out="linear" if len(shape) == 1 else o.out,
     )
     check(o, row, shape)
@@ -122,46 +94,22 @@ def check(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> None:
     penalties = objectives.parse_penalty(o.penalty)
     finite = [name for name in penalties if name.startswith("fd-")]
     transforms(o.augment_policy)
-    energy, reason = row.energy, f"with objective {o.objective!r}"
+    batch, energy, why = o.critic_norm == "batch", row.energy, f"with objective {o.objective!r}"
     extras = o.critic_norm != "none" or o.dropout > 0 or o.minibatch_discrimination > 0
+    mixing = f"'batch' makes the gradient depend on the whole batch, which penalty {o.penalty!r} does not allow"
+    random = f"{o.dropout} makes two passes differ, which finite differences ({', '.join(finite)}) compare"
+    bare = "'residual' has no normalisation, dropout or minibatch discrimination"
+    shared = f"{o.pack} is not possible with one energy per item"
     refuse(
-        (
-            bool(penalties) and o.critic_norm == "batch",
-            "critic_norm",
-            f"'batch' makes the gradient depend on the whole batch, which penalty {o.penalty!r} does not allow",
-            "use none or spectral",
-        ),
-        (
-            bool(finite) and o.dropout > 0,
-            "dropout",
-            f"{o.dropout} makes two passes differ, which finite differences ({', '.join(finite)}) compare",
-            "use 0 or the exact penalty",
-        ),
-        (
-            energy and o.net == "residual",
-            "net",
-            "'residual' has no autoencoder as critic",
-            f"use mlp or dcgan {reason}",
-        ),
-        (energy and o.pack > 1, "pack", f"{o.pack} is not possible with one energy per item", f"use 1 {reason}"),
+        (bool(penalties) and batch, "critic_norm", mixing, "use none or spectral"),
+        (bool(finite) and o.dropout > 0, "dropout", random, "use 0 or the exact penalty"),
+        (energy and o.net == "residual", "net", "'residual' has no autoencoder as critic", f"use mlp or dcgan {why}"),
+        (energy and o.pack > 1, "pack", shared, f"use 1 {why}"),
         (o.batch % o.pack != 0, "pack", f"{o.pack} does not divide batch={o.batch}", "use a divisor"),
-        (
-            o.critic_norm == "batch" and o.net != "dcgan",
-            "critic_norm",
-            f"'batch' does not exist for net={o.net}",
-            "use none",
-        ),
-        (
-            o.net == "residual" and extras,
-            "net",
-            "'residual' has no normalisation, dropout or minibatch discrimination",
-            "leave these options at their defaults",
-        ),
+        (batch and o.net != "dcgan", "critic_norm", f"'batch' does not exist for net={o.net}", "use none"),
+        (o.net == "residual" and extras, "net", bare, "leave these options at their defaults"),
         (o.augment != "none" and len(shape) == 1, "augment", f"{o.augment!r} is for images, not points", "use none"),
     )
-
-
-# -- the system --------------------------------------------------------------------------------------------------------
 
 
 def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
@@ -171,9 +119,8 @@ def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
     return Adam(params, lr=lr, betas=(o.beta1, o.beta2), fused=True)
 
 
-def build(options: GAN, images: Images, plan: Plan) -> System:
-    """The networks, optimisers and losses of `options` for items of `images`' shape."""
-    o = resolve(options, images.shape, plan.device)
+def build(o: GAN, images: Images, plan: Plan) -> System:
+    """The networks, optimisers and losses of options, as `resolve` returns them, for items of `images`' shape."""
     row = objectives.objective(o.objective)
     generator, critic = NETS[o.net](o, images.shape, o.latent if row.energy else 1)
     if row.energy:
@@ -192,19 +139,16 @@ def assemble(loss: AdversarialLoss, images: Images, plan: Plan) -> System:
         modules["equilibrium"] = loss.equilibrium
     if loss.ada is not None:
         modules["augment"] = loss.ada
-    sampled, average = averaged(generator, o.ema)
+    sampled, average, update = averaged(generator, o.ema)
     modules |= average
     place(modules.values(), plan)
 
-    factor = warmup_cosine(o.warmup, o.decay)
     ours, theirs = list(generator.parameters()), list(critic.parameters())
+    one, other = optimizer(o, theirs, o.critic_lr), optimizer(o, ours, o.lr)
     phases = [
-        Phase("critic", theirs, optimizer(o, theirs, o.critic_lr), loss.critic_loss, loss.critic_schedule),
-        Phase("generator", ours, optimizer(o, ours, o.lr), loss.generator_loss, loss.generator_schedule),
+        Phase("critic", theirs, one, loss.critic_loss, loss.critic_schedule, lr_factor=o.lr_factor),
+        Phase("generator", ours, other, loss.generator_loss, loss.generator_schedule, lr_factor=o.lr_factor),
     ]
-    for phase in phases:
-        phase.lr_factor = factor
-    phases[0].after_step = loss.clip_weights if o.clip else None
-    phases[1].average = average.get("average")
+    phases[0].after_step, phases[1].after_step = loss.clip_weights if o.clip else None, update
     precision = plan.dtype if len(images.shape) == 3 else torch.float32  # bfloat16 would blur points by 1 %
     return System(modules, phases, sampled, precision)

@@ -68,8 +68,6 @@ class Optimisers:
     critic_lr: float = opt(0.0, "the critic's learning rate; 0: the generator's")
     beta1: float = opt(0.5, "Adam's β₁", high=0.9999)
     beta2: float = opt(0.999, "Adam's β₂", high=0.99999)
-    warmup: int = opt(0, "steps over which the learning rate rises from 0")
-    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
     critic_steps: int = opt(0, "critic steps in a row; 0: as the objective's paper does")
     generator_steps: int = opt(1, "generator steps in a row", low=1)
     turns: Literal["steps", "epochs"] = opt("steps", "the unit of critic_steps and generator_steps")

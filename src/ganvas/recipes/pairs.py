@@ -29,11 +29,6 @@ class Pairs:
     meanings: Tensor  # (N,) int64, equal where captions are
     features: Tensor | None  # (N, D) of a fixed image tower, where there is one
 
-    @property
-    def captions(self) -> tuple[str, ...]:
-        """One per pair."""
-        return self.items.captions or ()
-
     def images(self, batch: Batch) -> Tensor:
         """The image tower's input of a batch."""
         return batch.x if self.features is None else self.features[batch.index.to(self.features.device)]
@@ -41,10 +36,6 @@ class Pairs:
     def text(self, index: Tensor) -> Tensor:
         """The text tower's input of these rows."""
         return self.texts[index.to(self.texts.device)]
-
-    def meaning(self, index: Tensor) -> Tensor:
-        """A number for each of these rows, equal where their captions are."""
-        return self.meanings[index.to(self.meanings.device)]
 
     @torch.inference_mode()
     def embed(self, network: nets.Clip) -> tuple[Tensor, Tensor]:

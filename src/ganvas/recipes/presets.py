@@ -7,6 +7,8 @@ without a title.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .gan_options import GAN
 
 
@@ -17,18 +19,8 @@ def gan() -> GAN:
     a high learning rate and a moving average: the best of what was tried within minutes of CPU time (docs/results.md).
     R1 stays with any other objective; penalty=auto and penalty_every=1 give each its own penalty.
     """
-    return GAN(
-        width=0,
-        critic_norm="none",
-        minibatch_stddev=True,
-        penalty="r1:1",
-        penalty_every=16,
-        batch=32,
-        lr=1e-3,
-        ema=0.999,
-        steps=2500,
-        sample_every=500,
-    )
+    networks = GAN(width=0, critic_norm="none", minibatch_stddev=True, penalty="r1:1", penalty_every=16)
+    return replace(networks, batch=32, lr=1e-3, ema=0.999, steps=2500, sample_every=500)
 
 
 def sine() -> GAN:
@@ -38,66 +30,24 @@ def sine() -> GAN:
     together; these do. A moving average draws the samples, the learning rates fall to a hundredth, the critic's begins
     twice as high, and Adam's β are 0 and 0.99: without these the generator keeps circling the curve.
     """
-    return GAN(
-        data="sine",
-        net="mlp",
-        latent=2,
-        hidden=(16, 32),
-        critic_hidden=(256, 128, 64),
-        critic_activation="relu",
-        norm=False,
-        out="linear",
-        dropout=0.3,
-        batch=32,
-        steps=9600,
-        lr=1e-3,
-        critic_lr=2e-3,
-        beta1=0.0,
-        beta2=0.99,
-        decay=-1,
-        ema=0.999,
-        sample_every=1600,
-    )
+    networks = GAN(net="mlp", latent=2, hidden=(16, 32), critic_hidden=(256, 128, 64), critic_activation="relu")
+    networks = replace(networks, norm=False, out="linear", dropout=0.3)
+    options = replace(networks, data="sine", batch=32, steps=9600, decay=-1, ema=0.999, sample_every=1600)
+    return replace(options, lr=1e-3, critic_lr=2e-3, beta1=0.0, beta2=0.99)
 
 
 def points() -> GAN:
     """R3GAN for 2-D points (ring, grid, spiral): perceptrons, R1 and R2 at every fourth step, cosine decay."""
-    return GAN(
-        data="ring",
-        objective="r3gan",
-        penalty="r1:0.2+r2:0.2",
-        penalty_every=4,
-        net="mlp",
-        latent=2,
-        hidden=(256, 256, 256),
-        critic_hidden=(128, 128, 128),
-        norm=False,
-        batch=128,
-        steps=9000,
-        decay=-1,
-        lr=1e-3,
-        critic_lr=3e-3,
-        beta1=0.0,
-        beta2=0.99,
-        ema=0.999,
-        sample_every=1500,
-    )
+    networks = GAN(net="mlp", latent=2, hidden=(256, 256, 256), critic_hidden=(128, 128, 128), norm=False)
+    losses = replace(networks, objective="r3gan", penalty="r1:0.2+r2:0.2", penalty_every=4)
+    options = replace(losses, data="ring", batch=128, steps=9000, decay=-1, ema=0.999, sample_every=1500)
+    return replace(options, lr=1e-3, critic_lr=3e-3, beta1=0.0, beta2=0.99)
 
 
 def mlp() -> GAN:
     """The Fashion-MNIST perceptron (course slides "GANs"): ReLU, tanh, dropout 0.3, Adam 1e-4, batch 32."""
-    return GAN(
-        data="fashion-mnist",
-        net="mlp",
-        critic_activation="relu",
-        norm=False,
-        dropout=0.3,
-        batch=32,
-        steps=18_750,
-        lr=1e-4,
-        beta1=0.9,
-        sample_every=300,
-    )
+    networks = GAN(net="mlp", critic_activation="relu", norm=False, dropout=0.3)
+    return replace(networks, data="fashion-mnist", batch=32, steps=18_750, lr=1e-4, beta1=0.9, sample_every=300)
 
 
 def mlp_bn() -> GAN:
@@ -105,38 +55,15 @@ def mlp_bn() -> GAN:
 
     Images in [0, 1]. The course's critic loss is half the sum of its two terms, which changes nothing under Adam.
     """
-    return GAN(
-        data="mnist",
-        net="mlp",
-        latent=64,
-        hidden=(128, 256, 512, 1024),
-        critic_hidden=(1024, 512, 256),
-        norm=True,
-        out="sigmoid",
-        batch=128,
-        steps=20_000,
-        lr=1e-4,
-        beta1=0.9,
-        sample_every=300,
-    )
+    networks = GAN(net="mlp", latent=64, hidden=(128, 256, 512, 1024), critic_hidden=(1024, 512, 256), out="sigmoid")
+    return replace(networks, data="mnist", batch=128, steps=20_000, lr=1e-4, beta1=0.9, sample_every=300)
 
 
 def mlp_selu() -> GAN:
     """The small SELU perceptron (Belhaddad 2023, section 3.1): sigmoid output, RMSprop 1e-3 (as Keras), batch 32."""
-    return GAN(
-        data="mnist",
-        net="mlp",
-        hidden=(100, 150),
-        critic_hidden=(150, 100),
-        activation="selu",
-        critic_activation="selu",
-        norm=False,
-        out="sigmoid",
-        optimizer="rmsprop",
-        batch=32,
-        steps=18_750,
-        lr=1e-3,
-    )
+    networks = GAN(net="mlp", hidden=(100, 150), critic_hidden=(150, 100), norm=False, out="sigmoid")
+    networks = replace(networks, activation="selu", critic_activation="selu")
+    return replace(networks, data="mnist", optimizer="rmsprop", batch=32, steps=18_750, lr=1e-3)
 
 
 def mlp_wide() -> GAN:
@@ -144,18 +71,9 @@ def mlp_wide() -> GAN:
 
     The course's generator ends in a linear layer; tanh keeps it in the range of the images.
     """
-    return GAN(
-        data="mnist",
-        net="mlp",
-        hidden=(10_000, 4_000),
-        critic_hidden=(10_000,),
-        activation="leaky-0.01",
-        critic_activation="relu",
-        norm=False,
-        batch=32,
-        lr=1e-4,
-        beta1=0.9,
-    )
+    networks = GAN(net="mlp", hidden=(10_000, 4_000), critic_hidden=(10_000,), norm=False)
+    networks = replace(networks, activation="leaky-0.01", critic_activation="relu")
+    return replace(networks, data="mnist", batch=32, lr=1e-4, beta1=0.9)
 
 
 def dcgan() -> GAN:
@@ -165,14 +83,5 @@ def dcgan() -> GAN:
 
 def r3gan() -> GAN:
     """R3GAN (Huang et al. 2024): relativistic pairing, R1 and R2 at every step, residual networks, no norm, EMA."""
-    return GAN(
-        data="fashion-mnist",
-        net="residual",
-        objective="r3gan",
-        latent=64,
-        width=32,
-        norm=False,
-        beta1=0.0,
-        beta2=0.99,
-        ema=0.999,
-    )
+    networks = GAN(net="residual", objective="r3gan", latent=64, width=32, norm=False)
+    return replace(networks, data="fashion-mnist", beta1=0.0, beta2=0.99, ema=0.999)

@@ -18,7 +18,7 @@ from ..objectives import likelihoods
 from ..objectives.likelihoods import LIKELIHOODS
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Stats, System
-from .base import Training, averaged, examination, held_out_of, held_out_option, opt, place, warmup_cosine
+from .base import Training, averaged, examination, held_out_of, opt, place, refuse_points
 
 SCALE = 0.2  # initial scale of the pixels' noise, where it is learned: a tenth of their range
 SCALE_LR = 10  # its learning rate, in times lr
@@ -30,10 +30,7 @@ COLUMNS, TRAVERSED, REACH = 10, 6, 3.0  # of the picture; units that it shows; t
 class VAE(Training):
     """Autoencoder."""
 
-    held_out: float = held_out_option(0.1)
-    net: Literal["auto", "mlp", "dcgan"] = opt(
-        "auto", "architecture; auto: dcgan for squares of 16, 28, 32, 56, 64, … pixels"
-    )
+    net: Literal["auto", "mlp", "dcgan"] = opt("auto", "auto: dcgan for squares of 16, 28, 32, 56, 64, … pixels")
     latent: int = opt(16, "units of the latent z ~ N(0, I)", low=1)
     hidden: tuple[int, ...] = opt((512, 512), "mlp: the encoder's hidden layers; the decoder's are these in reverse")
     width: int = opt(32, "dcgan: channels at the largest resolution, doubling inward", low=1)
@@ -50,8 +47,6 @@ class VAE(Training):
     lr: float = opt(1e-3, "Adam's learning rate")
     beta1: float = opt(0.9, "Adam's β₁", high=0.9999)
     beta2: float = opt(0.999, "Adam's β₂", high=0.99999)
-    warmup: int = opt(0, "steps over which the learning rate rises from 0")
-    decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
     ema: float = opt(0.999, "decay of the weights' moving average, which is what is saved; 0: none", high=0.99999)
     measured: int = opt(500, "held-out images on which the bound is measured at every sampling step; 0: all")
     importance: int = opt(10, "samples of z per image, for the importance-weighted bound", low=1)
@@ -63,7 +58,7 @@ def vae() -> VAE:
     DCGAN's pair, the encoder in place of the critic, and a moving average. likelihood=logistic gives a bound in true
     bits of 8-bit images; with it beta=4 draws better images than beta=1 (docs/results.md).
     """
-    return VAE(data="fashion-mnist", steps=5000, sample_every=500)
+    return VAE(data="fashion-mnist", held_out=0.1, steps=5000, sample_every=500)
 
 
 def beta(o: VAE, step: int) -> float:
@@ -96,7 +91,7 @@ def bounds(network: Network, likelihood: str, items: Dataset, samples: int) -> B
         mu, log_var = network.posterior(x)
         epsilon = torch.randn(samples, *mu.shape, generator=generator).to(mu)
         z = likelihoods.reparameterised(mu, log_var, epsilon)  # (K, N, L)
-        error = torch.stack([nll(network.raw(one), x, network.log_scale) for one in z])  # (K, N)
+        error = torch.stack([nll(network.decoder.raw(one), x, network.log_scale) for one in z])  # (K, N)
         prior = likelihoods.log_normal(z, torch.zeros_like(mu), torch.zeros_like(mu))
         weighted.append(likelihoods.importance_bound(prior - likelihoods.log_normal(z, mu, log_var) - error).cpu())
         means.append(mu.cpu())
@@ -121,7 +116,7 @@ class VAETask:
         network = self.network
         mu, log_var = network.posterior(batch.x)
         z = likelihoods.reparameterised(mu, log_var, torch.randn_like(mu))
-        nll = self.row.nll(network.raw(z), batch.x, network.log_scale).mean()
+        nll = self.row.nll(network.decoder.raw(z), batch.x, network.log_scale).mean()
         kl = likelihoods.kl_to_standard_normal(mu, log_var)
         loss = nll + beta(self.options, step) * likelihoods.free_bits(kl, self.options.free_bits)
         return loss, {
@@ -158,9 +153,8 @@ def picture(network: frozen.Autoencoder, held: Dataset, found: Bounds) -> Image:
     path = z[0].repeat(len(units), COLUMNS, 1)
     for row, unit in zip(path, units.tolist(), strict=True):
         row[:, unit] = torch.linspace(-REACH, REACH, COLUMNS)
-    title = (
-        f"the first image, along the units with the most KL ({', '.join(f'{nats:.1f}' for nats in kl.tolist())} nats)"
-    )
+    nats = ", ".join(f"{value:.1f}" for value in kl.tolist())
+    title = f"the first image, along the units with the most KL ({nats} nats)"
     if found.active < 1:
         title = f"posterior collapse: no unit depends on the image (KL {found.kl.sum():.2f} nats)"
     return media.sections(
@@ -172,50 +166,31 @@ def picture(network: frozen.Autoencoder, held: Dataset, found: Bounds) -> Image:
     )
 
 
-def convolvable(shape: tuple[int, ...]) -> bool:
-    """Whether dcgan fits the shape, with two doublings or more: a square of 16, 28, 32, 56, 64, … pixels."""
-    sizes = [base << doublings for base in (4, 7) for doublings in range(2, 7)]
-    return shape[1] == shape[2] and shape[2] in sizes
-
-
 def resolve(o: VAE, shape: tuple[int, ...], device: str = "cpu") -> VAE:
     """Replaces open options by what suits the shape; refuses points."""
-    if len(shape) != 3:
-        raise RequestError(f"a vae needs images, not items of shape {tuple(shape)}", "choose other data", field="data")
-    net = o.net if o.net != "auto" else "dcgan" if convolvable(shape) else "mlp"
-    return replace(o, net=net, decay=o.steps if o.decay < 0 else o.decay)
-
-
-def check(o: VAE, images: Dataset) -> Dataset:
-    """The held-out items; a RequestError where a VAE cannot learn from the data."""
+    refuse_points(shape, "a vae")
     if o.batch < 2:
         raise RequestError(f"{o.batch} is too small for batch normalisation", "give 2 or more", field="batch")
-    return held_out_of(images)
+    sizes = [base << doublings for base in (4, 7) for doublings in range(2, 7)]
+    best = "dcgan" if shape[1] == shape[2] and shape[2] in sizes else "mlp"
+    return replace(o, net=best if o.net == "auto" else o.net)
 
 
-def build(options: VAE, images: Dataset, plan: Plan) -> System:
-    """The networks, optimiser and loss of `options` for the images and their held-out items."""
-    o = resolve(options, images.shape, plan.device)
-    held_out = check(o, images)
+def build(o: VAE, images: Dataset, plan: Plan) -> System:
+    """The networks, optimiser and loss of options, as `resolve` returns them."""
+    held_out = held_out_of(images).to(plan.device)
     row = LIKELIHOODS[o.likelihood]
     layers = (o.net, o.latent, o.hidden, o.width, o.max_width, o.activation, o.norm)
     log_scale = torch.tensor(o.scale or SCALE).log().item()
     network = Network(images.shape, *layers, row.out, log_scale, learned=row.scaled and not o.scale)
     place([network], plan)
-    kept, average = averaged(network, o.ema)
-    task = VAETask(o, network, kept, images, held_out.to(plan.device))
+    kept, average, update = averaged(network, o.ema)
+    task = VAETask(o, network, kept, images, held_out)
     params = [p for p in network.parameters() if p.requires_grad]
-    weights, noise = [], []
-    for p in params:
-        (noise if p is network.log_scale else weights).append(p)
+    noise = [p for p in params if p is network.log_scale]
+    weights = [p for p in params if p is not network.log_scale]
     groups = [{"params": weights}, {"params": noise, "lr": SCALE_LR * o.lr}]
     optimizer = Adam(groups, lr=o.lr, betas=(o.beta1, o.beta2), fused=True)
-    factor = warmup_cosine(o.warmup, o.decay)
-    return System(
-        {"vae": network, **average},
-        [Phase("vae", params, optimizer, task.loss, average=average.get("average"), lr_factor=factor)],
-        kept.decoder,
-        plan.dtype,
-        examine=task.examine,
-        products={files.AUTOENCODER: lambda path: task.freeze().write(path)},
-    )
+    phase = Phase("vae", params, optimizer, task.loss, lr_factor=o.lr_factor, after_step=update)
+    products = {files.AUTOENCODER: lambda path: task.freeze().write(path)}
+    return System({"vae": network, **average}, [phase], kept.decoder, plan.dtype, task.examine, products)

@@ -21,7 +21,7 @@ from ..nets.quantize import count_codes, perplexity
 from ..objectives.codebook import codebook_loss
 from ..plan import Plan
 from ..types import Batch, Examination, Phase, Schedule, Stats, System
-from .base import Training, examination, held_out_of, opt, place, warmup_cosine
+from .base import Training, examination, held_out_of, opt, place, refuse_points
 
 MEASURED, SHOWN = 500, 8  # held-out images, at most
 GRID = 8  # codes per side of the grid, about, where ch_mult is left open
@@ -34,9 +34,7 @@ class VQGAN(Training):
     """VQGAN. The options of the network have the authors' names."""
 
     ch: int = opt(16, "channels at the largest resolution", low=1)
-    ch_mult: tuple[int, ...] = opt(
-        (), "channels of the levels, in times ch, with halvings between them; none: 1,2,4,4,… down to 8 codes a side"
-    )
+    ch_mult: tuple[int, ...] = opt((), "channels of the levels, in times ch; none: 1,2,4,4,… down to 8 codes a side")
     num_res_blocks: int = opt(1, "residual blocks per level; one more in the decoder", low=1)
     attn_resolutions: tuple[int, ...] = opt((), "heights in pixels with attention, in addition to the middle")
     z_channels: int = opt(64, "channels at the end of the encoder", low=1)
@@ -47,9 +45,7 @@ class VQGAN(Training):
     commitment: float = opt(0.25, "weight β of the commitment: the encoder's outputs stay near their codes")
     codebook_weight: float = opt(1.0, "weight of the codebook's loss")
     revive: float = opt(0.05, "codes with less than this share of an even use move to encoder outputs; 0: none")
-    perceptual: str = opt(
-        "auto", f"auto, none, or {', '.join(PERCEPTUAL)}; auto: lpips, on a CPU lpips-alex, where found"
-    )
+    perceptual: str = opt("auto", f"none, {', '.join(PERCEPTUAL)}, or auto: lpips, on a CPU lpips-alex, where found")
     perceptual_weight: float = opt(1.0, "weight of the perceptual distance")
     objective: Literal["hinge", "ns", "lsgan"] = opt("hinge", "loss of the critic, over patches")
     adversarial_weight: float = opt(0.2, "weight of the adversarial loss, times the adaptive weight; 0: no critic")
@@ -62,8 +58,6 @@ class VQGAN(Training):
     critic_lr: float = opt(1e-3, "the critic's learning rate")
     beta1: float = opt(0.9, "Adam's β₁", high=0.9999)
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
-    warmup: int = opt(50, "steps over which the autoencoder's learning rate rises from 0")
-    decay: int = opt(-1, "step by which the learning rates have fallen to a hundredth; -1: `steps`; 0: constant", -1)
 
 
 def vqgan() -> VQGAN:
@@ -71,7 +65,8 @@ def vqgan() -> VQGAN:
 
     L1, perceptual distance, commitment, and from half of the steps on a hinge loss with an adaptive weight.
     """
-    return VQGAN(data="fashion-mnist", batch=16, monitor_every=0, held_out=0.1, sample_every=500)
+    options = VQGAN(data="fashion-mnist", batch=16, monitor_every=0, held_out=0.1, sample_every=500)
+    return replace(options, warmup=50, decay=-1)
 
 
 class VQGANTask:
@@ -81,18 +76,12 @@ class VQGANTask:
     """
 
     def __init__(
-        self,
-        options: VQGAN,
-        network: nets.VQGAN,
-        critic: PatchCritic,
-        distance: Distance | None,
-        images: Dataset,
-        held_out: Dataset,
+        self, options: VQGAN, network: nets.VQGAN, critic: PatchCritic, distance: Distance | None, images: Dataset
     ) -> None:
         """`options` as `resolve` returns them."""
         self.options, self.network, self.critic, self.distance = options, network, critic, distance
         self.row = objectives.objective(options.objective)
-        self.held_out = held_out
+        self.held_out = held_out_of(images).to(network.quantize.usage.device)
         self.facts = {"data": images.name, "images": len(images)}
         start = options.critic_start if options.adversarial_weight else sys.maxsize
         self.schedule = Schedule(start, sys.maxsize, sys.maxsize)
@@ -173,9 +162,9 @@ def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -
 
 
 def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
-    """Replaces open options by what suits the shape, the device and the number of steps."""
-    size = min(shape[1:], default=1)
-    halvings = 1
+    """Replaces open options by what suits the shape, the device and the number of steps; refuses points."""
+    refuse_points(shape, "VQGAN")
+    size, halvings = min(shape[1:]), 1
     while size >> halvings > GRID and (size >> halvings) % 2 == 0:
         halvings += 1
     return replace(
@@ -185,14 +174,11 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
         perceptual=available(device) if o.perceptual == "auto" else o.perceptual,
         critic_start=o.steps // 2 if o.critic_start < 0 else o.critic_start,
         critic_layers=o.critic_layers or (1 if size < 32 else 2 if size < 64 else 3),
-        decay=o.steps if o.decay < 0 else o.decay,
     )
 
 
-def check(o: VQGAN, images: Dataset) -> Dataset:
-    """The held-out items; a RequestError where VQGAN cannot learn from the data. `o` as `resolve` returns it."""
-    if len(images.shape) != 3:
-        raise RequestError(f"{images.name} holds points, and VQGAN needs images", "choose other data", field="data")
+def check(o: VQGAN, images: Dataset) -> None:
+    """A RequestError where VQGAN cannot learn from the data. `o` as `resolve` returns it."""
     heights = [images.shape[1] >> i for i in range(len(o.ch_mult))]
     if wrong := [str(height) for height in o.attn_resolutions if height not in heights]:
         hint = f"the levels have {', '.join(map(str, heights))} pixels"
@@ -205,38 +191,26 @@ def check(o: VQGAN, images: Dataset) -> Dataset:
         )
         hint = "use a smaller critic_layers, or adversarial_weight=0"
         raise RequestError(problem, hint, field="options.critic_layers")
-    return held_out_of(images)
 
 
-def phases(o: VQGAN, network: nets.VQGAN, critic: PatchCritic, task: VQGANTask) -> list[Phase]:
-    """The autoencoder's phase, with its own learning rate for the codes, and the critic's."""
-    ours, theirs = list(network.parameters()), list(critic.parameters())
-    codes = network.quantize.embedding.weight
-    groups = [{"params": [p for p in ours if p is not codes]}, {"params": [codes], "lr": o.codes_rate * o.lr}]
-    betas = o.beta1, o.beta2
-    optimizer = Adam(groups, lr=o.lr, betas=betas, fused=True)
-    critics = Adam(theirs, lr=o.critic_lr, betas=betas, fused=True)
-    return [
-        Phase("autoencoder", ours, optimizer, task.autoencoder_loss, lr_factor=warmup_cosine(o.warmup, o.decay)),
-        Phase("critic", theirs, critics, task.critic_loss, task.schedule, lr_factor=warmup_cosine(0, o.decay)),
-    ]
-
-
-def build(options: VQGAN, images: Dataset, plan: Plan) -> System:
-    """The networks, optimisers and losses of `options` for the images and their held-out items."""
-    o = resolve(options, images.shape, plan.device)
-    held_out = check(o, images)
+def build(o: VQGAN, images: Dataset, plan: Plan) -> System:
+    """The networks, optimisers and losses of options, as `resolve` returns them; the codes have their own rate."""
+    check(o, images)
     distance = None if o.perceptual == "none" else perceptual(o.perceptual, images, plan.device)
     layers = (o.ch, o.ch_mult, o.num_res_blocks, o.attn_resolutions, o.z_channels, o.dropout, o.groups)
     network = nets.VQGAN(images.shape, o.embed_dim, o.n_embed, *layers)
     critic = PatchCritic(images.shape[0], o.critic_width, o.critic_layers)
     place([network, critic], plan)
-    task = VQGANTask(o, network, critic, distance, images, held_out.to(plan.device))
-    return System(
-        {"autoencoder": network, "critic": critic},
-        phases(o, network, critic, task),
-        network.as_generator(),
-        plan.dtype,
-        task.examine,
-        {files.AUTOENCODER: lambda path: task.freeze().write(path)},
-    )
+    task = VQGANTask(o, network, critic, distance, images)
+    ours, theirs = list(network.parameters()), list(critic.parameters())
+    codes, betas = network.quantize.embedding.weight, (o.beta1, o.beta2)
+    groups = [{"params": [p for p in ours if p is not codes]}, {"params": [codes], "lr": o.codes_rate * o.lr}]
+    one, other = (Adam(params, lr, betas, fused=True) for params, lr in ((groups, o.lr), (theirs, o.critic_lr)))
+    factor = replace(o, warmup=0).lr_factor  # the critic begins late and without a warm-up
+    phases = [
+        Phase("autoencoder", ours, one, task.autoencoder_loss, lr_factor=o.lr_factor),
+        Phase("critic", theirs, other, task.critic_loss, task.schedule, lr_factor=factor),
+    ]
+    modules = {"autoencoder": network, "critic": critic}
+    products = {files.AUTOENCODER: lambda path: task.freeze().write(path)}
+    return System(modules, phases, network.as_generator(), plan.dtype, task.examine, products)

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-
-from torch import Tensor
+from collections.abc import Callable
 
 from ..errors import RequestError
 from . import keywords
 from .bpe import CONTEXT, Bpe
+from .text import Spec, Tokenizer
 from .words import Words
-
-Spec = dict[str, Any]
-
-
-class Tokenizer(Protocol):
-    """Texts -> tokens (N, context) int64, the end of each text its largest number, zeros behind it.
-
-    `size` is the vocabulary's; `spec`, JSON-able, holds the `kind` and rebuilds the tokeniser.
-    """
-
-    context: int
-
-    @property
-    def size(self) -> int: ...
-    @property
-    def spec(self) -> Spec: ...
-    def __call__(self, texts: Sequence[str]) -> Tensor: ...
-
 
 TOKENIZERS: dict[str, Callable[..., Tokenizer]] = {"bpe": Bpe, "words": Words}
 

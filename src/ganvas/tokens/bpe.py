@@ -14,11 +14,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from .text import cleaned, padded
+from .text import Spec, Tokenizer, cleaned
 
 MERGES = Path(__file__).with_name("clip-merges.txt.gz")
 END = "</w>"  # marks the last token of a word
@@ -26,28 +23,19 @@ CONTEXT = 77  # of OpenAI's text towers
 CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
 PRINTED = [*range(33, 127), *range(161, 173), *range(174, 256)]  # bytes that stand for themselves in the merges
 
-Pair = tuple[str, str]
-
 
 @lru_cache(maxsize=1)
-def clip_merges() -> tuple[Pair, ...]:
+def clip_merges() -> tuple[tuple[str, str], ...]:
     """OpenAI's merges, in their order."""
     pairs = (line.split(" ") for line in gzip.decompress(MERGES.read_bytes()).decode().split("\n"))
     return tuple((left, right) for left, right in pairs)
 
 
 @lru_cache(maxsize=1)
-def byte_units() -> tuple[str, ...]:
+def byte_units() -> dict[int, str]:
     """A printable character for each byte, in the order of CLIP's vocabulary: those of PRINTED, then the others."""
-    others = 256 - len(PRINTED)
-    return (*map(chr, PRINTED), *(chr(256 + i) for i in range(others)))
-
-
-@lru_cache(maxsize=1)
-def unit_of_byte() -> dict[int, str]:
-    """The character of each byte."""
-    order = [*PRINTED, *(b for b in range(256) if b not in set(PRINTED))]
-    return dict(zip(order, byte_units(), strict=True))
+    others = (byte for byte in range(256) if byte not in PRINTED)
+    return {byte: chr(byte) for byte in PRINTED} | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
 def kind(character: str) -> str:
@@ -72,7 +60,7 @@ def pieces(text: str) -> Iterator[str]:
         i = end
 
 
-class Bpe:
+class Bpe(Tokenizer):
     """Texts -> tokens (N, context), as OpenAI's: start, the text cut to what fits, end, zeros.
 
     merges: the numbers of CLIP's merges to keep; None for all 48,894. A vocabulary `reduced` to the merges in some
@@ -80,33 +68,23 @@ class Bpe:
     """
 
     def __init__(self, context: int = CONTEXT, merges: Sequence[int] | None = None) -> None:
-        self.context, self.merges = context, None if merges is None else tuple(merges)
+        self.merges = None if merges is None else tuple(merges)
         all_pairs = clip_merges()
         pairs = all_pairs if merges is None else [all_pairs[i] for i in merges]
         self._rank = {pair: i for i, pair in enumerate(pairs)}
-        units = byte_units()
+        units = byte_units().values()
         tokens = [*units, *(unit + END for unit in units), *("".join(pair) for pair in pairs)]
         self._number = {token: i for i, token in enumerate(tokens)}
-        self.start, self.end = len(tokens), len(tokens) + 1
+        super().__init__(context, len(tokens))
         self._cache: dict[str, list[str]] = {}
         self._used: set[int] = set()  # the ranks of the merges used so far
 
     @property
-    def size(self) -> int:
-        """Of the vocabulary: 512 bytes, the merges, start and end."""
-        return self.end + 1
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """What rebuilds it."""
+    def spec(self) -> Spec:
         return {"kind": "bpe", "context": self.context, "merges": None if self.merges is None else list(self.merges)}
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a text, without start and end."""
         return [self._number[token] for piece in pieces(cleaned(text)) for token in self._split(piece)]
-
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        return padded(map(self.encode, texts), self.context, self.start, self.end)
 
     def reduced(self, texts: Sequence[str], context: int) -> Bpe:
         """The tokeniser with only the merges that `texts` use."""
@@ -119,7 +97,7 @@ class Bpe:
     def _split(self, piece: str) -> list[str]:
         """The tokens of one word."""
         if piece not in self._cache:
-            units = [unit_of_byte()[byte] for byte in piece.encode(errors="replace")]
+            units = [byte_units()[byte] for byte in piece.encode(errors="replace")]
             self._cache[piece] = self._merged([*units[:-1], units[-1] + END])
         return self._cache[piece]
 

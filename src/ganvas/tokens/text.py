@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import html
 import unicodedata
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+Spec = dict[str, Any]
 
 QUOTES = str.maketrans("‘’‚‛“”„‟", "''''" + '"' * 4)  # typographic quotes, rare in captions
 
@@ -21,10 +25,34 @@ def cleaned(text: str) -> str:
     return " ".join(text.translate(QUOTES).split()).lower()
 
 
-def padded(rows: Iterable[Sequence[int]], context: int, start: int, end: int) -> Tensor:
-    """The tokens of each text between `start` and `end`, cut to `context`, zeros behind: (N, context) int64."""
-    tokens = [[start, *row[: context - 2], end] for row in rows]
-    found = torch.zeros(len(tokens), context, dtype=torch.int64)
-    for i, row in enumerate(tokens):
+def padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:
+    """Rows of tokens with zeros behind each, (N, length) int64."""
+    found = torch.zeros(len(rows), length, dtype=torch.int64)
+    for i, row in enumerate(rows):
         found[i, : len(row)] = torch.tensor(row)
     return found
+
+
+class Tokenizer(ABC):
+    """Texts -> tokens (N, context) int64: start, the text cut to what fits, end, the largest number, and zeros."""
+
+    def __init__(self, context: int, start: int) -> None:
+        self.context, self.start, self.end = context, start, start + 1
+
+    @property
+    @abstractmethod
+    def spec(self) -> Spec:
+        """What rebuilds it, JSON-able, with its `kind`."""
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text, without start and end."""
+
+    @property
+    def size(self) -> int:
+        """Of the vocabulary."""
+        return self.end + 1
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        rows = [[self.start, *self.encode(text)[: self.context - 2], self.end] for text in texts]
+        return padded(rows, self.context)

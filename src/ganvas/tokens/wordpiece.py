@@ -5,8 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
+
+from .text import padded
 
 LONGEST = 100  # characters of a word; a longer one is unknown
 CJK = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
@@ -45,10 +46,7 @@ class WordPiece:
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         rows = [[self._start, *self.encode(text)[: self.context - 2], self._end] for text in texts]
-        found = torch.zeros(len(rows), max(map(len, rows), default=0), dtype=torch.int64)
-        for i, row in enumerate(rows):
-            found[i, : len(row)] = torch.tensor(row)
-        return found
+        return padded(rows, max(map(len, rows), default=0))
 
     def _pieces(self, word: str) -> list[int]:
         found: list[int] = []
