@@ -21,26 +21,9 @@ from .file import FIX, NetworkFile, read, write
 from .generator import TrainedGenerator, take
 from .towers import Sentences
 
-__all__ = [
-    "KINDS",
-    "Autoencoder",
-    "Classifier",
-    "Clip",
-    "Network",
-    "Reader",
-    "Sentences",
-    "TrainedGenerator",
-    "load",
-    "load_autoencoder",
-    "load_classifier",
-    "load_clip",
-    "load_generator",
-    "take",
-    "take_autoencoder",
-    "take_classifier",
-    "take_clip",
-    "write",
-]
+__all__ = ["KINDS", "Autoencoder", "Classifier", "Clip", "Network", "Reader", "Sentences", "TrainedGenerator", "load"]
+__all__ += ["load_autoencoder", "load_classifier", "load_clip", "load_generator", "take", "take_autoencoder"]
+__all__ += ["take_classifier", "take_clip", "write"]
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 Network = TrainedGenerator | Classifier | Autoencoder | Clip
