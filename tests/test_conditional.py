@@ -287,7 +287,7 @@ def test_words_of_a_batch_are_those_of_its_items() -> None:
     images = toy()
     system = recipes.build(options, images, Plan())
     game = system.phases[0].loss.__self__  # type: ignore[attr-defined]
-    assert isinstance(game, ConditionalLoss) and game.keyword_labels is not None
+    assert isinstance(game, ConditionalLoss) and game.marks is not None
     batch = images.batch(0, 64)
     words: Tensor = game.labels_of(batch)
     whole = keywords.mark(images.captions or (), ("bright", "dark", "square"))[batch.index]
