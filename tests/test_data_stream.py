@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ganvas
 from ganvas.data import Dataset, dataset, rows
 
 COUNTS = st.integers(1, 40)
@@ -118,6 +119,13 @@ def test_a_share_of_more_than_the_memory_holds_is_mapped(monkeypatch: pytest.Mon
     for part, same in ((parted, whole), (parted.held_out, whole.held_out)):
         assert torch.equal(part.items, same.items)
         assert part.fingerprint == same.fingerprint
+
+
+def test_the_contact_sheet_of_large_pictures_is_drawn_small() -> None:
+    large = Dataset(name="some", items=torch.full((1, 1, 1024, 512), 9, dtype=torch.uint8).expand(100, 1, 1024, 512))
+    sheet = np.asarray(ganvas.inspect(large, progress=False).picture())
+    assert sheet.shape[:2] == (10 * (256 + 10) + 10, 10 * (128 + 10) + 10)
+    assert (sheet == 9).mean() > 0.8
 
 
 @given(count=st.integers(1, 3000), row_bytes=st.integers(0, 2**26))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganvas.data import Dataset, open_data, stacked
+from ganvas.data import Dataset, open_data
 from ganvas.errors import RequestError
 from ganvas.evaluation import evaluate, extraction
 from ganvas.features import Extractor
@@ -38,7 +38,7 @@ def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", images)
         write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", labels)
     monkeypatch.setenv("GANVAS_DATA", str(tmp_path))
-    monkeypatch.setattr(stacked, "COUNTS", {"train": 4000, "test": 500})
+    monkeypatch.setattr("ganvas.data.digits.COUNTS", {"train": 4000, "test": 500})
 
 
 def digits(data: Dataset) -> torch.Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from PIL.Image import Image
+from torch.nn.functional import interpolate
 
 from .. import media
 from ..data import Dataset, describe, inspecting
@@ -19,7 +20,7 @@ from ..shown import Shown
 from .types import Data, Out
 from .verb import Verb
 
-SHOWN = 100  # items on the contact sheet
+SHOWN, SIDE = 100, 256  # items on the contact sheet, and the most pixels of a side
 
 
 @dataclass(eq=False, repr=False)
@@ -45,9 +46,15 @@ class Inspection(Shown):
         return self.counts.lines()
 
     def picture(self) -> Image:
-        """A contact sheet of SHOWN items."""
-        items = self.dataset.batch(0, min(SHOWN, len(self.dataset))).x
-        return media.scatter(items) if items.ndim == 2 else media.grid(items)
+        """A contact sheet of SHOWN items; larger ones are shrunk to SIDE pixels."""
+        count, shape = min(SHOWN, len(self.dataset)), self.dataset.shape
+        if len(shape) == 1:
+            return media.scatter(self.dataset.batch(0, count).x)
+        size = [round(side * min(1, SIDE / max(shape[1:]))) for side in shape[1:]]
+        sheet = media.Sheet(count, *size)
+        for i in range(count):  # one at a time, since they may be large
+            sheet.add(interpolate(self.dataset.batch(i, 1).x, size, mode="area"))
+        return sheet.image()
 
     def save(self, out: Out) -> None:
         """Write the contact sheet, a .png. WorkError where that fails."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import unknown
 from ..progress import Steps, drained
-from . import arrays, cifar, digits, folder, hub, idx, points, shapes, stacked, store
+from . import arrays, cifar, digits, folder, hub, idx, points, shapes, store
 from .dataset import Dataset, Modes, Origin
 from .known import read_known
 from .options import DataError, NoSplit, Options, blaming
@@ -37,7 +37,7 @@ NAMED: dict[str, tuple[str, Callable[[str, Options], store.Opened]]] = {
     "spiral": ("50,000 points along a spiral", points.read_points),
     "fashion-mnist": ("70,000 articles of clothing, grey 28x28, ten classes", read_known),
     "mnist": ("70,000 handwritten digits, grey 28x28, ten classes", read_known),
-    "stacked-mnist": ("154,000 triples of handwritten digits, colour 28x28, 1,000 classes", stacked.read_stacked),
+    "stacked-mnist": ("154,000 triples of handwritten digits, colour 28x28, 1,000 classes", digits.read_stacked),
     "cifar10": ("60,000 photographs, colour 32x32, ten classes", read_known),
     "emoji": ("3,786 emoji, colour 64x64, with names and categories", read_known),
 }

@@ -87,10 +87,7 @@ def _key(name: str) -> str:
 
 
 def _add(annotations: dict[str, Annotation], rows: list[dict[str, str]], tree: Tree, file: PurePosixPath) -> None:
-    """Add the rows of a file: labels, captions, and every other number as an attribute.
-
-    Refuses the file if none of its pictures exists or it annotates nothing.
-    """
+    """Add a file's labels, captions, and as attributes, other numbers. Refuses one without any, or of no picture."""
     place, added = f"{tree.place}/{file}", {}
     for row in rows:
         name = next((row[key] for key in FILE_KEYS if key in row), None)

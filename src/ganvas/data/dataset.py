@@ -116,10 +116,7 @@ class Dataset:
         )
 
     def hold_out(self, share: float) -> Dataset:
-        """The data set without a `share` of its items, which become its `held_out`: a random choice, always the same.
-
-        Raises RequestError if either part would be empty.
-        """
+        """The data set without a random `share`, always the same, its `held_out`. RequestError for an empty part."""
         count = round(share * len(self))
         if not 0 < count < len(self):
             problem = f"{share:g} of the {len(self)} items of {self.name} is {count}"

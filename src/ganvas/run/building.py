@@ -30,10 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, object]) -> recipes.Training:
-    """The options of a recipe as they are asked for: `options`, and over them what is `given` and not None.
-
-    Raises RequestError for a name or a value that is wrong.
-    """
+    """The options of a recipe: `options`, and over them what is `given` and not None. RequestError for a wrong one."""
     settings = {**options, **{key: value for key, value in given.items() if value is not None}}
     try:
         chosen = recipes.override(recipes.recipe(recipe), settings)

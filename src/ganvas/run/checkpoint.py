@@ -67,10 +67,7 @@ def write(folder: Path, system: System, saved: Saved) -> None:
 
 
 def keep_best(folder: Path, generator: TrainedGenerator) -> None:
-    """Keep a copy of the newest checkpoint, and the generator that belongs to it, as the best.
-
-    Raises OSError where it cannot be written.
-    """
+    """Keep a copy of the newest checkpoint, with its generator, as the best. OSError where it cannot be written."""
     target = folder / BEST
     with files.new_folder(target) as temporary:
         shutil.copytree(steps(folder)[0], temporary, dirs_exist_ok=True)

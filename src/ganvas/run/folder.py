@@ -31,8 +31,10 @@ def claim(out: str | Path | None, name: str, overwrite: bool) -> Path:
     path = Path("runs" if out is None else out)
     try:
         return first_free(path, re.sub(r"[^\w.+-]+", "-", name)) if out is None else emptied(path, overwrite)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+    except RequestError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL byte
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise RequestError(f"cannot make the run directory {path}: {reason}", "choose another", field="out") from error
 
 
