@@ -184,8 +184,8 @@ def zero_shot(clip: Clip, count: int) -> float:
 
 def seen(clip: Clip, pixels: Tensor) -> Tensor:
     """The embeddings of images (N, C, H, W) uint8; the output of the fixed tower is computed once."""
-    assert clip.eye is not None and clip.eye_spec is not None
-    features = drain(embedding(Cache(clip.eye_spec["hash"]), clip.eye, pixels, choose(str(clip.device))))
+    assert clip.locked_tower is not None and clip.locked_spec is not None
+    features = drain(embedding(Cache(clip.locked_spec["hash"]), clip.locked_tower, pixels, choose(str(clip.device))))
     with torch.inference_mode():
         return clip.network.image(features.to(clip.device)).cpu()
 

@@ -20,7 +20,7 @@ import torch
 import ganvas
 from benchmarks import placed
 from ganvas.data.shapes import COLORS, KINDS
-from ganvas.frozen import Clip, load_clip, load_generator, take_clip
+from ganvas.frozen import Clip, copy_clip, load_clip, load_generator
 from ganvas.frozen.weights import SHIPPED
 
 PAIRS, PICTURES, JUDGED = 24_000, 24_000, 12_000  # drawings for the CLIP, the generator and the judge
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clip = load_clip(paths["clip"])
     clip.network.half().float()  # as the file will hold it
     facts = {**clip.facts, "combinations_held_out": placed.HELD_OUT, "accuracy": accuracy(clip, SHOWN)}
-    take_clip(clip, facts).write(o.out / "paint-clip.safetensors", torch.float16)
+    copy_clip(clip, facts).write(o.out / "paint-clip.safetensors", torch.float16)
     load_generator(paths["generator"]).place_words("latent").write(o.out / "paint-generator.safetensors")
     sizes = {path.name: path.stat().st_size for path in o.out.glob("paint-*.safetensors")}
     print(json.dumps({**facts, "bytes": sizes}))

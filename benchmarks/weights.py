@@ -22,7 +22,7 @@ import ganvas
 from ganvas.api.types import Device
 from ganvas.data import Dataset, open_data
 from ganvas.errors import unknown
-from ganvas.frozen import Classifier, load_classifier, take_classifier
+from ganvas.frozen import Classifier, copy_classifier, load_classifier
 from ganvas.frozen.weights import SHIPPED, digest
 from ganvas.recipes.cnn import confusion
 
@@ -59,7 +59,7 @@ def make(runs: Path, out: Path, steps: int | None, device: Device, seed: int, da
         "accuracy": rounded,
     }
     path = out / f"cnn-{data}.safetensors"
-    take_classifier(exact.network, exact.class_names, facts).write(path, torch.float16)
+    copy_classifier(exact.network, exact.class_names, facts).write(path, torch.float16)
     size, identity = path.stat().st_size, digest(exact.network.state_dict())
     return {**facts, "accuracy_before_rounding": accuracy, "bytes": size, "hash": identity}
 

@@ -22,7 +22,7 @@ from ganvas.attributes.table import read_labels
 from ganvas.cli.bars import watch
 from ganvas.data import Dataset, shapes
 from ganvas.errors import RequestError, WorkError
-from ganvas.frozen import Clip, TrainedGenerator, take_classifier, take_clip, weights
+from ganvas.frozen import Clip, TrainedGenerator, copy_classifier, copy_clip, weights
 from ganvas.nets import CNN, MLPGenerator
 from ganvas.progress import Steps, counted, drain
 
@@ -168,7 +168,7 @@ def test_what_is_known_of_a_data_set(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_judges_give_probabilities_in_their_order() -> None:
     torch.manual_seed(0)
     network = CNN((1, 8, 8), 5, (4, 4)).eval()
-    classifier = take_classifier(network, tuple("abcde"), {"heads": {"one": ["a", "b"], "two": ["c", "d", "e"]}})
+    classifier = copy_classifier(network, tuple("abcde"), {"heads": {"one": ["a", "b"], "two": ["c", "d", "e"]}})
     x = torch.rand(7, 1, 8, 8)
     both = attributes.Labeller(classifier, classifier.facts["heads"])
     alone = attributes.Labeller(classifier, {"class": classifier.class_names})
@@ -185,7 +185,7 @@ def test_words_are_read_once_and_lead_to_a_gradient() -> None:
     image = {"size": 16, "widths": [4, 8], "depth": 1, "hidden": 8, "outputs": 6}
     text = {"vocabulary": words.size, "context": 5, "width": 8, "layers": 1, "heads": 2, "outputs": 6}
     network = nets.Clip({"net": "conv", "options": image}, {"net": "transformer", "options": text})
-    clip = take_clip(Clip(network.eval(), words, "clip"), {})
+    clip = copy_clip(Clip(network.eval(), words, "clip"), {})
     judge = attributes.Words(clip, {"color": ("red", "blue")}, "a {label} one")
     x = torch.rand(3, 1, 16, 16, requires_grad=True)
     found = probabilities(judge, x.detach(), "cpu")["color"]
@@ -272,7 +272,7 @@ def test_the_command_takes_a_labeller_or_a_classifier(
         network.head[-1].weight *= 30
         network.head[-1].bias *= 30
     names = [f"{name}={value}" for name, values in heads.items() for value in values]
-    take_classifier(network, names, {"heads": heads}).write(file)
+    copy_classifier(network, names, {"heads": heads}).write(file)
     words = ["directions", str(run), "--method", "attribute", "--samples", "200", "--held-out", "40", "--no-steer"]
     assert cli.main([*words, "--labeller", str(file), "--out", str(out)]) == 0
     said = capsys.readouterr().out
@@ -293,7 +293,7 @@ def test_a_labeller_that_was_just_taught_judges_where_the_generator_draws(
 
     def learn(data: Dataset) -> Steps[attributes.Labeller]:
         yield from counted([data], "learning to label")
-        return attributes.Labeller(take_classifier(CNN((1, 8, 8), 2, (4,)).eval(), ("a", "b"), {"heads": {}}), {})
+        return attributes.Labeller(copy_classifier(CNN((1, 8, 8), 2, (4,)).eval(), ("a", "b"), {"heads": {}}), {})
 
     monkeypatch.setattr(attributes.source, "learn", learn)
     file = tmp_path / "labeller.safetensors"
@@ -309,7 +309,7 @@ def test_a_labeller_that_was_just_taught_judges_where_the_generator_draws(
 
 def test_the_command_refuses_with_its_fix(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.safetensors"
-    take_classifier(CNN((3, 8, 8), 2, (4,)).eval(), ("a", "b"), {}).write(other)
+    copy_classifier(CNN((3, 8, 8), 2, (4,)).eval(), ("a", "b"), {}).write(other)
     for words, said in {
         (): "no source of attributes was given; give --data, --labels, --words or --classifier",
         ("--data", "no-such"): "unknown data set",

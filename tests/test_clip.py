@@ -225,7 +225,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         tiny().options["image"],
         {"net": "transformer", "options": {**tiny().options["text"]["options"], "vocabulary": words.size}},
     ).eval()
-    clip = frozen.take_clip(frozen.Clip(network, words, "clip"), {"data": "pets"})
+    clip = frozen.copy_clip(frozen.Clip(network, words, "clip"), {"data": "pets"})
     clip.write(tmp_path / "clip.safetensors")
     again = frozen.load_clip(tmp_path)
     x = torch.rand(3, 3, 16, 16)
@@ -237,7 +237,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         frozen.load_clip(tmp_path / "half.safetensors").images(x), clip.images(x), atol=1e-2, rtol=0
     )
     with pytest.raises(
-        RequestError, match=r"is a pair of image and text towers, which tells how well .* give a generator"
+        RequestError, match=r"is a CLIP, which matches pictures and words; give a generator"
     ):
         frozen.load_generator(tmp_path / "clip.safetensors")
 

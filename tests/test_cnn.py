@@ -291,7 +291,7 @@ def test_weights_are_made_once_and_tell_how(tmp_path: Path, capsys: pytest.Captu
 
 def test_a_generator_classifies_nothing(tmp_path: Path) -> None:
     generator = nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,))
-    frozen.take(generator, "mlp", (), "cpu").write(tmp_path / "g.safetensors")
+    frozen.copy_generator(generator, "mlp", (), "cpu").write(tmp_path / "g.safetensors")
     with pytest.raises(RequestError, match="is a generator, which draws; give a classifier, or the run of one"):
         frozen.load_classifier(tmp_path / "g.safetensors")
 
@@ -303,7 +303,7 @@ def test_half_precision_loads_as_float32(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = nets.CNN((1, 8, 8), 3, (4,), hidden=5).train()
     network(torch.randn(9, 1, 8, 8))  # so that batch norm has statistics of its own
-    classifier = frozen.take_classifier(network, "abc", {"data": "some"})
+    classifier = frozen.copy_classifier(network, "abc", {"data": "some"})
     classifier.write(tmp_path / "whole.safetensors")
     classifier.write(tmp_path / "half.safetensors", torch.float16)
     x = torch.randn(4, 1, 8, 8)
@@ -329,7 +329,7 @@ def test_confusion_counts_what_is_taken_for_what() -> None:
     with torch.no_grad():
         logits.weight.copy_(torch.tensor([[-1.0], [1.0]]))
         logits.bias.copy_(torch.tensor([0.5, -0.5]))
-    counts, loss = confusion(frozen.take_classifier(network, images.class_names, {}), images)
+    counts, loss = confusion(frozen.copy_classifier(network, images.class_names, {}), images)
     assert counts.tolist() == [
         [1, 1],
         [0, 2],

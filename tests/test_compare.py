@@ -99,8 +99,8 @@ def test_what_the_monitor_found_is_counted_once_a_run() -> None:
         ({"recipe": "vae", "data": "digits"}, "recipe 'vae' has no objectives to compare"),
         ({"options": {"data": "grid"}}, "--set data is not possible in a comparison; give --data"),
         ({"options": {"steps": "9"}}, "--set steps is not possible in a comparison; give --steps"),
-        ({"metrics": "curve"}, "metric 'curve' needs the points of sine"),
-        ({"metrics": "ppl"}, "metric 'ppl' needs a generator of images"),
+        ({"metrics": "curve"}, "'curve' needs the points of sine"),
+        ({"metrics": "ppl"}, "'ppl' needs a generator of images"),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_written(
@@ -306,7 +306,7 @@ def test_failures_are_shown_not_hidden(compared: Path) -> None:
     assert "- `began` seed 0: " in table
     assert "200 samples of each run against 10,000 items (the test split), points as features" in table
     page = (compared / "compare.html").read_text()
-    assert "1 of 3 runs failed" in page and "reconstructs each item" in page
+    assert "1 of 3 runs failed" in page and "one energy per item" in page
 
 
 def test_the_page_needs_nothing_but_itself_and_the_runs(compared: Path) -> None:
@@ -363,7 +363,7 @@ def test_a_floor_of_zero_is_drawn_however_wide_the_values_lie(monkeypatch: pytes
     told = figure(1.0, "lower")
     scales = []
     for floor in (1e-3, 0.0):
-        (axes,) = results.plots({"fid": told | {"floor": floor}}, rows).axes  # type: ignore[attr-defined]
+        (axes,) = results.plots([results.dots("fid", told | {"floor": floor}, rows)]).axes  # type: ignore[attr-defined]
         assert axes.get_xlim()[0] < floor
         scales.append(axes.get_xscale())
     assert scales == ["log", "linear"]

@@ -127,7 +127,7 @@ def test_it_learns_to_draw_what_it_is_told() -> None:
         for _ in train(system, images, steps=150, batch=16):
             pass
         assert system.decoder is not None
-        generator = frozen.take(system.decoder, "test", images.class_names, "cpu")
+        generator = frozen.copy_generator(system.decoder, "test", images.class_names, "cpu")
         means = {word: generator.sample(range(32), label=word).mean().item() for word in ("dark", "bright")}
         assert means["dark"] < -0.4 and means["bright"] > means["dark"] + 0.5, (settings, means)
 

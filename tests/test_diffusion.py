@@ -156,7 +156,7 @@ def decoder(**options: Any) -> Diffusion:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_an_image_is_a_function_of_its_latent(sampler: str) -> None:
-    generator = ganvas.frozen.take(decoder(sampler=sampler, steps=4), "diffusion", "abc", "cpu")
+    generator = ganvas.frozen.copy_generator(decoder(sampler=sampler, steps=4), "diffusion", "abc", "cpu")
     z = latent.from_seeds(generator.decoder, range(5))
     assert z.shape == (5, 1, 8, 8)
     images = generator.sample(range(5), label="b", batch=5)
@@ -182,14 +182,16 @@ def test_guidance_changes_images_and_needs_labels() -> None:
     with torch.no_grad():
         assert not torch.allclose(plain(z, labels), guided(z, labels), atol=1e-3)
         torch.testing.assert_close(plain(z), guided(z))  # without a label there is nothing to be guided to
-    with pytest.raises(RequestError, match="guidance=2 needs labels to guide to, and there are none; use guidance=1"):
+    with pytest.raises(RequestError, match="guidance: 2 needs labels, and there are none; use 1"):
         Diffusion((1, 8, 8), guidance=2.0)
     with pytest.raises(RequestError, match=r"unknown sampler 'dpm\+'; did you mean dpm\+\+"):
         Diffusion((1, 8, 8), sampler="dpm+")
 
 
 def test_a_frozen_file_goes_round(tmp_path: Path) -> None:
-    frozen = ganvas.frozen.take(decoder(preconditioning="flow", sampler="heun", steps=3), "flow", "abc", "cpu")
+    frozen = ganvas.frozen.copy_generator(
+        decoder(preconditioning="flow", sampler="heun", steps=3), "flow", "abc", "cpu"
+    )
     frozen.write(tmp_path / "generator.safetensors")
     loaded = ganvas.load(tmp_path / "generator.safetensors")
     assert isinstance(loaded, ganvas.TrainedGenerator) and isinstance(loaded.decoder, Diffusion)
@@ -199,28 +201,28 @@ def test_a_frozen_file_goes_round(tmp_path: Path) -> None:
 
 def test_what_the_weights_do_not_depend_on_can_be_changed() -> None:
     made = decoder(steps=3, sampler="euler")
-    frozen = ganvas.frozen.take(made, "diffusion", "abc", "cpu")
+    frozen = ganvas.frozen.copy_generator(made, "diffusion", "abc", "cpu")
     other = frozen.adjusted({"sampler": "heun", "steps": "7", "guidance": 2})
     assert isinstance(other.decoder, Diffusion)
     assert other.decoder.options == {**made.options, "sampler": "heun", "steps": 7, "guidance": 2.0}
     same = Diffusion((1, 8, 8), 3, {"width": 8}, sampler="heun", steps=7, guidance=2.0)
     same.load_state_dict(made.state_dict())
-    expected = ganvas.frozen.take(same, "diffusion", "abc", "cpu").sample(range(2))
+    expected = ganvas.frozen.copy_generator(same, "diffusion", "abc", "cpu").sample(range(2))
     assert torch.equal(other.sample(range(2)), expected)
     assert frozen.adjusted({"schedule": "karras"}).sample(range(2)).equal(frozen.sample(range(2)))
     assert not frozen.adjusted({"schedule": "straight"}).sample(range(2)).equal(frozen.sample(range(2)))
     for settings, message in (
         ({"width": 3}, "unknown option 'width'; choose from: guidance, sampler, schedule, sigma_max, sigma_min, steps"),
-        ({"steps": "many"}, "--set steps=many: it is of type int"),
-        ({"guidance": "nan"}, "guidance=nan is no finite number"),
-        ({"steps": 0}, "steps=0, sigma_min=0.002, sigma_max=80: give at least one step"),
+        ({"steps": "many"}, "steps: many is not of type int"),
+        ({"guidance": "nan"}, "guidance: nan is not a finite number"),
+        ({"steps": 0}, "steps: 0 is not possible; give 1 to 10,000"),
         ({"sampler": "hoin"}, "unknown sampler 'hoin'"),
         ({"schedule": "karas"}, "unknown schedule 'karas'; did you mean karras"),
     ):
         with pytest.raises(RequestError, match=message):
             frozen.adjusted(settings)
-    plain = ganvas.frozen.take(nets.MLPGenerator((1, 8, 8), 4, (8,)), "mlp", (), "cpu")
-    with pytest.raises(RequestError, match="--set steps: nothing of this 'mlp' generator can be set; leave it out"):
+    plain = ganvas.frozen.copy_generator(nets.MLPGenerator((1, 8, 8), 4, (8,)), "mlp", (), "cpu")
+    with pytest.raises(RequestError, match="steps: this 'mlp' generator has no options; leave it out"):
         plain.adjusted({"steps": 3})
     assert plain.adjusted({}) is plain
 
@@ -311,7 +313,7 @@ def test_what_cannot_be_trained() -> None:
     with pytest.raises(RequestError, match="diffusion needs images, not items of shape"):
         recipes.build(recipes.recipe("diffusion"), open_data("ring"), Plan())
     options = recipes.override(recipes.recipe("diffusion"), {"guidance": 2, "labels": False})
-    with pytest.raises(RequestError, match="guidance=2 needs labels"):
+    with pytest.raises(RequestError, match="guidance: 2 needs labels"):
         recipes.build(options, open_data("digits"), Plan())
     options = recipes.override(recipes.recipe("diffusion"), {"sampler": "oiler"})
     with pytest.raises(RequestError, match="unknown sampler 'oiler'; did you mean euler"):

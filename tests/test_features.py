@@ -28,7 +28,7 @@ def classifier(shape: tuple[int, ...] = (1, 8, 8), seed: int = 0) -> frozen.Clas
     torch.manual_seed(seed)
     network = nets.CNN(shape, 3, (4,), hidden=5).train()
     network(torch.randn(20, *shape))  # so that batch norm has statistics of its own
-    return frozen.take_classifier(network, "abc", {})
+    return frozen.copy_classifier(network, "abc", {})
 
 
 # -- any extractor -----------------------------------------------------------------------------------------------------

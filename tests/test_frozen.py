@@ -26,7 +26,7 @@ from ganvas.frozen import TrainedGenerator
 
 def small() -> TrainedGenerator:
     torch.manual_seed(0)
-    return frozen.take(nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,)), "mlp", "ab", "cpu")
+    return frozen.copy_generator(nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,)), "mlp", "ab", "cpu")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_decoding_in_parts_holds_one_part_at_a_time(file: Path) -> None:
 
 def test_a_copy_does_not_follow_training() -> None:
     generator = nets.MLPGenerator((1, 8, 8), latent=4, hidden=(8,)).train()
-    copy = frozen.take(generator, "mlp", (), "cpu")
+    copy = frozen.copy_generator(generator, "mlp", (), "cpu")
     before = copy.sample([0])
     with torch.no_grad():
         next(generator.parameters()).add_(1)
@@ -92,7 +92,7 @@ class Conditional(nets.MLPGenerator):
 
 def test_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(frozen.generator.DECODERS, "conditional", Conditional)
-    frozen.take(Conditional(3), "cgan", ("cat", "dog", "7"), "cpu").write(tmp_path / "g.safetensors")
+    frozen.copy_generator(Conditional(3), "cgan", ("cat", "dog", "7"), "cpu").write(tmp_path / "g.safetensors")
     generator = ganvas.load(tmp_path / "g.safetensors")
 
     def drawn(**label: int | str | None) -> list[float]:

@@ -81,10 +81,10 @@ def test_it_learns_and_its_file_finds_the_towers(towers: Path, scenes: Path, tmp
     file = tmp_path / "run" / "clip.safetensors"
     assert file.stat().st_size < 10_000  # the towers are not in it
     clip = frozen.load_clip(file)
-    assert isinstance(clip.reader, Sentences)
+    assert isinstance(clip.tokenizer, Sentences)
     assert (clip.size, clip.facts["pairs"]) == (16, 270)
     eye, digest = open_tower("clip")
-    assert clip.eye_spec == {"tower": "clip", "hash": digest}
+    assert clip.locked_spec == {"tower": "clip", "hash": digest}
     x = torch.rand(2, 1, 30, 20, requires_grad=True)
     torch.testing.assert_close(clip.image(x), clip.network.image(eye(x)))
     clip.image(x).sum().backward()  # whoever paints needs the way back to the pixels
@@ -145,7 +145,7 @@ def test_the_commands_work_with_it(
     write(tower, options, VisionTransformer(**options).state_dict())
     assert main(["classify", str(picture), "--labels", "red circle"]) == 2
     err = capsys.readouterr().err
-    assert "this file was trained on the tower clip whose weights have the hash" in err and err.count("\n") == 1
+    assert "this file was trained on the tower clip with weights of hash" in err and err.count("\n") == 1
 
 
 # -- what is computed once ---------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ OLD = Path(__file__).parent / "data" / "v0.1"
 EXPECTED = files.read_arrays(OLD / "expected.npz")
 DRAWS: dict[str, Callable[[Path], Tensor]] = {
     **dict.fromkeys(("cgan", "points", "prompt-gan"), lambda file: frozen.load_generator(file).sample(range(2))),
-    **dict.fromkeys(("vae", "vqgan"), lambda file: frozen.load_autoencoder(file).alone().sample(range(2))),
+    **dict.fromkeys(("vae", "vqgan"), lambda file: frozen.load_autoencoder(file).as_generator().sample(range(2))),
     "cnn": lambda file: frozen.load_classifier(file).logits(torch.zeros(1, 1, 8, 8)),
     "clip": lambda file: frozen.load_clip(file).text(["a red circle"]),
 }

@@ -61,7 +61,7 @@ def test_the_frozen_network_goes_round(tmp_path: Path) -> None:
     network = nets.VAE((1, 16, 16), "dcgan", latent=5, width=4, out="sigmoid", log_scale=-1.5, learned=True)
     x = torch.rand(6, 1, 16, 16)
     network.posterior(x)  # so that batch norm has statistics of its own
-    made = frozen.take_autoencoder(network, "vae", {"likelihood": "logistic"})
+    made = frozen.copy_autoencoder(network, "vae", {"likelihood": "logistic"})
     made.write(tmp_path / "autoencoder.safetensors")
     again = frozen.load_autoencoder(tmp_path)
     assert isinstance(again.network, nets.VAE) and again.facts == {"likelihood": "logistic"}

@@ -79,8 +79,8 @@ def search(
 
 def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor, list[str]]]:
     """The files that can be decoded, their embeddings (N, dim), which the disk keeps, and why others are left out."""
-    see, plan, shape = model.eye or model.image, choose(str(model.device)), (3, model.size, model.size)
-    cache = Cache(model.eye_spec["hash"] if model.eye_spec else digest(model.network.state_dict()))
+    see, plan, shape = model.locked_tower or model.image, choose(str(model.device)), (3, model.size, model.size)
+    cache = Cache(model.locked_spec["hash"] if model.locked_spec else digest(model.network.state_dict()))
     kept: list[Path] = []
     left_out: list[str] = []
     parts = []
@@ -99,4 +99,4 @@ def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor,
         raise RequestError(f"none of the {len(files)} pictures can be decoded", "replace them", field="folder")
     seen = torch.cat(parts)
     with torch.inference_mode():
-        return kept, seen if model.eye is None else model.network.image(seen.to(model.device)).cpu(), left_out
+        return kept, seen if model.locked_tower is None else model.network.image(seen.to(model.device)).cpu(), left_out

@@ -12,7 +12,7 @@ from torch.optim import AdamW
 from ..data import Dataset
 from ..data.shapes import VALUES
 from ..errors import RequestError
-from ..frozen import take_classifier
+from ..frozen import copy_classifier
 from ..loop import train
 from ..nets import CNN
 from ..progress import Progress, Steps
@@ -73,7 +73,7 @@ def learn(data: Dataset, steps: int = STEPS, seed: int = 0) -> Steps[Labeller]:
         yield Progress("learning to label", step + 1, steps)
     names = [f"{name}={value}" for name, values in heads.items() for value in values]
     facts = {"data": data.name, "heads": heads}
-    labeller = Labeller(take_classifier(network.eval(), names, facts), heads)
+    labeller = Labeller(copy_classifier(network.eval(), names, facts), heads)
     if data.held_out is not None:
         facts["accuracy"] = accuracy(labeller, data.held_out)
     return labeller

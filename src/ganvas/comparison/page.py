@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .. import files, media, records
 from ..objectives import objective
 from ..reports import page
-from ..reports.chart import Dots, short
+from ..reports.chart import LARGEST, WIDTH, Dots, short
 from ..reports.chart import Row as DotRow
 from ..reports.content import text
 from ..run import Run
@@ -36,11 +36,13 @@ def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcom
     rows = summarise(outcomes, key)
     sheets = {row.objective: sample_sheets(out, row.objective, protocol["seeds"]) for row in rows}
     files.write(out / TABLES, markdown(protocol, known, rows).encode())
-    if known:
-        media.save_png(plots(known, rows), out / "compare.png")
+    charts = [dots(name, figure, rows) for name, figure in known.items()]
+    charts = [chart for chart in charts if any(row.values for row in chart.content)]
+    if charts:
+        media.save_png(plots(charts), out / "compare.png")
     if any(sheets.values()):
         media.save_png(contact(sheets), out / "samples.png")
-    page.write(out / "compare.html", "compare.html", content(protocol, known, key, rows, sheets))
+    page.write(out / "compare.html", "compare.html", content(protocol, known, key, rows, sheets) | {"charts": charts})
 
 
 def evaluation(out: Path, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -161,32 +163,23 @@ def contact(sheets: dict[str, dict[int, Image.Image]]) -> Image.Image:
 
 def logarithmic(values: Sequence[float]) -> bool:
     """Whether values spread over so many sizes that an even scale would hide most of them."""
-    return min(values) > 0 and max(values) > 50 * min(values)
+    return bool(values) and min(values) > 1 / LARGEST and max(values) > 50 * min(values)
 
 
-def plots(known: dict[str, dict[str, Any]], rows: Sequence[Row]) -> Image.Image:
-    """One panel a figure: a row an objective, a dot a run, a bar the median."""
-    columns = min(3, len(known))
-    lines = -(-len(known) // columns)
-    figure = Figure(figsize=(4.2 * columns, lines * (1.1 + 0.28 * len(rows))), dpi=110, layout="constrained")
+def drawable(value: float | None) -> bool:
+    """Whether a chart has a place for it."""
+    return value is not None and abs(value) < LARGEST
+
+
+def plots(charts: Sequence[Dots]) -> Image.Image:
+    """The charts of the page in one picture."""
+    columns = min(3, len(charts))
+    lines = -(-len(charts) // columns)
+    figure = Figure(figsize=(WIDTH / 72 * columns, charts[0].height / 72 * 1.3 * lines), dpi=110, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).flat
-    for axes, (name, told) in zip(panels, known.items(), strict=False):
-        values = [value for row in rows for value in row.cells[name].values]
-        for i, row in enumerate(rows):
-            cell = row.cells[name]
-            axes.scatter(cell.values, [i] * len(cell.values), s=24, c="#1a62c7", alpha=0.6, linewidths=0)
-            if cell.median is not None:
-                axes.plot([cell.median] * 2, [i - 0.3, i + 0.3], c="#1c2024", lw=2)
-        levels = () if told.get("floor") is None else (told["floor"],)
-        for level in levels:
-            axes.axvline(level, c="#8d99ae", lw=1, ls=":")
-        if logarithmic([*values, *levels]):  # of which a level of 0 has no place
-            axes.set_xscale("log")
-        axes.set_yticks(range(len(rows)), [row.objective for row in rows], fontsize=8)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_title(f"{title(name)} ({told['better']} is better)" if told["better"] else title(name), fontsize=9)
-        axes.tick_params(axis="x", labelsize=8)
-        axes.grid(axis="x", c="#e4e7eb", lw=0.7)
+    for axes, chart in zip(panels, charts, strict=False):
+        chart.draw(axes)
+        axes.set_title(f"{chart.title}\n{chart.note}", fontsize=9, pad=18, wrap=True)
     for axes in panels:
         axes.remove()
     return media.rendered(figure)
@@ -197,16 +190,16 @@ def plots(known: dict[str, dict[str, Any]], rows: Sequence[Row]) -> Image.Image:
 
 def dots(name: str, told: dict[str, Any], rows: Sequence[Row]) -> Dots:
     """The runs of every objective by one figure."""
-    values = [value for row in rows for value in row.cells[name].values]
-    levels = () if told.get("floor") is None else (("real data", told["floor"]),)
-    better = f". {told['better'].capitalize()} is better" if told["better"] else ""
-    return Dots(
-        title(name),
-        tuple(DotRow(r.objective, r.cells[name].values, r.cells[name].median, r.cells[name].failed) for r in rows),
-        f"{told['meaning'][:1].upper()}{told['meaning'][1:]}{better}.",
-        levels,
-        logarithmic([*values, *(value for _, value in levels)]),
+    content = tuple(
+        DotRow(row.objective, tuple(filter(drawable, cell.values)), cell.median, cell.failed)
+        for row in rows
+        for cell in [row.cells[name]]
     )
+    levels = (("real data", told["floor"]),) if drawable(told.get("floor")) else ()
+    better = f". {told['better'].capitalize()} is better" if told["better"] else ""
+    note = f"{told['meaning'][:1].upper()}{told['meaning'][1:]}{better}."
+    values = [value for row in content for value in row.values] + [value for _, value in levels]
+    return Dots(title(name), content, note, levels, logarithmic(values))
 
 
 def table_row(row: Row, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -248,7 +241,6 @@ def content(
         "columns": [title(name) for name in known],
         "floors": [floor(told) or "" for told in known.values()],
         "table": [table_row(row, known) for row in rows],
-        "charts": [dots(name, told, rows) for name, told in known.items() if any(r.cells[name].values for r in rows)],
         "cards": [card(row, sheets[row.objective]) for row in rows],
         "facts": [(name, text(value)) for name, value in protocol.items() if value],
     }

@@ -1,7 +1,7 @@
-"""A trained network alone: one safetensors file, which loads without anything that trains.
+"""Trained networks: each is one safetensors file, which loads without anything that trains.
 
-Its header's metadata holds one JSON object, `ganvas`: the layout's version, the names of the classes, what else is told
-of the network, and under its kind (`generator`, `classifier`, …) the spec from which it is rebuilt.
+The metadata of its header hold one JSON object, `ganvas`: the layout's version, the names of the classes, other facts,
+and under the kind (`generator`, `classifier`, …) the spec that rebuilds the network.
 """
 
 from __future__ import annotations
@@ -14,43 +14,44 @@ from .. import files
 from ..errors import RequestError
 from ..plan import choose
 from . import autoencoder, classifier, clip, generator, openvino, tfjs
-from .autoencoder import Autoencoder, take_autoencoder
-from .classifier import Classifier, take_classifier
-from .clip import Clip, Reader, take_clip
+from .autoencoder import Autoencoder, copy_autoencoder
+from .classifier import Classifier, copy_classifier
+from .clip import Clip, TextInput, copy_clip
 from .file import FIX, NetworkFile, read, write
-from .generator import TrainedGenerator, take
+from .generator import TrainedGenerator, copy_generator
 from .towers import Sentences
 
-__all__ = ["KINDS", "Autoencoder", "Classifier", "Clip", "Network", "Reader", "Sentences", "TrainedGenerator", "load"]
-__all__ += ["load_autoencoder", "load_classifier", "load_clip", "load_generator", "take", "take_autoencoder"]
-__all__ += ["take_classifier", "take_clip", "write"]
+__all__ = ["KINDS", "Autoencoder", "Classifier", "Clip", "Network", "Sentences", "TextInput", "TrainedGenerator"]
+__all__ += ["copy_autoencoder", "copy_classifier", "copy_clip", "copy_generator", "load", "load_autoencoder"]
+__all__ += ["load_classifier", "load_clip", "load_generator", "write"]
 
+GIVE = "give a run directory or a .safetensors file"
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 Network = TrainedGenerator | Classifier | Autoencoder | Clip
 Kind = TypeVar("Kind", bound=Network)
 
-# The kind of a network -> what opens it. A run directory holds it under its name of files.NETWORKS.
+# The kind of a network -> what makes it of its file, which is one of files.NETWORKS in a run directory.
 KINDS: dict[str, Callable[[NetworkFile, str], Network]] = {
     "generator": generator.of_file,
     "classifier": classifier.of_file,
     "autoencoder": autoencoder.of_file,
     "clip": clip.of_file,
 }
-DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what that does
+DOES: dict[type[Network], tuple[str, str]] = {  # what it is, and what it does
     TrainedGenerator: ("a generator", "draws"),
-    Classifier: ("a classifier", "tells classes apart"),
+    Classifier: ("a classifier", "names classes"),
     Autoencoder: ("an autoencoder", "encodes and decodes"),
-    Clip: ("a pair of image and text towers", "tells how well pictures and words agree"),
+    Clip: ("a CLIP", "matches pictures and words"),
 }
 
 
 def load(path: str | Path, device: str = "auto") -> Network:
-    """The network of a run directory, or of the file that holds it; in a directory the first of files.NETWORKS.
+    """The network of a file, or of a run directory: there the first of files.NETWORKS.
 
-    Also what others published: in their files OpenAI's CLIP (`frozen.openai`) and VQGAN (`frozen.compvis`), in their
-    folders a ProGAN of TensorFlow.js (`frozen.tfjs`) and OpenVINO's MobileStyleGAN (`frozen.openvino`). Raises
-    RequestError where there is none, where the file is damaged, or where it is a pickle: reading a pickle runs whatever
-    code it holds, so that none is ever opened but as weights alone.
+    Published networks too: files of OpenAI's CLIP (`frozen.openai`) and VQGAN (`frozen.compvis`), folders of a ProGAN
+    of TensorFlow.js (`frozen.tfjs`) and of OpenVINO's MobileStyleGAN (`frozen.openvino`). Raises RequestError where
+    there is none, where the file is damaged, or where it is a pickle: reading a pickle can run code, so pickles are
+    read as weights alone.
     """
     path, device = Path(path), choose(device, "fp32").device
     inside = [path / name for name in files.NETWORKS]
@@ -62,14 +63,10 @@ def load(path: str | Path, device: str = "auto") -> Network:
     if file.suffix.lower() in (".pt", ".pth", ".bin", ".ckpt") and file.is_file():
         return _foreign(file, device)
     if file.suffix.lower() in PICKLES:
-        raise RequestError(
-            f"{file} is a pickle, and reading one can run code; give a run directory or a .safetensors file"
-        )
+        raise RequestError(f"{file} is a pickle, and reading one can run code", GIVE)
     if not file.is_file():
-        mend = (
-            "train it for at least one checkpoint" if path.is_dir() else "give a run directory or a .safetensors file"
-        )
-        raise RequestError(f"there is no {'trained network' if path.is_dir() else 'file'} at {path}; {mend}")
+        kind, fix = ("trained network", "train it for at least one checkpoint") if path.is_dir() else ("file", GIVE)
+        raise RequestError(f"there is no {kind} at {path}", fix)
     content = read(file)
     kind = next((kind for kind in KINDS if kind in content.header), None)
     if kind is None:
@@ -79,24 +76,23 @@ def load(path: str | Path, device: str = "auto") -> Network:
 
 
 def _foreign(path: Path, device: str) -> Network:
-    """The network of a file that others wrote, read as weights alone."""
-    from . import compvis, foreign, openai  # which are seldom needed
+    """The network of a file in another format, read as weights alone."""
+    from . import compvis, foreign, openai  # rarely needed
 
     try:
         loaded = compvis.load(path, device) or openai.load(path, device)
     except foreign.Unreadable as error:
         raise RequestError(
-            f"{path} is a pickle, and reading one can run code; as weights alone it cannot be read ({error}): give a "
-            "run directory or a .safetensors file"
+            f"{path} is a pickle, and reading one can run code; as weights alone it cannot be read ({error})", GIVE
         ) from error
     if loaded is None:
         raise RequestError(
-            f"{path} holds weights of a network that ganvas does not know; of such files it reads CLIP's and VQGAN's"
+            f"{path} holds weights of a network that ganvas does not know", "give weights of a CLIP or a VQGAN"
         )
     return loaded
 
 
-# What a folder of others holds -> what reads it.
+# A file in a folder of another format -> what reads the folder.
 FOLDERS: dict[str, Callable[[Path, str], Network]] = {
     **dict.fromkeys(("config.json", "*.ckpt", "ckpts/*.ckpt", "checkpoints/*.ckpt"), _foreign),
     tfjs.GRAPH: tfjs.load,
@@ -105,12 +101,12 @@ FOLDERS: dict[str, Callable[[Path, str], Network]] = {
 
 
 def load_generator(path: str | Path, device: str = "cpu") -> TrainedGenerator:
-    """The generator of a run directory or file; of a file that holds an autoencoder, its decoder.
+    """The generator of a run directory or file; of an autoencoder, its decoder.
 
     Raises RequestError for what `load` refuses, and for other networks.
     """
     loaded = load(path, device)
-    return loaded.alone() if isinstance(loaded, Autoencoder) else _of_kind(path, loaded, TrainedGenerator)
+    return loaded.as_generator() if isinstance(loaded, Autoencoder) else _of_kind(path, loaded, TrainedGenerator)
 
 
 def load_classifier(path: str | Path, device: str = "cpu") -> Classifier:
@@ -138,4 +134,4 @@ def _of_kind(path: str | Path, loaded: Network, wanted: type[Kind]) -> Kind:
     if isinstance(loaded, wanted):
         return loaded
     asked, found = DOES[wanted][0], DOES[type(loaded)]
-    raise RequestError(f"{path} is {found[0]}, which {found[1]}; give {asked}, or the run of one")
+    raise RequestError(f"{path} is {found[0]}, which {found[1]}", f"give {asked}, or the run of one")

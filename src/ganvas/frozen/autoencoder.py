@@ -32,7 +32,7 @@ class Autoencoder:
 
     @property
     def batch(self) -> int:
-        """How many images are taken at a time: fewer of large ones, whose features would fill the memory."""
+        """How many images are taken at a time: fewer of large ones, whose features need memory."""
         return max(1, min(64, PIXELS // math.prod(self.network.shape[1:])))
 
     def encode(self, x: Tensor, batch: int | None = None) -> Tensor:
@@ -44,7 +44,8 @@ class Autoencoder:
         if tuple(x.shape[1:]) != shape:
             raise RequestError(
                 f"this {self.recipe!r} takes images of {'×'.join(map(str, shape))}, not of "
-                f"{'×'.join(map(str, x.shape[1:]))}; resize them first"
+                f"{'×'.join(map(str, x.shape[1:]))}",
+                "resize them first",
             )
         return self._each(self.network.encode, x, batch)
 
@@ -53,14 +54,14 @@ class Autoencoder:
         return self._each(self.network.decode, z, batch)
 
     def reconstruct(self, x: Tensor, batch: int | None = None) -> Tensor:
-        """Images -> what is left of them behind the latents; as `encode`."""
+        """Images -> images, through their latents; as `encode`."""
         return self.decode(self.encode(x, batch), batch)
 
     @torch.inference_mode()
     def _each(self, network: Callable[[Tensor], Tensor], x: Tensor, batch: int | None) -> Tensor:
         return torch.cat([network(part.to(self.device)).float().cpu() for part in x.split(batch or self.batch)])
 
-    def alone(self) -> TrainedGenerator:
+    def as_generator(self) -> TrainedGenerator:
         """Its decoder as a generator."""
         return TrainedGenerator(self.network.as_generator(), self.recipe)
 
@@ -70,14 +71,14 @@ class Autoencoder:
         write(path, weights, {"recipe": self.recipe, "facts": self.facts, "autoencoder": spec})
 
 
-def take_autoencoder(network: nets.Autoencoder, recipe: str, facts: dict[str, Any]) -> Autoencoder:
-    """A frozen copy, on the same device, of an autoencoder that may go on training."""
+def copy_autoencoder(network: nets.Autoencoder, recipe: str, facts: dict[str, Any]) -> Autoencoder:
+    """A fixed copy, on the same device, of an autoencoder in training."""
     weights, spec = nets.to_spec(network, nets.AUTOENCODERS)
     device = next(network.parameters()).device
     return Autoencoder(nets.from_spec(spec, weights, nets.AUTOENCODERS).to(device), recipe, facts)
 
 
 def of_file(file: NetworkFile, device: str) -> Autoencoder:
-    """The autoencoder of a file that has been read."""
+    """The autoencoder of a file."""
     network = file.network("autoencoder", nets.AUTOENCODERS, device)
     return Autoencoder(network, file.header["recipe"], file.header["facts"])

@@ -17,7 +17,7 @@ from .file import NetworkFile, write
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained classifier, and what it tells apart."""
+    """A trained classifier, and its classes."""
 
     network: nets.CNN  # in eval mode, its weights fixed
     class_names: tuple[str, ...]
@@ -45,13 +45,14 @@ class Classifier:
         if tuple(x.shape[1:]) != self.shape:
             raise RequestError(
                 f"this classifier takes images of {'×'.join(map(str, self.shape))}, not of "
-                f"{'×'.join(map(str, x.shape[1:]))}; resize them first"
+                f"{'×'.join(map(str, x.shape[1:]))}",
+                "resize them first",
             )
         device = next(self.network.parameters()).device
         return torch.cat([network(part.to(device)).float().cpu() for part in x.split(batch)])
 
     def write(self, path: str | Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write the file atomically, its weights stored as `dtype`; it loads as float32 whatever that is.
+        """Write the file atomically, its weights as `dtype`; it loads as float32.
 
         Raises OSError where that fails; an older file then survives.
         """
@@ -60,14 +61,14 @@ class Classifier:
         write(path, weights, {"class_names": self.class_names, "facts": self.facts, "classifier": spec})
 
 
-def take_classifier(network: nets.CNN, class_names: Iterable[str], facts: dict[str, Any]) -> Classifier:
-    """A frozen copy, on the same device, of a classifier that may go on training."""
+def copy_classifier(network: nets.CNN, class_names: Iterable[str], facts: dict[str, Any]) -> Classifier:
+    """A fixed copy, on the same device, of a classifier in training."""
     weights, spec = nets.to_spec(network, nets.CLASSIFIERS)
     device = next(network.parameters()).device
     return Classifier(nets.from_spec(spec, weights, nets.CLASSIFIERS).to(device), tuple(class_names), facts)
 
 
 def of_file(file: NetworkFile, device: str) -> Classifier:
-    """The classifier of a file that has been read."""
+    """The classifier of a file."""
     network = file.network("classifier", nets.CLASSIFIERS, device)
     return Classifier(network, tuple(file.header["class_names"]), file.header["facts"])

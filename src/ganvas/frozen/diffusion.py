@@ -1,4 +1,4 @@
-"""A denoiser and its sampler as one generator: the way from noise to an image is a function of the noise."""
+"""A denoiser and its sampler as one generator: the image is a function of the noise."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from ..nets.blocks import arguments
 from ..nets.denoiser import Denoiser
 from ..nets.unet import UNet
 
+MOST_STEPS = 10_000
 SCHEDULE = {"edm": "karras", "flow": "straight"}  # preconditioning -> the noise levels that its paper samples at
 
 
 class Diffusion(Generator):
     """z (N, C, H, W), unit noise -> images (N, C, H, W) in [-1, 1], by a sampler over a denoiser.
 
-    The stochastic sampler takes its noise from z as well, so that a seed gives one image; its images do not change
-    smoothly with z, and those of the others do.
+    The stochastic sampler also takes its noise from z, so that a seed gives one image. Its images do not change
+    smoothly with z; those of the other samplers do.
     """
 
     adjustable = ("sampler", "steps", "schedule", "guidance", "sigma_min", "sigma_max")
@@ -45,8 +46,8 @@ class Diffusion(Generator):
     ) -> None:
         """`network` are the options of its UNet; the noise falls from `sigma_max` to `sigma_min`, and then to 0.
 
-        `schedule` says how it falls; auto is as the preconditioning's paper has it. Raises RequestError for names that
-        there are not, for guidance without classes, and for less than one step.
+        `schedule` says how it falls; auto is as the preconditioning's paper has it. Raises RequestError for
+        unknown names, for guidance without classes, and for impossible numbers.
         """
         options = arguments(locals())
         super().__init__(torch.Size(shape).numel(), shape, {})
@@ -80,20 +81,22 @@ class Diffusion(Generator):
 
 
 def check(classes: int, steps: int, guidance: float, sigma_min: float, sigma_max: float) -> None:
-    """Raise RequestError for numbers with which there is no sampling."""
-    if steps < 1 or not 0 < sigma_min < sigma_max < math.inf:
+    """Raise RequestError for numbers with which sampling is impossible."""
+    if not 1 <= steps <= MOST_STEPS:
+        raise RequestError(f"{steps} is not possible", f"give 1 to {MOST_STEPS:,}", field="options.steps")
+    if not 0 < sigma_min < sigma_max < math.inf:
+        problem = f"{sigma_min:g} to sigma_max={sigma_max:g} is not possible"
         raise RequestError(
-            f"steps={steps}, sigma_min={sigma_min:g}, sigma_max={sigma_max:g}: give at least one step, and levels "
-            "that rise from above 0, such as 0.002 and 80"
+            problem, "give levels that rise from above 0, such as 0.002 and 80", field="options.sigma_min"
         )
     if not math.isfinite(guidance):
-        raise RequestError(f"guidance={guidance:g} is no finite number; use such as 1.5")
+        raise RequestError(f"{guidance:g} is not a finite number", "use 1.5, for example", field="options.guidance")
     if guidance != 1 and not classes:
-        raise RequestError(f"guidance={guidance:g} needs labels to guide to, and there are none; use guidance=1")
+        raise RequestError(f"{guidance:g} needs labels, and there are none", "use 1", field="options.guidance")
 
 
 class Fresh:
-    """Noise for a stochastic sampler: each item's is a function of its own latent, whatever lies beside it."""
+    """Noise for a stochastic sampler: each item's is a function of its own latent, whatever the other items are."""
 
     def __init__(self, z: Tensor) -> None:
         """z: (N, ...)"""

@@ -1,4 +1,4 @@
-"""Weights in the files that others publish them in, as tensors by name."""
+"""Weights in published formats, as tensors by name."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from .. import unpickle
 from ..errors import RequestError, unknown
 
 Tensors = dict[str, Tensor]
-VOCABULARY = "vocab.txt"  # under this name come the bytes of a list of words
+VOCABULARY = "vocab.txt"  # the name of the bytes of a list of words
 
 
 class Unreadable(RequestError):
-    """The content of a file is not what its name promises, or nothing that can be read without running code."""
+    """The content of a file does not match its name, or cannot be read without running code."""
 
 
 def read(path: Path) -> Tensors:
     """The floating-point tensors of a file, float32, in the order in which it holds them.
 
     A state dict of PyTorch or an archive of TorchScript (.pt, .pth, .bin), .safetensors, the initialisers of an .onnx,
-    or a pickle of flax's arrays (.ckpt); of a list of words (.txt) its bytes, as VOCABULARY. Raises RequestError where
-    it is none of these or cannot be read.
+    or a pickle of flax's arrays (.ckpt); for a list of words (.txt) its bytes, as VOCABULARY. Raises RequestError for
+    any other file, and for one that cannot be read.
     """
     if path.suffix.lower() not in READERS:
         raise unknown("kind of weights file", path.suffix, READERS)
@@ -37,8 +37,8 @@ def read(path: Path) -> Tensors:
         found = READERS[path.suffix.lower()](path)
     except RequestError:
         raise
-    except Exception as error:  # damaged files raise whatever their readers stumble over
-        raise Unreadable(f"{path} cannot be read as weights: {error}") from error
+    except Exception as error:  # damaged files raise whatever their readers meet first
+        raise Unreadable(f"{path} cannot be read as weights ({error})", "copy it again") from error
     return {name: tensor.float() for name, tensor in found.items() if tensor.is_floating_point() or name == VOCABULARY}
 
 
@@ -64,17 +64,17 @@ def _flax(path: Path) -> Tensors:
 
 
 def _onnx(path: Path) -> Tensors:
-    """The initialisers, those of matrix products under the names that their modules had before the export.
+    """The initialisers; those of matrix products get back the names that their modules had before the export.
 
     An exporter transposes the weight of a linear layer and calls it onnx::MatMul_1541, but the node that multiplies by
-    it is still named after the module: /mlp/fc1/MatMul. It becomes mlp.fc1.weight again, transposed back. Dynamic
-    quantisation, one scale and zero point a column, is undone.
+    it keeps the module's name: /mlp/fc1/MatMul. It becomes mlp.fc1.weight again, transposed back. Dynamic quantisation,
+    one scale and zero point a column, is undone.
     """
     try:
         import onnx  # pyright: ignore[reportMissingImports]
         from onnx.numpy_helper import to_array  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:
-        raise RequestError(f"reading {path} needs the onnx package; pip install 'ganvas[onnx]'") from error
+        raise RequestError(f"reading {path} needs the onnx package", "pip install 'ganvas[onnx]'") from error
     graph = onnx.load(str(path)).graph
     found = {initial.name: torch.from_numpy(np.array(to_array(initial))) for initial in graph.initializer}
     for node in graph.node:

@@ -18,7 +18,7 @@ from .diffusion import Diffusion
 from .file import NetworkFile, write
 
 PIXELS = 1 << 20  # drawn at a time
-COARSE = 8  # pixels of a side of what tells typical items from others
+COARSE = 8  # pixels of a side of the images by which typical items are chosen
 
 DECODERS: dict[str, type[nets.Generator]] = nets.GENERATORS | {"diffusion": Diffusion}
 
@@ -81,9 +81,9 @@ class TrainedGenerator:
             yield items
 
     def adjusted(self, settings: Mapping[str, object]) -> TrainedGenerator:
-        """The same weights with other options of those that they do not depend on, as text or typed.
+        """The same weights with other `adjustable` options, as text or typed.
 
-        Raises RequestError for any other option, and for a value that it cannot have.
+        Raises RequestError for any other option, and for an impossible value.
         """
         if not settings:
             return self
@@ -91,20 +91,22 @@ class TrainedGenerator:
         options = dict(spec["options"])
         for key, value in settings.items():
             if not self.decoder.adjustable:
-                raise RequestError(f"--set {key}: nothing of this {self.recipe!r} generator can be set; leave it out")
+                raise RequestError(
+                    f"this {self.recipe!r} generator has no options", "leave it out", field=f"options.{key}"
+                )
             if key not in self.decoder.adjustable:
-                raise unknown("option", key, self.decoder.adjustable)
+                raise unknown("option", key, self.decoder.adjustable, field="options")
             wanted = type(options[key])
             try:
                 options[key] = wanted(value)
-            except ValueError:
-                raise RequestError(f"--set {key}={value}: it is of type {wanted.__name__}") from None
+            except (ValueError, TypeError, OverflowError):
+                raise RequestError(f"{value} is not of type {wanted.__name__}", field=f"options.{key}") from None
         decoder = nets.from_spec({**spec, "options": options}, weights, DECODERS).to(self.device)
         return replace(self, decoder=decoder)
 
     @property
     def batch(self) -> int:
-        """How many items are drawn at a time: fewer of large images, whose features would fill the memory."""
+        """How many items are drawn at a time: fewer for large images, whose features need memory."""
         return max(1, min(64, PIXELS // math.prod(self.decoder.shape[1:])))
 
     @property
@@ -118,10 +120,10 @@ class TrainedGenerator:
         write(path, weights, {"recipe": self.recipe, "class_names": self.class_names, "generator": spec})
 
     def labels(self, seeds: Iterable[int], label: int | str | None = None) -> Tensor | None:
-        """What each seed's item shows: `label`, or else the classes in turn; None of a generator without labels.
+        """The label of each seed's item: `label`, or else the classes in turn; None for a generator without labels.
 
-        Classes are (N,) int64. Of a generator that was trained with keywords a label is a prompt, such as "red circle",
-        and the labels are (N, K), 1 for each of its keywords; without one they are those of items of its data. Raises
+        Classes are (N,) int64. For a generator trained with keywords, `label` is a prompt such as "red circle", and the
+        labels are (N, K), 1 for each of its keywords; without a prompt they are those of items of the data. Raises
         RequestError for a label that the generator does not know.
         """
         seeds = list(seeds)
@@ -133,12 +135,14 @@ class TrainedGenerator:
             return tokens.keywords.marked(str(label), keywords).expand(len(seeds), -1)
         if not classes:
             if label is not None:
-                why = (
-                    "was trained without labels; leave it out"
-                    if self.told
-                    else "has its words in its latent; leave it out, or use words=label"
+                why, fix = (
+                    ("was trained without labels", "leave it out")
+                    if self.takes_labels
+                    else ("has its words in its latent", "leave it out, or use words=label")
                 )
-                raise RequestError(f"label {label!r}: this {self.recipe!r} generator {why}")
+                raise RequestError(
+                    f"{label!r} is not possible: this {self.recipe!r} generator {why}", fix, field="label"
+                )
             return None
         if label is None:
             return torch.tensor([seed % classes for seed in seeds])
@@ -148,37 +152,39 @@ class TrainedGenerator:
         elif str(label).isdecimal() and int(label) < classes:
             index = int(label)
         else:
-            raise unknown("label", str(label), names)
+            raise unknown("label", str(label), names, field="label")
         return torch.full((len(seeds),), index)
 
     @property
     def keywords(self) -> tuple[str, ...]:
-        """The words of which prompts are made; none of a generator that knows classes, or nothing."""
-        return tuple(self.decoder.options.get("keywords", ())) if self.told else ()
+        """The words of prompts; none for a generator of classes, or without labels."""
+        return tuple(self.decoder.options.get("keywords", ())) if self.takes_labels else ()
 
     @property
     def classes(self) -> int:
-        """How many classes a label may name; 0 of a generator that knows keywords, or nothing."""
-        return self.decoder.options.get("classes", 0) if self.told else 0
+        """How many classes a label may name; 0 for a generator of keywords, or without labels."""
+        return self.decoder.options.get("classes", 0) if self.takes_labels else 0
 
     @property
-    def told(self) -> bool:
-        """Whether words, where it knows any, are told by a label, and are not a part of the latent."""
+    def takes_labels(self) -> bool:
+        """Whether a label gives the words, if it knows any, and not a part of the latent."""
         return self.decoder.options.get("words", "label") == "label"
 
     def place_words(self, where: str) -> TrainedGenerator:
-        """The same with its words in the "label" or in the "latent"; itself where it knows none."""
+        """The same with its words in the "label" or in the "latent"; itself if it has none."""
         return self.adjusted({"words": where}) if "words" in self.decoder.adjustable else self
 
 
-def take(decoder: Decoder, recipe: str, class_names: Iterable[str], device: torch.device | str) -> TrainedGenerator:
-    """A frozen copy, on `device`, of a generator that may go on training."""
+def copy_generator(
+    decoder: Decoder, recipe: str, class_names: Iterable[str], device: torch.device | str
+) -> TrainedGenerator:
+    """A fixed copy, on `device`, of a generator in training."""
     assert isinstance(decoder, nets.Generator), "only the generators of nets can be rebuilt from a file"
     weights, spec = nets.to_spec(decoder, DECODERS)
     return TrainedGenerator(nets.from_spec(spec, weights, DECODERS).to(device), recipe, tuple(class_names))
 
 
 def of_file(file: NetworkFile, device: str) -> TrainedGenerator:
-    """The generator of a file that has been read."""
+    """The generator of a file."""
     decoder = file.network("generator", DECODERS, device)
     return TrainedGenerator(decoder, file.header["recipe"], tuple(file.header["class_names"]))

@@ -1,7 +1,7 @@
-"""OpenAI's CLIP from the files that it is published in: their own layout, or that of transformers.
+"""OpenAI's CLIP from published files: OpenAI's own layout, or that of transformers.
 
-Their own is a TorchScript archive (`ViT-B-32.pt`, `RN50.pt`) or its state dict; that of transformers is a folder with
-`config.json` beside `model.safetensors` or `pytorch_model.bin`. Nothing in them is run.
+OpenAI's is a TorchScript archive (`ViT-B-32.pt`, `RN50.pt`) or its state dict; that of transformers is a folder with
+`config.json` next to `model.safetensors` or `pytorch_model.bin`. No code in them is run.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from . import foreign, weights
 from .clip import Clip
 
 Spec = dict[str, Any]
-Found = tuple[Spec, dict[str, Tensor]]  # of a tower: what builds it, and its weights
+Found = tuple[Spec, dict[str, Tensor]]  # a tower: what builds it, and its weights
 TRANSFORMERS = ("model.safetensors", "pytorch_model.bin")  # in a folder of transformers
-HEAD = 64  # channels of an attention head in all of OpenAI's towers, where no config says otherwise
+HEAD = 64  # channels of an attention head in OpenAI's towers, unless a config says otherwise
 
 # The parts of a transformer's block: ours -> OpenAI's, transformers'
 PARTS = {
@@ -43,12 +43,12 @@ BOTTLENECK = {
     **{"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4", "conv3": "body.7", "bn3": "body.8"},
     **{"downsample.0": "shortcut.1", "downsample.1": "shortcut.2"},
 }
-# Files that are looked for where none is named, the best first: OpenAI's own, then what `ganvas train lit` leaves.
+# Where no CLIP is named, the first of these files is used, the best first; the last is of `ganvas train lit`.
 BEST = ("ViT-L-14.pt", "ViT-B-16.pt", "ViT-B-32.pt", "RN50.pt", "lit.safetensors")
 
 
 def best() -> Path:
-    """The best CLIP that lies in a folder of weights, or where OpenAI's package downloads it to.
+    """The best CLIP in a folder of weights, or where OpenAI's package downloads it.
 
     Raises RequestError, which says how to get one, where there is none.
     """
@@ -65,16 +65,16 @@ def best() -> Path:
 
 
 def load(path: Path, device: str = "cpu") -> Clip | None:
-    """The towers of a file, or of a folder of transformers; None where it holds weights of something else.
+    """The towers of a file, or of a folder of transformers; None where it holds other weights.
 
-    Raises RequestError where it cannot be read, or is a CLIP of a kind that there is no network for.
+    Raises RequestError where it cannot be read, or is an unknown kind of CLIP.
     """
     config: dict[str, Any] = {}
     if path.is_dir():
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
         file = next((path / name for name in TRANSFORMERS if (path / name).is_file()), None)
         if file is None:
-            raise RequestError(f"{path} holds no weights; put {' or '.join(TRANSFORMERS)} beside its config.json")
+            raise RequestError(f"{path} holds no weights", f"put {' or '.join(TRANSFORMERS)} next to its config.json")
         path = file
     tensors = foreign.read(path)
     if "text_model.embeddings.token_embedding.weight" in tensors:
@@ -84,17 +84,19 @@ def load(path: Path, device: str = "cpu") -> Clip | None:
     else:
         return None
     try:
-        network = assembled(*towers(), tensors["logit_scale"])
+        network = build(*towers(), tensors["logit_scale"])
     except (KeyError, RuntimeError) as error:
-        raise RequestError(f"{path} is a CLIP whose towers are built otherwise than OpenAI's ({error})") from error
+        raise RequestError(
+            f"the towers of {path} differ from OpenAI's ({error})", "give one of OpenAI's CLIPs"
+        ) from error
     reader = tokens.Bpe(network.options["text"]["options"]["context"])
     if network.options["text"]["options"]["vocabulary"] != reader.size:
-        raise RequestError(f"{path} is a CLIP whose tokeniser is not OpenAI's; give one that has its 49,408 tokens")
+        raise RequestError(f"the tokeniser of {path} is not OpenAI's", "give a CLIP with its 49,408 tokens")
     return Clip(network.eval().requires_grad_(False).to(device), reader, "clip", facts={"file": path.name})
 
 
-def assembled(image: Found, text: Found, logit_scale: Tensor) -> nets.Clip:
-    """The network of two towers that have been read."""
+def build(image: Found, text: Found, logit_scale: Tensor) -> nets.Clip:
+    """The network of two towers."""
     (seeing, pictures), (reading, words) = image, text
     network = nets.Clip(seeing, reading, CLIP)
     weights = {f"image_tower.network.{name}": tensor for name, tensor in pictures.items()}

@@ -35,7 +35,7 @@ def open_generator(
     A generator that is loaded already stays on its own device. Raises RequestError where there is none.
     """
     if isinstance(source, Autoencoder):
-        source = source.alone()
+        source = source.as_generator()
     if not isinstance(source, TrainedGenerator):
         path = path_of(source)
         if path is None:

@@ -1,4 +1,4 @@
-"""Generators in OpenVINO's intermediate representation: graphs as `.xml`, and beside them their constants as `.bin`."""
+"""Generators in OpenVINO's intermediate representation: graphs as `.xml`, their constants next to them as `.bin`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import RequestError
 from .generator import TrainedGenerator
 
 SYNTHESIS, MAPPING = "SynthesisNetwork.xml", "MappingNetwork.xml"
-DRAWN = 10_000  # latents of which the mean of W is taken
+DRAWN = 10_000  # latents for the mean of W
 Constants = list[tuple[str, Tensor]]
 
 
@@ -36,9 +36,7 @@ def load(folder: Path, device: str) -> TrainedGenerator:
         )
         network.load_state_dict(weights | {"mean": network.mean})
     except (KeyError, RuntimeError, IndexError) as error:
-        raise RequestError(
-            f"{folder} is no graph that ganvas knows ({error}); of OpenVINO it reads MobileStyleGAN"
-        ) from error
+        raise RequestError(f"{folder} is not a graph that ganvas knows ({error})", "give MobileStyleGAN's") from error
     with torch.no_grad():
         z = torch.randn(DRAWN, network.latent, generator=torch.Generator().manual_seed(0))
         network.mean.copy_(network.map(z).mean(0))
@@ -48,8 +46,8 @@ def load(folder: Path, device: str) -> TrainedGenerator:
 def synthesis(constants: Constants) -> dict[str, Tensor]:
     """The weights of the synthesis network under the names of `nets.MobileStyleGANGenerator`.
 
-    The graph names what its author named, and the rest by its place: behind a depthwise kernel come the pointwise one
-    and the noise. A style may have a factor, which goes into the kernel that it is for.
+    The graph has names for some constants; the others are found by their place: after a depthwise kernel come the
+    pointwise one and the noise. The factor of a style, if it has one, is multiplied into its kernel.
     """
     named = dict(constants)
     order = [name for name, _ in constants]
@@ -99,12 +97,12 @@ def read(graph: Path) -> Constants:
     try:
         data = graph.with_suffix(".bin").read_bytes()
         for layer in ElementTree.parse(graph).getroot().iterfind("layers/layer[@type='Const']"):
-            told = layer.find("data")
-            if told is None or told.attrib["element_type"] != "f32":
+            data_of = layer.find("data")
+            if data_of is None or data_of.attrib["element_type"] != "f32":
                 continue
             shape = [int(side.text or "") for side in layer.iterfind("output/port/dim")]
-            array = np.frombuffer(data, "<f4", math.prod(shape), int(told.attrib["offset"])).reshape(shape)
+            array = np.frombuffer(data, "<f4", math.prod(shape), int(data_of.attrib["offset"])).reshape(shape)
             found.append((layer.attrib["name"], torch.from_numpy(array.copy())))
     except (OSError, KeyError, ValueError, ElementTree.ParseError) as error:
-        raise RequestError(f"{graph} is no graph of OpenVINO that can be read: {error}") from error
+        raise RequestError(f"{graph} is not a readable graph of OpenVINO ({error})", "copy it again") from error
     return found

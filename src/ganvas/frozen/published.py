@@ -1,4 +1,4 @@
-"""Networks of the literature as files of ours: what `ganvas.features.convert` writes and the extractors open."""
+"""Published networks as files of ours: `ganvas.features.convert` writes them, the extractors open them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -28,7 +28,7 @@ def write(path: Path, options: Options, tensors: Mapping[str, Tensor]) -> None:
 def open_network(name: str, build: Callable[..., Network], device: str = "cpu") -> tuple[Network, str]:
     """The network of `name`.safetensors, its weights fixed, on `device`; and the hash of its weights.
 
-    Raises RequestError, which says how to make it, where there is no such file or it holds another network.
+    Raises RequestError, which says how to make it, where the file is missing, damaged or of another network.
     """
     remedy = f"`python -m ganvas.features.convert {name} FILE` makes them, and docs/features.md says of which file"
     path = weights.find(name, remedy, f"{name}.safetensors")
@@ -38,6 +38,6 @@ def open_network(name: str, build: Callable[..., Network], device: str = "cpu") 
             tensors = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 - not a dict
         network = build(**options)
         network.load_state_dict(tensors)
-    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError) as error:
-        raise RequestError(f"{path} is not the weights of {name} ({error}); {remedy}") from error
+    except Exception as error:  # damaged files raise whatever their readers meet first
+        raise RequestError(f"{path} is not the weights of {name} ({error})", remedy) from error
     return network.eval().requires_grad_(False).to(device), weights.digest(tensors)

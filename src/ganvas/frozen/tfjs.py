@@ -1,4 +1,4 @@
-"""Generators in the graphs of TensorFlow.js: a `model.json`, and beside it the weights in shards."""
+"""Generators in the graphs of TensorFlow.js: a `model.json`, and next to it the weights in shards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load(folder: Path, device: str) -> TrainedGenerator:
     biases = [name for name in weights if name.endswith("/bias")]
     offset = weights.get("module_apply_default/add_26")
     if not kernels or len(kernels) != len(biases) + 1 or offset is None or weights[kernels[0]].ndim != 4:
-        raise RequestError(f"{folder} is no graph that ganvas knows; of TensorFlow.js it reads the ProGAN of faces")
+        raise RequestError(f"{folder} is not a graph that ganvas knows", "give TensorFlow.js's ProGAN of faces")
     convolutions = [(weights[k].permute(3, 2, 0, 1), weights[b]) for k, b in zip(kernels, biases, strict=False)]
     widths = tuple(len(bias) for _, bias in convolutions[::2])
     # The graph ends in clip(Wx + b, 0, 1): b holds the ½ of (y + 1)/2, but W has lost its factor, which [-1, 1] needs.
@@ -47,7 +47,7 @@ def load(folder: Path, device: str) -> TrainedGenerator:
 
 
 def read(folder: Path) -> dict[str, Tensor]:
-    """The float32 tensors of a graph, in its order; a RequestError where files are missing, or are of other kinds."""
+    """The float32 tensors of a graph, in its order; a RequestError where files are missing, or of other kinds."""
     try:
         manifest: list[dict[str, Any]] = json.loads((folder / GRAPH).read_bytes())["weightsManifest"]
         found: dict[str, Tensor] = {}
@@ -57,11 +57,11 @@ def read(folder: Path) -> dict[str, Tensor]:
             for entry in group["weights"]:
                 kind = {"float32": "<f4", "int32": "<i4"}[entry["dtype"]]
                 if "quantization" in entry:
-                    raise RequestError(f"{folder} holds quantised weights, which are not read; convert it without")
+                    raise RequestError(f"{folder} holds quantised weights", "convert it without quantisation")
                 array = np.frombuffer(data, kind, math.prod(entry["shape"]), at).reshape(entry["shape"])
                 at += array.nbytes
                 if kind == "<f4":
                     found[entry["name"]] = torch.from_numpy(array.copy())
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise RequestError(f"{folder} is no graph of TensorFlow.js that can be read: {error}") from error
+        raise RequestError(f"{folder} is not a readable graph of TensorFlow.js ({error})", "copy it again") from error
     return found

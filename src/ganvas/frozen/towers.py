@@ -1,4 +1,4 @@
-"""The towers that others published: networks of ours with their weights, by name."""
+"""Published towers by name: networks of ours with their weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Sentences:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """Which it is: its name and the hash of its weights."""
+        """Its name and the hash of its weights."""
         return {"kind": self.name, "hash": self.hash}
 
     @torch.no_grad()

@@ -1,7 +1,7 @@
-"""Where the weights of published networks are found, and how they are told apart.
+"""Where the weights of published networks are found, and what identifies them.
 
-A file is looked for in every folder of `GANVAS_WEIGHTS` (a list separated as PATH is), in the cache's `weights`
-(`GANVAS_CACHE`, or ~/.cache/ganvas), and among those that come with ganvas.
+The folders of `GANVAS_WEIGHTS` (a list, separated like PATH), then `weights` in the cache (`GANVAS_CACHE`, or
+~/.cache/ganvas), then those that come with ganvas.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ def folders() -> list[Path]:
 
 
 def locate(*files: str) -> Path | None:
-    """The first of `files` (names, in order of preference) that lies in one of the folders."""
+    """The first of `files` (names, in order of preference) in one of the folders."""
     return next((folder / file for file in files for folder in folders() if (folder / file).is_file()), None)
 
 
 def find(kind: str, remedy: str, *files: str) -> Path:
-    """The weights of `kind`; a RequestError with where was looked and the `remedy` where there are none."""
+    """The weights of `kind`; without them a RequestError with the folders that were searched, and the `remedy`."""
     path = locate(*files)
     if path is None:
         looked = ", ".join(map(str, folders()))
         raise RequestError(
-            f"the weights of {kind} are not on this machine (looked for {' or '.join(files)} in {looked}); put them "
-            f"there or set GANVAS_WEIGHTS to their folder: {remedy}"
+            f"the weights of {kind} are not on this machine (looked for {' or '.join(files)} in {looked})",
+            f"put them there or set GANVAS_WEIGHTS to their folder: {remedy}",
         )
     return path
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
-    """What identifies weights, whatever file or precision they were stored in: 16 hexadecimal digits of a sha256."""
+    """What identifies weights, whatever their file and precision: 16 hexadecimal digits of a sha256."""
     sha = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         values = tensor.detach().to("cpu", torch.float32) if tensor.is_floating_point() else tensor.detach().cpu()

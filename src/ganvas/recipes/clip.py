@@ -96,7 +96,7 @@ class ClipTask:
         return loss.mean(), {"clip/accuracy": right.float().mean(), "clip/scale": self.network.scale.detach()}
 
     def freeze(self) -> frozen.Clip:
-        return frozen.take_clip(self.model, self.facts)
+        return frozen.copy_clip(self.model, self.facts)
 
     def examine(self) -> Examination:
         """The nearest images of held-out captions; recall at 1 and 5 in either direction."""
@@ -145,15 +145,15 @@ def check(o: Clip, images: Dataset) -> Dataset:
 def model(o: Clip, images: Dataset, device: str) -> frozen.Clip:
     """The towers of the options before training, with fixed towers and the tokeniser in front of them."""
     captions = images.captions or ()
-    eye, eye_spec, reader = None, None, open_reader(o, captions, device)
+    eye, locked_spec, reader = None, None, open_reader(o, captions, device)
     if o.image_tower in IMAGE_TOWERS:
         eye, digest = open_tower(o.image_tower, device)
-        eye_spec = {"tower": o.image_tower, "hash": digest}
+        locked_spec = {"tower": o.image_tower, "hash": digest}
     network = nets.Clip(image_spec(o, images.shape[-1], eye), text_spec(o, reader)).to(device)
-    return frozen.Clip(network, reader, "clip", eye, eye_spec)
+    return frozen.Clip(network, reader, "clip", eye, locked_spec)
 
 
-def open_reader(o: Clip, captions: Sequence[str], device: str) -> frozen.Reader:
+def open_reader(o: Clip, captions: Sequence[str], device: str) -> frozen.TextInput:
     """What turns captions into the text tower's input: a tokeniser or a sentence encoder."""
     if o.text_tower in SENTENCES:
         return open_sentences(o.text_tower, device)[0]
@@ -179,7 +179,7 @@ def image_spec(o: Clip, size: int, eye: nn.Module | None) -> dict[str, Any]:
     return {"net": "vit", "options": {**sizes, "mlp": 4 * o.image_width, "pre_norm": True, "outputs": o.dim}}
 
 
-def text_spec(o: Clip, reader: frozen.Reader) -> dict[str, Any]:
+def text_spec(o: Clip, reader: frozen.TextInput) -> dict[str, Any]:
     """The spec of the text tower, as `nets.Clip` takes it."""
     if isinstance(reader, frozen.Sentences):
         options = {"inputs": reader.dim, "outputs": o.dim, "hidden": o.hidden, "dropout": o.dropout}

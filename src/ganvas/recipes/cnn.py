@@ -70,7 +70,7 @@ class ClassifierTask:
         return loss, {"classifier/accuracy": (logits.argmax(1) == batch.label).float().mean()}
 
     def freeze(self) -> frozen.Classifier:
-        return frozen.take_classifier(self.network, self.class_names, self.facts)
+        return frozen.copy_classifier(self.network, self.class_names, self.facts)
 
     def examine(self) -> Examination:
         """The confusion matrix of the held-out items, their loss and accuracy."""

@@ -70,7 +70,7 @@ def different(captions: Sequence[str], count: int) -> list[int]:
 
 def read_captions(captions: Sequence[str], model: frozen.Clip) -> Tensor:
     """The text tower's input: tokens, or the vectors of a fixed sentence encoder."""
-    reader = model.reader
+    reader = model.tokenizer
     if not isinstance(reader, frozen.Sentences):
         return reader(captions)
     keys = [key(caption.encode()) for caption in captions]
@@ -79,7 +79,7 @@ def read_captions(captions: Sequence[str], model: frozen.Clip) -> Tensor:
 
 def image_features(items: Dataset, model: frozen.Clip, plan: Plan) -> Tensor | None:
     """The fixed image tower's features, on the device; None where the image tower trains."""
-    eye, spec = model.eye, model.eye_spec
+    eye, spec = model.locked_tower, model.locked_spec
     if eye is None or spec is None:
         return None
     return drain(embedding(Cache(spec["hash"]), eye, items.items, plan)).to(plan.device)

@@ -126,7 +126,7 @@ class VAETask:
         }
 
     def freeze(self) -> frozen.Autoencoder:
-        return frozen.take_autoencoder(self.kept, "vae", self.facts)
+        return frozen.copy_autoencoder(self.kept, "vae", self.facts)
 
     def examine(self) -> Examination:
         """Reconstructions, samples and traversals; the bounds on held-out images."""

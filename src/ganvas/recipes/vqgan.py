@@ -130,7 +130,7 @@ class VQGANTask:
 
     def freeze(self) -> frozen.Autoencoder:
         """A frozen copy of the autoencoder as it is now."""
-        return frozen.take_autoencoder(self.network, "vqgan", self.facts)
+        return frozen.copy_autoencoder(self.network, "vqgan", self.facts)
 
     def examine(self) -> Examination:
         """Held-out originals above their reconstructions; their errors, and the share of the codebook in use."""

@@ -1,22 +1,40 @@
-"""Charts for the pages: numbers turned into the coordinates of an inline SVG, which the templates draw.
-
-An SVG within the page takes the page's colours, so that it follows light and dark, and stays sharp at any width.
-"""
+"""Charts by Matplotlib. Within a page they are SVG in the page's colours, light and dark, and sharp at any width."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from itertools import pairwise
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-WIDTH, HEIGHT = 420, 230  # of the drawing, in its own units: small, so that its text is readable on a phone
-LEFT, RIGHT, TOP, BOTTOM = 48, 20, 14, 30  # margins
-POINTS = 300  # of a curve: longer ones are drawn as the means of so many parts
-ROW = 24  # height of a row of dots
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, HEIGHT, ROW = 420, 230, 24  # pixels: small, so that the text is readable on a phone; ROW: of a row of dots
+LEFT, RIGHT, TOP, BOTTOM = 48, 20, 16, 30  # margins
+NAMES = 96  # the left margin where names stand in it
+LARGEST = 1e30  # of a number that is drawn
+MAX_POINTS = 300  # of a curve; longer ones are drawn as the means of parts
+# A colour of a figure -> that of the page which stands for it there (style.css).
+BLUE, INK, FAINT, LINE = "#1a62c7", "#1c2024", "#5d656e", "#dfe2e6"
+CURVES = (BLUE, "#b6470b", "#14743a", "#7b3fc4")
+PAGE = {**{colour: f"--c{i}" for i, colour in enumerate(CURVES)}, INK: "--ink", FAINT: "--faint", LINE: "--line"}
+DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
+
+# What the SVG gets in place of a pattern: the page's font, and no id, since all charts have the same.
+CLEANED = {
+    "": r"font-family: [^;\"]*; |<g id=\"[^\"]*\"/>\s*",
+    r"font-size: \1px": r"font: ([\d.]+)px [^;\"]*",
+    "<g>": r'<g id="[^"]*">',
+}
+
+Mark = tuple[float, float | None, str]  # x and y in the drawing, and what is there; without y: at any height
 
 
 class Series(NamedTuple):
@@ -26,86 +44,8 @@ class Series(NamedTuple):
     points: list[tuple[float, float]]
 
 
-class Tick(NamedTuple):
-    """A mark of an axis."""
-
-    at: float  # in the units of the drawing
-    text: str
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A scale from values to the drawing: `low` lies at `start`, `high` at `end`."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool = False
-
-    def at(self, value: float) -> float:
-        """Where a value lies, to a tenth of a unit."""
-        low, high, v = (map(math.log10, (self.low, self.high, value))) if self.log else (self.low, self.high, value)
-        return round(self.start + (v - low) / (high - low) * (self.end - self.start), 1)
-
-    def ticks(self, count: int = 5) -> list[Tick]:
-        """About `count` round values, or the powers of ten of a logarithmic axis."""
-        values = decades(self.low, self.high, count) if self.log else round_values(self.low, self.high, count)
-        return [Tick(self.at(value), text) for value, text in zip(values, distinct(values), strict=True)]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Curves over the steps. `levels` are named values that the curves are to be seen against."""
-
-    title: str
-    series: tuple[Series, ...]
-    note: str = ""
-    levels: tuple[tuple[str, float], ...] = ()
-    log: bool = False
-    bounds: tuple[float, float] | None = None  # of the values, where they are known beforehand
-    width, height = WIDTH, HEIGHT
-
-    @cached_property
-    def x(self) -> Axis:
-        steps = [step for series in self.series for step, _ in series.points]
-        low, high = min(steps), max(steps)
-        return Axis(low, high if high > low else low + 1, LEFT, WIDTH - RIGHT)
-
-    @cached_property
-    def y(self) -> Axis:
-        values = [value for series in self.series for _, value in series.points] + [value for _, value in self.levels]
-        low, high = self.bounds or span(values, self.log)
-        return Axis(low, high, HEIGHT - BOTTOM, TOP, self.log)
-
-    def line(self, series: Series) -> str:
-        """The corners of a curve, as SVG writes them."""
-        return " ".join(f"{self.x.at(step)},{self.y.at(value)}" for step, value in series.points)
-
-    @property
-    def summary(self) -> str:
-        """What the chart shows, for whoever cannot see it."""
-        parts = [
-            f"{s.name} from {short(s.points[0][1])} to {short(s.points[-1][1])}"
-            + (f", between {short(min(v for _, v in s.points))} and {short(max(v for _, v in s.points))}")
-            for s in self.series
-        ]
-        steps = f"steps {short(self.x.low)} to {short(max(step for s in self.series for step, _ in s.points))}"
-        return f"{self.title} over {steps}: {'; '.join(parts)}."
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """What the page's script needs to show values under the pointer."""
-        series = [
-            {"name": s.name, "points": [[x, short(y), self.x.at(x), self.y.at(y)] for x, y in s.points]}
-            for s in self.series
-        ]
-        return {"width": WIDTH, "series": series}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a dot chart: the values of its runs."""
+class Row(NamedTuple):
+    """One row of dots: the values of its runs."""
 
     name: str
     values: tuple[float, ...]
@@ -114,85 +54,178 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Dots:
-    """One figure of several groups of runs, a row a group and a dot a run."""
+class Chart:
+    """What every chart has. `levels` are named values to compare with."""
 
     title: str
-    rows: tuple[Row, ...]
+    content: tuple[Series, ...] | tuple[Row, ...]
     note: str = ""
     levels: tuple[tuple[str, float], ...] = ()
     log: bool = False
-    bounds: tuple[float, float] | None = None
-    width = WIDTH
+    bounds: tuple[float, float] | None = None  # of the values, where they are known beforehand
+    left, height = LEFT, HEIGHT
 
-    @property
-    def height(self) -> float:
-        return TOP + ROW * len(self.rows) + BOTTOM
+    def draw(self, axes: Axes) -> None:
+        """Draw it."""
+        raise NotImplementedError
 
-    @cached_property
-    def x(self) -> Axis:
-        values = [value for row in self.rows for value in row.values] + [value for _, value in self.levels]
-        low, high = self.bounds or span(values, self.log)
-        return Axis(low, high, 96, WIDTH - RIGHT, self.log)
-
-    def y(self, i: int) -> float:
-        """The middle of row `i`."""
-        return TOP + ROW * (i + 0.5)
+    def marks(self, axes: Axes) -> list[Mark]:
+        """What is shown under the pointer, in the order of the arrow keys."""
+        raise NotImplementedError
 
     @property
     def summary(self) -> str:
-        """What the chart shows, for whoever cannot see it."""
-        told = [f"{row.name} {', '.join(map(short, row.values))}" for row in self.rows if row.values]
-        return f"{self.title}: {'; '.join(told)}."
+        """What the chart shows, for readers who cannot see it."""
+        raise NotImplementedError
+
+    @cached_property
+    def drawn(self) -> tuple[Markup, list[Mark]]:
+        """The SVG, and its marks."""
+        import matplotlib
+        from matplotlib.figure import Figure  # here, since it is slow to import
+
+        height = self.height
+        figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
+        box = (
+            self.left / WIDTH,
+            BOTTOM / height,
+            (WIDTH - self.left - RIGHT) / WIDTH,
+            (height - TOP - BOTTOM) / height,
+        )
+        axes, buffer = figure.add_axes(box), StringIO()
+        with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": self.title, "text.parse_math": False}):
+            self.draw(axes)
+            marks = [(x, None if y is None else height - y, text) for x, y, text in self.marks(axes)]
+            figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        body = buffer.getvalue().partition("</defs>")[2]  # the style sheet before it would be the page's
+        for ours, pattern in CLEANED.items():
+            body = re.sub(pattern, ours, body)
+        for colour, name in PAGE.items():
+            body = body.replace(colour, f"var({name})")
+        hand = f'<line class="hand" y1="{TOP}" y2="{height - BOTTOM}"/>'
+        label = f'viewBox="0 0 {WIDTH} {height}" role="img" tabindex="0" aria-label="{escape(self.summary)}"'
+        return Markup(f'<svg class="plot" {label}>{body.replace("</svg>", hand + "</svg>")}'), marks
+
+
+class Curves(Chart):
+    """Curves over the steps."""
+
+    content: tuple[Series, ...]
+
+    def draw(self, axes: Axes) -> None:
+        for i, series in enumerate(self.content):
+            style = {"color": CURVES[i % len(CURVES)], "linestyle": DASHES[i % len(DASHES)]}
+            axes.plot(*zip(*series.points, strict=True), linewidth=1.8, **style)
+        steps = self.steps
+        axes.set_xlim(steps[0], steps[-1] + (steps[-1] == steps[0]))
+        if self.log:
+            axes.set_yscale("log")
+            values = [value for series in self.content for _, value in series.points]
+            axes.set_ylim(10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values)) + 1e-9))
+        if self.bounds:
+            axes.set_ylim(*self.bounds)
+        style_axes(axes)
+        for name, value in self.levels:
+            axes.axhline(value, color=FAINT, linestyle=":", linewidth=1)
+            place = axes.get_yaxis_transform()
+            axes.text(1, value, name, color=FAINT, fontsize=11, ha="right", va="bottom", transform=place)
+
+    def marks(self, axes: Axes) -> list[Mark]:
+        def near(series: Series, step: float) -> str:
+            return f"{series.name} {short(min(series.points, key=lambda point: abs(point[0] - step))[1])}"
+
+        texts = [f"step {step:,g}: {', '.join(near(series, step) for series in self.content)}" for step in self.steps]
+        places = axes.transData.transform([(step, 1) for step in self.steps])
+        return [(round(float(x), 1), None, text) for (x, _), text in zip(places, texts, strict=True)]
+
+    @property
+    def steps(self) -> list[float]:
+        """All that some curve has a value at."""
+        return sorted({step for series in self.content for step, _ in series.points})
+
+    @property
+    def summary(self) -> str:
+        parts = [
+            f"{s.name} from {short(s.points[0][1])} to {short(s.points[-1][1])}"
+            + (f", between {short(min(v for _, v in s.points))} and {short(max(v for _, v in s.points))}")
+            for s in self.content
+        ]
+        return f"{self.title} over steps {short(self.steps[0])} to {short(self.steps[-1])}: {'; '.join(parts)}."
+
+
+class Dots(Chart):
+    """One figure of several groups of runs, a row a group and a dot a run."""
+
+    content: tuple[Row, ...]
+    left = NAMES
+
+    @property
+    def height(self) -> int:
+        return TOP + ROW * len(self.content) + BOTTOM
+
+    def draw(self, axes: Axes) -> None:
+        for i, row in enumerate(self.content):
+            axes.scatter(row.values, [i] * len(row.values), s=60, c=BLUE, alpha=0.55, linewidths=0)
+            if row.median is not None:
+                axes.plot([row.median] * 2, [i - 0.3, i + 0.3], color=INK, linewidth=2.5)
+        if self.log:
+            axes.set_xscale("log")
+        axes.set_yticks(range(len(self.content)), [row.name for row in self.content])
+        axes.set_ylim(len(self.content) - 0.5, -0.5)
+        style_axes(axes, names=True)
+        for name, value in self.levels:
+            axes.axvline(value, color=FAINT, linestyle=":", linewidth=1)
+            place = axes.get_xaxis_transform()
+            axes.text(value, 1, name, color=FAINT, fontsize=11, ha="center", va="bottom", transform=place)
+        for i, row in enumerate(self.content):
+            if row.failed:
+                text = f"{row.failed} failed"
+                axes.text(
+                    1, i, text, color=FAINT, fontsize=11, ha="right", va="center", transform=axes.get_yaxis_transform()
+                )
+
+    def marks(self, axes: Axes) -> list[Mark]:
+        found = [(value, i, row.name) for i, row in enumerate(self.content) for value in row.values]
+        places = axes.transData.transform([(value, i) for value, i, _ in found])
+        texts = [f"{name}: {short(value)}" for value, _, name in found]
+        return [(round(float(x), 1), round(float(y), 1), text) for (x, y), text in zip(places, texts, strict=True)]
+
+    @property
+    def summary(self) -> str:
+        rows = [f"{row.name} {', '.join(map(short, row.values))}" for row in self.content if row.values]
+        return f"{self.title}: {'; '.join(rows)}."
+
+
+def style_axes(axes: Axes, names: bool = False) -> None:
+    """The look of all charts: a faint grid, short numbers; `names` stand at the left."""
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+    axes.grid(axis="x" if names else "both", color=LINE, linewidth=1)
+    axes.tick_params(length=0, which="both", labelsize=11, labelcolor=FAINT, pad=6)
+    axes.spines[:].set_visible(False)
+    axes.set_axisbelow(True)
+    if names:
+        axes.tick_params(axis="y", labelcolor=INK)
+    for axis in (axes.xaxis, *([] if names else [axes.yaxis])):
+        if axis.get_scale() == "log":
+            axis.set_major_formatter(lambda value, _: short(value))
+            axis.set_minor_formatter(lambda value, _: "")
+        else:
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+            axis.set_major_formatter(ScalarFormatter(useOffset=False))
 
 
 def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The points, or where they are too many to draw, the means of equal parts, each at the part's last step."""
-    if len(points) <= POINTS:
+    """The points; where they are too many to draw, the means of equal parts, each at the part's last step."""
+    if len(points) <= MAX_POINTS:
         return points
-    edges = [len(points) * i // POINTS for i in range(POINTS + 1)]
+    edges = [len(points) * i // MAX_POINTS for i in range(MAX_POINTS + 1)]
     parts = [points[a:b] for a, b in pairwise(edges)]
     return [(part[-1][0], fmean(y for _, y in part)) for part in parts]
 
 
-def span(values: Sequence[float], log: bool) -> tuple[float, float]:
-    """Bounds that hold all values with a little air; of equal values, some air on both sides."""
-    if log:
-        low, high = min(values), max(values)
-        return 10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high) + 1e-9)
-    low, high = min(values), max(values)
-    air = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
-    return (0.0 if 0 <= low <= air else low - air), high + air
-
-
-def round_values(low: float, high: float, count: int) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten within the bounds, about `count` of them."""
-    rough = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [i * step for i in range(first, last + 1)]
-
-
-def decades(low: float, high: float, count: int) -> list[float]:
-    """Powers of ten within the bounds, every one or every so many."""
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    every = max(1, math.ceil((last - first) / count))
-    return [10.0**power for power in range(first, last + 1, every)]
-
-
-def distinct(values: Sequence[float]) -> list[str]:
-    """Different numbers as texts that differ: short, or with as many digits as that takes."""
-    told = [short(value) for value in values]
-    for digits in range(4, 17):
-        if len(set(told)) == len(values):
-            break
-        told = [f"{value:,.{digits}g}" for value in values]
-    return told
-
-
 def short(value: float) -> str:
-    """A number in as few characters as tell it: 0.693, 12.5, 1,500, 2.0e-05."""
+    """A number in few characters: 0.693, 12.5, 1,500, 2.0e-05."""
     size = abs(value)
     if value == 0 or (size >= 1 and float(value).is_integer() and size < 1e6):
         return f"{value or 0:,.0f}"  # no minus before a zero

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import objectives
-from .chart import Chart, Series, thinned
+from .chart import LARGEST, Curves, Series, thinned
 
 Line = Mapping[str, Any]
 PLAIN = ("step", "seconds", "findings")  # of a line, what is not drawn
@@ -120,9 +119,9 @@ GROUPS = (
 )
 
 
-def charts(lines: Sequence[Line], record: Mapping[str, Any]) -> list[Chart]:
+def charts(lines: Sequence[Line], record: Mapping[str, Any]) -> list[Curves]:
     """Every number of the log on a chart: those of GROUPS together, any other on one of its own."""
-    lines = [{name: v for name, v in line.items() if name in PLAIN or math.isfinite(v)} for line in lines]
+    lines = [{name: v for name, v in line.items() if name in PLAIN or abs(v) < LARGEST} for line in lines]
     names = [name for name in dict.fromkeys(name for line in lines for name in line) if name not in PLAIN]
     grouped = [(group, [name for name in names if re.fullmatch(group.names, name)]) for group in GROUPS]
     known = {name for _, members in grouped for name in members}
@@ -134,11 +133,11 @@ def charts(lines: Sequence[Line], record: Mapping[str, Any]) -> list[Chart]:
     ]
 
 
-def chart(group: Group, curves: Sequence[Series], levels: tuple[tuple[str, float], ...]) -> Chart:
+def chart(group: Group, curves: Sequence[Series], levels: tuple[tuple[str, float], ...]) -> Curves:
     """The chart of a group; a scale is logarithmic only where every value is positive."""
     note = f"{group.note} Dotted: where they lie when the critic cannot tell." if levels else group.note
-    log = group.log and all(value > 0 for curve in curves for _, value in curve.points)
-    return Chart(group.title, tuple(curves), note, levels, log, group.bounds)
+    log = group.log and all(value > 1 / LARGEST for curve in curves for _, value in curve.points)
+    return Curves(group.title, tuple(curves), note, levels, log, group.bounds)
 
 
 def series(lines: Sequence[Line], name: str) -> Series:

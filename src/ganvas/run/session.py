@@ -141,7 +141,9 @@ class Session:
         """A copy of the generator as it stands, the one that users would get; None where the recipe has none."""
         if self.system.decoder is None:
             return None
-        return frozen.take(self.system.decoder, self.run.recipe, self.dataset.class_names, self.dataset.device)
+        return frozen.copy_generator(
+            self.system.decoder, self.run.recipe, self.dataset.class_names, self.dataset.device
+        )
 
     def draw(self, log: journal.Journal) -> dict[str, float]:
         """Draw what the system shows of itself; gives the figures that it measured for that."""
