@@ -236,9 +236,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     torch.testing.assert_close(
         frozen.load_clip(tmp_path / "half.safetensors").images(x), clip.images(x), atol=1e-2, rtol=0
     )
-    with pytest.raises(
-        RequestError, match=r"is a CLIP, which matches pictures and words; give a generator"
-    ):
+    with pytest.raises(RequestError, match=r"is a CLIP, which matches pictures and words; give a generator"):
         frozen.load_generator(tmp_path / "clip.safetensors")
 
 
