@@ -259,7 +259,7 @@ def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     name = "text_model.embeddings.token_embedding.weight"
     save_file(weights | {name: weights[name][:99].clone()}, tmp_path / "model.safetensors")
-    with pytest.raises(RequestError, match="the tokeniser of .* is not OpenAI's"):
+    with pytest.raises(RequestError, match=r"the tokeniser of .* is not OpenAI's"):
         ganvas.load(tmp_path)
     save_file({k: v for k, v in weights.items() if "layer_norm2" not in k}, tmp_path / "model.safetensors")
     with pytest.raises(RequestError, match="layer_norm2"):
