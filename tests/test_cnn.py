@@ -255,7 +255,7 @@ def test_a_classifier_is_not_sampled(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["sample", str(tmp_path / "run"), "--out", str(tmp_path / "x.png")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["sample", str(tmp_path / "run" / "classifier.safetensors"), "--out", str(tmp_path / "x.png")]) == 2
-    assert "is a classifier, which tells classes apart; give a generator, or the run of one" in capsys.readouterr().err
+    assert "is a classifier, which names classes; give a generator, or the run of one" in capsys.readouterr().err
     assert main(["train", "cnn", "sine", "--out", str(tmp_path / "points")]) == 2
     assert capsys.readouterr().err.count("sine has no labels") == 1
     assert not (tmp_path / "points").exists()

@@ -90,15 +90,15 @@ def test_what_the_monitor_found_is_counted_once_a_run() -> None:
     ("options", "message"),
     [
         ({"losses": "ns,wgna"}, "unknown objective 'wgna'; did you mean wgan"),
-        ({"seeds": 0}, "--seeds 0 is not possible"),
-        ({"steps": 0}, "--steps 0 is not possible"),
+        ({"seeds": 0}, "seeds: 0 is not possible"),
+        ({"steps": 0}, "steps: 0 is not possible"),
         ({"recipe": "pionts"}, "unknown recipe 'pionts'"),
         ({"options": {"lrr": "1"}}, "unknown option 'lrr'"),
-        ({"options": {"objective": "ns"}}, "objective is what a comparison varies"),
+        ({"options": {"objective": "ns"}}, "objective: this is what a comparison varies"),
         ({"data": "nowhere"}, "nowhere"),
-        ({"recipe": "vae", "data": "digits"}, "recipe 'vae' has no objectives to compare"),
-        ({"options": {"data": "grid"}}, "--set data is not possible in a comparison; give --data"),
-        ({"options": {"steps": "9"}}, "--set steps is not possible in a comparison; give --steps"),
+        ({"recipe": "vae", "data": "digits"}, "recipe: 'vae' has no objectives to compare"),
+        ({"options": {"data": "grid"}}, "data: this is not an option of a comparison; give `data`"),
+        ({"options": {"steps": "9"}}, "steps: this is not an option of a comparison; give `steps`"),
         ({"metrics": "curve"}, "'curve' needs the points of sine"),
         ({"metrics": "ppl"}, "'ppl' needs a generator of images"),
     ],
@@ -126,9 +126,9 @@ def test_an_objective_named_twice_is_measured_once(tmp_path: Path) -> None:
 
 def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(RequestError, match="holds something else than a comparison"):
+    with pytest.raises(RequestError, match="is not a comparison, and not empty"):
         Comparison.begin(tmp_path)
-    with pytest.raises(RequestError, match="holds something else than a comparison"):
+    with pytest.raises(RequestError, match="is not a comparison, and not empty"):
         Comparison.begin(tmp_path / "notes.txt")
 
 
@@ -140,7 +140,7 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("jobs", [0, -1])
 def test_as_many_processes_as_one_are_needed(jobs: int, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=f"--jobs {jobs} is not possible"):
+    with pytest.raises(RequestError, match=f"jobs: {jobs} is not possible"):
         next(Comparison.begin(tmp_path, losses="ns", seeds=1).play(jobs))
 
 
@@ -295,7 +295,7 @@ def test_a_comparison_may_grow_but_not_change(compared: Path) -> None:
     grown = again(compared, losses="ns,mm", seeds=2)
     missing = [(j.objective, j.seed) for j in grown.jobs() if (j.objective, j.seed) not in grown.outcomes]
     assert missing == [("mm", 0), ("ns", 1), ("mm", 1)]
-    with pytest.raises(RequestError, match="holds a comparison with steps 4, not 5; choose another with --out"):
+    with pytest.raises(RequestError, match="holds a comparison with steps 4, not 5; choose another directory"):
         again(compared, steps=5)
 
 

@@ -78,7 +78,7 @@ class Harmful:
         ("x.tar", b"", r"unknown kind of weights file '\.tar'; did you mean"),
         ("x.pth", b"nonsense", "x.pth cannot be read as weights"),
         ("x.pth", pickle.dumps(Harmful()), "x.pth cannot be read as weights"),
-        ("x.ckpt", pickle.dumps(Harmful()), "it calls for builtins.print, which is no array"),
+        ("x.ckpt", pickle.dumps(Harmful()), "it calls for builtins.print, which is not an array"),
         ("x.safetensors", b"nonsense", "x.safetensors cannot be read as weights"),
         ("x.onnx", b"nonsense", "x.onnx (cannot be read as weights|needs the onnx package)"),
     ],

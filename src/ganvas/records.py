@@ -100,7 +100,7 @@ class Step(TypedDict):
 
     step: Count
     seconds: Seconds
-    images_per_second: NotRequired[float]
+    images_per_second: float
     findings: NotRequired[list[Found]]
 
 

@@ -1,4 +1,4 @@
-"""Pickles of numpy arrays that others have published, read without running what they ask for."""
+"""Published pickles of numpy arrays, read without running their code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def arrays(data: bytes, encoding: str = "ASCII") -> Any:
 
     encoding: "bytes" for pickles of Python 2.
 
-    Raises ValueError where the pickle calls for anything else, and anything at all where it is damaged.
+    Raises ValueError where the pickle calls for anything else; a damaged one can raise any error.
     """
     return _ArraysOnly(io.BytesIO(data), encoding=encoding).load()
 
@@ -24,7 +24,7 @@ def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Any name that a pickle calls for is refused but those that arrays are made of."""
+    """Refuses every name that a pickle calls for, except those that make arrays."""
 
     ALLOWED: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
@@ -35,7 +35,7 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> object:
         if (module_name, global_name) not in self.ALLOWED:
             raise ValueError(
-                f"it calls for {module_name}.{global_name}, which is no array, and may be harmful; "
+                f"it calls for {module_name}.{global_name}, which is not an array and may be harmful; "
                 "fetch it from its source again"
             )
         return self.ALLOWED[module_name, global_name]

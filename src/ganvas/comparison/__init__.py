@@ -1,7 +1,7 @@
-"""The loss table, measured: chosen objectives, several seeds each, everything else the same for all.
+"""The loss table, measured: several objectives, several seeds each, everything else the same for all.
 
-Every run is a normal run directory, `OUT/<objective>-<seed>/`. `compare.json` holds the protocol and what came of every
-run so far; a comparison that was interrupted goes on from there.
+Every run is a normal run directory, `OUT/<objective>-<seed>/`. `compare.json` holds the protocol and the outcome of
+every run so far; interrupted comparisons resume from it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .page import TABLES, write_results
 from .work import Job, Outcome, work_through
 
 STATE = "compare.json"
-GROWS = ("objectives", "seeds")  # what a later call may ask more of; the rest of the protocol stays
-FLAGS = {"data": "--data DATA", "steps": "--steps N"}  # options that are arguments of their own
-VARIED = {"objective", "penalty", "penalty_every", "critic_steps", "clip"}  # by the objectives and their papers
+GROWS = ("objectives", "seeds")  # a later call may ask for more of these; the rest of the protocol is fixed
+ARGUMENTS = ("data", "steps")  # not options here
+VARIED = {"objective", "penalty", "penalty_every", "critic_steps", "clip"}  # set by the objectives and their papers
 POINT_STEPS, POINT_SAMPLES, SAMPLES = 2000, 2500, 10_000
 
 __all__ = ["Comparison", "Outcome"]
@@ -75,14 +75,14 @@ class Comparison:
             seeds: how many runs an objective gets, with the seeds 0, 1, ….
             steps: of each run; by default 2,000 for points, for images the recipe's.
             recipe: what the runs share; by default "points" for points, "gan" for images.
-            samples: that are measured of each run; by default 2,500 points or 10,000 images.
+            samples: measured of each run; by default 2,500 points or 10,000 images.
             metrics: separated by commas, as `evaluate` names them; by default all that suit the data.
-            device: as `ganvas train` has it; by default the CPU for points, and for images the best there is.
+            device: as of `ganvas train`; by default the CPU for points, and the fastest for images.
             options: of the recipe, for all runs.
 
         Raises:
-            RequestError: before anything is written, where the request is wrong, or `out` holds something else or
-                what is damaged.
+            RequestError: before anything is written, where the request is wrong, or `out` holds something else or a
+                damaged file.
         """
         names = list(ADVERSARIAL if losses == "all" else dict.fromkeys(losses.replace(" ", "").split(",")))
         check_request(names, {"seeds": seeds, "steps": steps, "samples": samples}, options or {})
@@ -112,15 +112,15 @@ class Comparison:
         return cls(Path(out), protocol, known_outcomes(Path(out), protocol))
 
     def play(self, jobs: int | None = None) -> Generator[Outcome, None, None]:
-        """Train and measure the runs that are missing, in so many processes at once (by default one a core).
+        """Train and measure the missing runs, in `jobs` processes at once (by default one a core).
 
-        Yields what came of each. `compare.json` is written at once and after each, and after the last the table, the
+        Yields the outcome of each. `compare.json` is written at once and after each, and after the last the table, the
         plots and the page. Raises RequestError where `jobs` is less than 1; WorkError where a file cannot be written;
         KeyboardInterrupt after Ctrl-C, when every run has saved itself: the same request then resumes.
         """
         if jobs is not None and jobs < 1:
-            raise RequestError(f"--jobs {jobs} is not possible; give 1 or more")
-        self.save()  # or a comparison that is stopped before its first outcome would take any protocol
+            raise RequestError(f"{jobs} is not possible", "give 1 or more", field="jobs")
+        self.save()  # so that the protocol is fixed before the first outcome
         missing = [job for job in self.jobs() if (job.objective, job.seed) not in self.outcomes]
         for outcome in work_through(missing, min(jobs or os.cpu_count() or 1, max(1, len(missing)))):
             self.outcomes[outcome.objective, outcome.seed] = outcome
@@ -131,7 +131,7 @@ class Comparison:
             write_results(self.out, self.protocol, self.chosen())
 
     def jobs(self) -> list[Job]:
-        """Every run, seed by seed, so that a comparison that is stopped early has something of all."""
+        """Every run, seed by seed, so that a comparison that is stopped early has runs of all objectives."""
         p = self.protocol
         return [
             Job(
@@ -156,7 +156,7 @@ class Comparison:
         return [self.outcomes[key] for key in keys if key in self.outcomes]
 
     def save(self) -> None:
-        """Write compare.json: the protocol, and everything known, whether it was asked for this time or not.
+        """Write compare.json: the protocol, and all outcomes, also those that were not asked for this time.
 
         Raises WorkError where that fails.
         """
@@ -167,55 +167,56 @@ class Comparison:
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """A WorkError that names the directory, where what is done with its files fails."""
+    """Turns an OSError into a WorkError that names the directory."""
     try:
         yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise WorkError(f"cannot write into {out}: {reason}; see to that, and the same command goes on") from error
+        raise WorkError(f"cannot write into {out}: {reason}; fix that, then the same command resumes") from error
 
 
 def check_request(names: Sequence[str], counts: Mapping[str, int | None], options: Mapping[str, object]) -> None:
-    """A RequestError for an unknown objective, a count below 1, or an option that the objectives are to vary in."""
+    """A RequestError for an unknown objective, a count below 1, or an option that the comparison varies."""
     for name in names:
         if name not in ADVERSARIAL:
-            raise unknown("objective", name, ADVERSARIAL)
+            raise unknown("objective", name, ADVERSARIAL, field="losses")
     for name, value in counts.items():
         if value is not None and value < 1:
-            raise RequestError(f"--{name} {value} is not possible; give 1 or more")
+            raise RequestError(f"{value} is not possible", "give 1 or more", field=name)
     for key in VARIED & options.keys():
-        raise RequestError(f"--set {key}: {key} is what a comparison varies; leave it out")
-    for key in FLAGS.keys() & options.keys():
-        raise RequestError(f"--set {key} is not possible in a comparison; give {FLAGS[key]}")
+        raise RequestError("this is what a comparison varies", "leave it out", field=f"options.{key}")
+    for key in options.keys() & set(ARGUMENTS):
+        raise RequestError("this is not an option of a comparison", f"give `{key}`", field=f"options.{key}")
 
 
 def shared(recipe: str, options: Mapping[str, object]) -> recipes.Training:
     """The options that all runs share. Raises RequestError where they are wrong, or the recipe has no objective."""
     chosen = recipes.override(recipes.recipe(recipe), options)
     if VARIED - recipes.to_json(chosen).keys():
-        raise RequestError(f"recipe {recipe!r} has no objectives to compare; choose gan or another adversarial one")
+        raise RequestError(
+            f"{recipe!r} has no objectives to compare", "choose gan or another adversarial one", field="recipe"
+        )
     return chosen
 
 
 def known_outcomes(out: Path, protocol: Mapping[str, Any]) -> dict[tuple[str, int], Outcome]:
-    """What a comparison in `out` has found so far; a RequestError where its protocol is another, or it is none."""
+    """The outcomes in `out` so far; a RequestError for another protocol, and for a directory of something else."""
     if out.exists() and not (out / STATE).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise RequestError(f"{out} holds something else than a comparison; choose another with --out")
+        raise RequestError(f"{out} is not a comparison, and not empty", "choose another directory", field="out")
     old, outcomes = read_state(out / STATE)
     for key in old.keys() - set(GROWS):
         if old[key] != protocol.get(key):
-            raise RequestError(
-                f"{out} holds a comparison with {key} {old[key]}, not {protocol.get(key)}; choose another with --out"
-            )
+            problem = f"{out} holds a comparison with {key} {old[key]}, not {protocol.get(key)}"
+            raise RequestError(problem, "choose another directory", field="out")
     return outcomes
 
 
 def metrics_of(dataset: Dataset, asked: str | None, labelled: bool) -> list[str] | None:
-    """What is measured: `asked`, or of images all that `evaluate` knows, of points what they allow for and is quick.
+    """The metrics: `asked`, or for images all that `evaluate` knows (None), for points those that are quick.
 
-    labelled: whether the runs draw samples of a class that they are told.
+    labelled: whether the runs draw samples of given classes.
 
-    Raises RequestError for a metric that is not known or cannot be had of the data, before anything is trained.
+    Raises RequestError for a metric that is unknown or impossible for the data, before anything is trained.
     """
     images = len(dataset.shape) == 3
     if asked:
@@ -232,7 +233,7 @@ def metrics_of(dataset: Dataset, asked: str | None, labelled: bool) -> list[str]
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], dict[tuple[str, int], Outcome]]:
-    """The protocol and the outcomes of an older call; nothing where there is none. RequestError for a damaged one."""
+    """The protocol and the outcomes of earlier calls, if there were any; a RequestError where the file is damaged."""
     if not path.exists():
         return {}, {}
     fix = "copy it back, or choose another directory with `out`"

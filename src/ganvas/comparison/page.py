@@ -14,14 +14,14 @@ from ..objectives import objective
 from ..reports import page
 from ..reports.chart import LARGEST, WIDTH, Dots, short
 from ..reports.chart import Row as DotRow
-from ..reports.content import text
+from ..reports.content import opened, text
 from ..run import Run
 from .summary import Cell, Row, figures, summarise
 from .work import Outcome
 
 TABLES = "compare.md"
-KEYS = {1: "coverage", 3: "fid"}  # by which rows are sorted: for points, whose Gaussians say little, and for images
-# Of a run's evaluation, what holds for all.
+KEYS = {1: "coverage", 3: "fid"}  # the figure that sorts the rows: for points, whose Gaussians say little, and images
+# What all runs share, in the protocol of an evaluation.
 EVALUATION = ("samples", "reference", "reference_count", "features", "features_hash", "classifier", "classifier_hash")
 FIRST = ("modes", "high_quality", "reverse_kl", "error", "curve_coverage", "fid", "kid", "precision", "recall")
 SMALL = 300  # pixels of a sample sheet's longer side
@@ -29,7 +29,7 @@ NAMES = {"high_quality": "high quality", "reverse_kl": "reverse KL", "curve_cove
 
 
 def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
-    """Write all that there is something to show in. Raises OSError where one cannot be written."""
+    """Write every file that has something to show. Raises OSError where one cannot be written."""
     known, protocol = ordered(figures(outcomes)), protocol | evaluation(out, outcomes)
     key = KEYS[len(protocol["shape"])]
     key = key if key in known else next(iter(known), key)  # where other metrics were asked for
@@ -46,10 +46,10 @@ def write_results(out: Path, protocol: dict[str, Any], outcomes: Sequence[Outcom
 
 
 def evaluation(out: Path, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """How the runs were measured, as the first of them that was has it in its metrics.json; nothing where none was."""
+    """How the runs were measured, from the first metrics.json; nothing where none was measured."""
     paths = (out / f"{o.objective}-{o.seed}" / files.METRICS for o in outcomes if o.figures)
-    told = next((files.read_json(path, records.Metrics)["protocol"] for path in paths if path.exists()), {})
-    return {key: told[key] for key in EVALUATION if key in told}
+    protocol = next((files.read_json(path, records.Metrics)["protocol"] for path in paths if path.exists()), {})
+    return {key: protocol[key] for key in EVALUATION if key in protocol}
 
 
 def ordered(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -66,9 +66,9 @@ def title(name: str) -> str:
 
 
 def spread(cell: Cell) -> str:
-    """'0.97 to 0.84', the best run and the worst that ended well; one value where all are equal, '' where none has."""
-    told = dict.fromkeys(short(value) for value in cell.values)
-    return " to ".join([next(iter(told)), short(cell.values[-1])][: len(told)]) if told else ""
+    """'0.97 to 0.84', the best run and the worst that ended well; one value where all are equal, '' without any."""
+    texts = dict.fromkeys(short(value) for value in cell.values)
+    return " to ".join([next(iter(texts)), short(cell.values[-1])][: len(texts)]) if texts else ""
 
 
 def numbers(values: Sequence[int]) -> str:
@@ -83,7 +83,7 @@ def cell_text(cell: Cell) -> str:
 
 
 def own(name: str) -> str:
-    """What an objective's paper adds to the game, and this comparison therefore too."""
+    """What an objective's paper adds, and this comparison too."""
     row = objective(name)
     parts = [f"penalty {row.penalty}" if row.penalty else "", f"weights clipped to ±{row.clip:g}" if row.clip else ""]
     steps = f"{row.critic_steps} critic steps for one of the generator" if row.critic_steps > 1 else ""
@@ -100,8 +100,8 @@ def equal(protocol: dict[str, Any]) -> str:
     return (
         f"Equal for all: the recipe {protocol['recipe']}{f' with {options}' if options else ''} (networks, optimiser, "
         f"rates), {protocol['data']}, {protocol['steps']:,} steps of {protocol['batch']} items, of which each trains "
-        "the critic once, and the seeds. Each objective keeps what its own paper trains it with: with five critic "
-        "steps, the generator moves in every fifth step alone. Nothing was tuned for any. "
+        "the critic once, and the seeds. Each objective also has what its own paper adds: with five critic steps, the "
+        "generator moves in every fifth step only. Nothing was tuned for any objective. "
         f"Measured on {protocol['samples']:,} samples of each run{against}."
     )
 
@@ -126,7 +126,7 @@ def markdown(protocol: dict[str, Any], known: dict[str, dict[str, Any]], rows: S
 
 
 def floor(figure: dict[str, Any]) -> str | None:
-    """What real data get, where it is known."""
+    """The figure of real data, where it is known."""
     return None if figure.get("floor") is None else short(figure["floor"])
 
 
@@ -134,15 +134,15 @@ def floor(figure: dict[str, Any]) -> str | None:
 
 
 def sample_sheets(out: Path, name: str, seeds: Sequence[int]) -> dict[int, Image.Image]:
-    """The last samples of an objective's runs by seed, of those that have any."""
+    """The last samples of an objective's runs, by seed."""
     sheets = {}
     for seed in seeds:
         folder = out / f"{name}-{seed}"
         drawn = Run(folder).pictures if (folder / files.RECORD).exists() else []
         if drawn:
-            with Image.open(drawn[-1]) as image:
-                paired = image.width > 1.5 * image.height  # generated images beside real ones
-                sheets[seed] = media.fitted(media.left_side(image) if paired else image, SMALL)
+            image = opened(drawn[-1])
+            paired = image.width > 1.5 * image.height  # generated images next to real ones
+            sheets[seed] = media.fitted(media.left_side(image) if paired else image, SMALL)
     return sheets
 
 
@@ -188,16 +188,16 @@ def plots(charts: Sequence[Dots]) -> Image.Image:
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def dots(name: str, told: dict[str, Any], rows: Sequence[Row]) -> Dots:
+def dots(name: str, figure: dict[str, Any], rows: Sequence[Row]) -> Dots:
     """The runs of every objective by one figure."""
     content = tuple(
         DotRow(row.objective, tuple(filter(drawable, cell.values)), cell.median, cell.failed)
         for row in rows
         for cell in [row.cells[name]]
     )
-    levels = (("real data", told["floor"]),) if drawable(told.get("floor")) else ()
-    better = f". {told['better'].capitalize()} is better" if told["better"] else ""
-    note = f"{told['meaning'][:1].upper()}{told['meaning'][1:]}{better}."
+    levels = (("real data", figure["floor"]),) if drawable(figure.get("floor")) else ()
+    better = f". {figure['better'].capitalize()} is better" if figure["better"] else ""
+    note = f"{figure['meaning'][:1].upper()}{figure['meaning'][1:]}{better}."
     values = [value for row in content for value in row.values] + [value for _, value in levels]
     return Dots(title(name), content, note, levels, logarithmic(values))
 
@@ -239,7 +239,7 @@ def content(
         "equal": equal(protocol),
         "verdict": verdict(protocol, known, key, rows),
         "columns": [title(name) for name in known],
-        "floors": [floor(told) or "" for told in known.values()],
+        "floors": [floor(figure) or "" for figure in known.values()],
         "table": [table_row(row, known) for row in rows],
         "cards": [card(row, sheets[row.objective]) for row in rows],
         "facts": [(name, text(value)) for name, value in protocol.items() if value],
@@ -247,14 +247,13 @@ def content(
 
 
 def verdict(protocol: dict[str, Any], known: dict[str, dict[str, Any]], key: str, rows: Sequence[Row]) -> str:
-    """The outcome in a sentence, with what it cannot carry."""
+    """The outcome in a sentence, with its limits."""
     if not known or rows[0].cells[key].median is None:
-        return "Of no objective did most runs end well, so that there is nothing to rank."
+        return "For every objective most runs failed, so there is nothing to rank."
     failed = sum(len(row.failures) for row in rows)
     best = rows[0]
     return (
         f"By its median {title(key)}, {best.objective} came out best ({short(best.cells[key].median or 0)}). "
-        f"{failed} of {sum(row.runs for row in rows)} runs failed. With so few seeds, differences "
-        "smaller than the ranges mean nothing, and a budget that nothing was tuned for says what an objective gives "
-        "as it is, not what it could give."
+        f"{failed} of {sum(row.runs for row in rows)} runs failed. With so few seeds, differences smaller than the "
+        "ranges mean nothing. Nothing was tuned: the table shows what an objective gives as it is, not its best."
     )

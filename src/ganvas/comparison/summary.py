@@ -1,4 +1,4 @@
-"""What several runs of one objective say together."""
+"""Several runs of one objective, summarised."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Row:
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, dict[str, object]]:
-    """What was measured: the figures by name, each with its floor, direction and meaning.
+    """The figures by name, each with its floor, direction and meaning.
 
-    One that some measured run lacks, as where a classifier was found later, compares nothing and is left out.
+    A figure that some measured run lacks, because its classifier was found later, is left out.
     """
     measured = [outcome.figures for outcome in outcomes if outcome.figures]
     shared = {name: figure for run in measured for name, figure in run.items()}
@@ -71,7 +71,7 @@ def summarise(outcomes: Sequence[Outcome], key: str) -> list[Row]:
 
 
 def rank(row: Row, key: str, known: dict[str, dict[str, object]]) -> tuple[bool, float]:
-    """By which rows are sorted."""
+    """The sort key of a row."""
     median = row.cells[key].median if key in row.cells else None
     if median is None:
         return True, 0.0

@@ -23,7 +23,7 @@ from ..evaluation import evaluate
 from ..reports import attempt_report
 from ..run import Run
 
-cancelled: Event | None = None  # in a worker: set once nobody waits for its run any more
+cancelled: Event | None = None  # in a worker: set when its run is no longer wanted
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,16 @@ class Job:
     path: Path  # of the run directory
     recipe: str
     data: str
-    options: dict[str, object]  # beside the objective
+    options: dict[str, object]  # in addition to the objective
     steps: int
     device: str
-    samples: int  # that are measured
+    samples: int  # to measure
     metrics: list[str] | None  # as `evaluate` takes them
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run."""
+    """The outcome of a run."""
 
     objective: str
     seed: int
@@ -61,15 +61,15 @@ class Outcome:
 def train_and_measure(job: Job) -> Outcome:
     """Train the run to its end, from wherever it stands, and evaluate it.
 
-    A run that diverges, and an objective that the options forbid, is an outcome: a failure with its reason. What says
-    nothing of the objective is raised: WorkError for such as a full disk, RequestError where something is missing.
+    A run that diverges, and an objective that the options forbid, is an outcome: a failure with its reason. Other
+    errors are raised: WorkError for a full disk and the like, RequestError where something is missing.
     """
     try:
         run = opened(job)
     except RequestError as error:
-        if job.path.exists():  # what lies there is in the way
+        if job.path.exists():  # something else is there
             raise
-        open_data(job.data)  # raises where it is the data that are missing
+        open_data(job.data)  # raises if the data are missing
         return Outcome(job.objective, job.seed, failure=str(error))
     try:
         steps = run.advance()
@@ -92,14 +92,14 @@ def findings(run: Run) -> list[str]:
 
 
 def measure(job: Job) -> dict[str, dict[str, Any]]:
-    """The figures of a trained run, which become its metrics.json too."""
+    """The figures of a trained run, also written as its metrics.json."""
     found = evaluate(job.path, metrics=job.metrics, samples=job.samples, device=job.device)
     found.save(job.path / files.METRICS)
     return {name: figure._asdict() for name, figure in found.figures.items()}
 
 
 def opened(job: Job) -> Run:
-    """The run of a job: as it stands where it has begun, else new."""
+    """The run of a job: the one that has begun, or a new one."""
     if (job.path / files.RECORD).exists():
         return Run(job.path)
     return Run.create(
@@ -109,13 +109,13 @@ def opened(job: Job) -> Run:
         steps=job.steps,
         seed=job.seed,
         device=job.device,
-        precision="fp32",  # measured anew for each run, the choice could fall differently
+        precision="fp32",  # a choice by measuring could differ between runs
         options={**job.options, "objective": job.objective, "penalty": "auto", "penalty_every": 1},
     )
 
 
 def end_with_parent() -> None:
-    """End this worker as soon as the process that began it has ended, even killed: it would train on for nobody."""
+    """End this worker as soon as its parent process has ended, even if that was killed."""
     parent = parent_process()
 
     def watch() -> None:
@@ -127,7 +127,7 @@ def end_with_parent() -> None:
 
 
 def prepare(event: Event) -> None:
-    """What a worker begins with: many share the cores, and warnings of several runs on one terminal help nobody."""
+    """Set up a worker: many share the cores, and warnings of several runs on one terminal are noise."""
     global cancelled
     cancelled = event
     end_with_parent()
@@ -136,10 +136,10 @@ def prepare(event: Event) -> None:
 
 
 def work_through(jobs: Iterable[Job], workers: int) -> Iterator[Outcome]:
-    """The outcomes of jobs as they come, from so many processes at once.
+    """The outcomes of jobs as they come, from `workers` processes at once.
 
-    No more jobs are handed out than there are processes, so that Ctrl-C, which reaches every process of a terminal and
-    lets its run save itself, ends the whole after the step that is being computed. So does closing the iterator.
+    Each process has one job at a time. Ctrl-C reaches every process of a terminal, and each saves its run after the
+    current step. Closing the iterator does the same.
     """
     left, context = iter(jobs), get_context("spawn")
     event = context.Event()

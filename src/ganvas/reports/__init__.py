@@ -1,4 +1,4 @@
-"""`report.html`: everything there is to know of a run, in one file that opens anywhere without a network."""
+"""`report.html`: everything about a run, in one file that opens anywhere without a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["attempt_report", "write_report"]
 def write_report(run_dir: str | Path) -> Path:
     """Write `report.html` into a run directory, from the files there alone, and return its path.
 
-    It may be called at any time, during training too; an older report is replaced as a whole.
+    It can be called at any time, also during training; it replaces an older report as a whole.
     Raises RequestError where there is no run or its files are damaged, WorkError where the page cannot be written.
     """
     run = Path(run_dir)
@@ -29,15 +29,15 @@ def write_report(run_dir: str | Path) -> Path:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise WorkError(
-            f"cannot write {run / files.REPORT}: {reason}; see to that, then `ganvas report {shlex.quote(str(run))}`"
+            f"cannot write {run / files.REPORT}: {reason}; fix that, then `ganvas report {shlex.quote(str(run))}`"
         ) from error
 
 
 def attempt_report(run_dir: str | Path) -> Path | None:
-    """As `write_report`, for the end of training: whatever goes wrong is logged as a warning, and harms nothing."""
+    """As `write_report`, for the end of training: any error is logged as a warning."""
     try:
         return write_report(run_dir)
-    except Exception as error:  # a page is never worth a run
+    except Exception as error:  # a page must not end a run
         logger.warning(
             "there is no report of %s (%s: %s); `ganvas report` tries again", run_dir, type(error).__name__, error
         )

@@ -1,4 +1,4 @@
-"""What the page of a run says, from the files of its directory alone."""
+"""The content of a run's page, from the files of its directory alone."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def items(data: dict[str, Any]) -> str:
 
 
 def verdict(lines: Sequence[Line]) -> dict[str, Any]:
-    """What the monitor finds in the log, and what to say where it finds nothing.
+    """What the monitor finds in the log, and the text where it finds nothing.
 
-    The log is judged anew. A number that was not finite ended the run before it could be logged; of that, and of what
-    an earlier ganvas found, the log's own findings tell.
+    The log is judged again. Its own findings are added: a number that was not finite ended the run before it could be
+    logged, and an earlier ganvas may have had other rules.
     """
     found = {finding.kind: finding._asdict() for finding in judge(lines)}
     for line in lines:
@@ -130,14 +130,14 @@ def pictures(run: Path, record: dict[str, Any]) -> dict[str, Any]:
         frames = [generated(path) for path in spread(drawn, FRAMES)]
         alt = f"The same latents from step {step_of(drawn[0])} to step {step_of(drawn[-1])}."
         content["film_kind"], content["film"] = page.clip(frames, alt, MOVING, FPS)
-    return content | {"strip_note": "The same latents at every step, so that what changes is the network."}
+    return content | {"strip_note": "The same latents at every step: only the network changes."}
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
 
 
 def metrics(run: Path) -> dict[str, Any]:
-    """What `ganvas evaluate` left in the directory."""
+    """What `ganvas evaluate` wrote into the directory."""
     if not (run / files.METRICS).is_file():
         return {"figures": [], "protocol": [], "said": [], "warnings": [], "neighbours": None}
     found = files.read_json(run / files.METRICS, records.Metrics)
@@ -154,8 +154,8 @@ def metrics(run: Path) -> dict[str, Any]:
     ]
     protocol = [(name, text(value)) for name, value in found["protocol"].items()]
     neighbours = None
-    if "copies" in found["figures"] and (run / files.NEIGHBOURS).is_file():  # or it is of an older evaluation
-        alt = "Samples, each beside the training image nearest to it."
+    if "copies" in found["figures"] and (run / files.NEIGHBOURS).is_file():  # else it is of an older evaluation
+        alt = "Samples, each next to the training image nearest to it."
         neighbours = page.picture(opened(run / files.NEIGHBOURS), alt, LARGE)
     return {
         "figures": figures,
@@ -170,7 +170,7 @@ def metrics(run: Path) -> dict[str, Any]:
 
 
 def text(value: object) -> str:
-    """A value of the record as people write it; 'none' for what is empty."""
+    """A value of the record as text; 'none' if it is empty."""
     if isinstance(value, dict):
         return "; ".join(f"{key}: {text(part)}" for key, part in value.items())
     if isinstance(value, list | tuple):
@@ -179,7 +179,7 @@ def text(value: object) -> str:
 
 
 def options(record: dict[str, Any]) -> list[Option]:
-    """Every option of the run, with what the recipe has by default."""
+    """Every option of the run, with the recipe's default."""
     name, given = record["recipe"], record["options"]
     known = recipes.describe(recipes.recipe(name)) if name in recipes.RECIPES else []
     defaults = {n: recipes.to_json(recipes.recipe(name))[n] for n, *_ in known}
@@ -188,9 +188,9 @@ def options(record: dict[str, Any]) -> list[Option]:
     rows = []
     for key, value in given.items():
         default = text(defaults.get(key, value))
-        said, meant = text(value), text(resolved.get(key, value))
-        shown = said if said == meant else f"{said}, here {meant}"
-        rows.append(Option(key, shown, default, meanings.get(key, ""), said != default))
+        given_text, meant = text(value), text(resolved.get(key, value))
+        shown = given_text if given_text == meant else f"{given_text}, here {meant}"
+        rows.append(Option(key, shown, default, meanings.get(key, ""), given_text != default))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The charts of a run's log: which of its numbers belong on one chart, and what each means."""
+"""The charts of a run's log: which numbers share a chart, and what they mean."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Group(NamedTuple):
 LOSSES = Group(
     "Losses",
     ".*/loss",
-    "What each network minimises. Where two play, neither curve tells how good the samples are: each says as much of "
-    "the other player.",
+    "What each network minimises. In a game of two, neither curve says how good the samples are: each depends on the "
+    "other network.",
 )
 GROUPS = (
     LOSSES,
     Group(
         "The critic's accuracy",
         "critic/accuracy_.*",
-        "Share of real and of generated items that it tells. Near 1: it overpowers the generator; 1/2: it cannot tell, "
-        "or has not learnt to.",
+        "Share of real and of generated items that it judges right. Near 1: it overpowers the generator; 1/2: it "
+        "cannot tell them apart.",
         bounds=(0.0, 1.0),
     ),
     Group(
@@ -48,15 +48,15 @@ GROUPS = (
         bounds=(0.0, 1.0),
     ),
     Group(
-        "Found within the batch", "clip/accuracy", "Share of images that suit their own caption best.", bounds=(0, 1)
+        "Found within the batch", "clip/accuracy", "Share of images that match their own caption best.", bounds=(0, 1)
     ),
-    Group("The inverse temperature", "clip/scale", "What cosines are multiplied by; it is kept at 100 at most."),
+    Group("The inverse temperature", "clip/scale", "The factor of cosines, 100 at most."),
     Group(
         "The bound in nats",
         "(test|held_out)/(reconstruction|kl|bound|importance_bound)",
-        "Of held-out images: bound = reconstruction + kl, no less than -log p(x). The importance-weighted is tighter.",
+        "Of held-out images: bound = reconstruction + kl, never below -log p(x); the importance-weighted is tighter.",
     ),
-    Group("Reconstruction and KL while training", "vae/(nll|kl)", "In nats an image."),
+    Group("Reconstruction and KL while training", "vae/(nll|kl)", "In nats per image."),
     Group(
         "Active units",
         ".*/active_units",
@@ -68,32 +68,32 @@ GROUPS = (
     Group(
         "Codes in use",
         "codebook/used|.*/codes_used",
-        "Share of the codebook that a batch, and all measured held-out images, are written in.",
+        "Share of the codebook that a batch uses, and that all measured held-out images use.",
         bounds=(0.0, 1.0),
     ),
     Group(
         "Perplexity of the codes",
         "(codebook|test|held_out)/perplexity",
-        "As how many evenly used codes a batch's, and the held-out images', are worth.",
+        "The number of evenly used codes with the same entropy, for a batch and for held-out images.",
     ),
-    Group("Dead codes revived", "codebook/revived", "Codes a step that are moved to where the encoder's outputs are."),
+    Group("Dead codes revived", "codebook/revived", "Codes per step that are moved to outputs of the encoder."),
     Group(
         "Weight of the adversarial loss",
         "autoencoder/adaptive_weight",
-        "At which it pulls the decoder's last layer as strongly as the reconstruction does.",
+        "With it, the adversarial gradient of the decoder's last layer is as large as the reconstruction's.",
         log=True,
     ),
     Group(
         "Gradient norms",
         ".*/grad_norm",
-        "Of all weights of a network together. Falling to nothing: it has stopped learning; rising without end: it "
+        "Of all weights of a network together. Falling to zero: it has stopped learning; rising without end: it "
         "diverges.",
         log=True,
     ),
     Group(
         "Distance to the data",
         "monitor/distance",
-        "Fréchet distance over the data's variance: 0 is perfect, 1 what the data's mean alone would get.",
+        "Fréchet distance over the data's variance: 0 is perfect, 1 is the distance of the data's mean alone.",
     ),
     Group(
         "Coverage and variety",
@@ -110,17 +110,17 @@ GROUPS = (
     Group(
         "Where the samples' mean lies",
         "monitor/offset_.*",
-        "From the data's mean, in standard deviations along their main axes. Swinging to and fro: the generator chases "
-        "the critic from mode to mode.",
+        "From the data's mean, in standard deviations along their main axes. If it swings, the generator moves from "
+        "mode to mode.",
     ),
-    Group("BEGAN's k", "began/k", "How much the critic attends to generated items."),
+    Group("BEGAN's k", "began/k", "The weight of generated items in the critic's loss."),
     Group("BEGAN's M", "began/M", "Its measure of convergence: lower is better."),
     Group("Speed", "images_per_second", "Items a second while training; drawing and saving do not count."),
 )
 
 
 def charts(lines: Sequence[Line], record: Mapping[str, Any]) -> list[Curves]:
-    """Every number of the log on a chart: those of GROUPS together, any other on one of its own."""
+    """Every number of the log on a chart: those of GROUPS together, each other one alone."""
     lines = [{name: v for name, v in line.items() if name in PLAIN or abs(v) < LARGEST} for line in lines]
     names = [name for name in dict.fromkeys(name for line in lines for name in line) if name not in PLAIN]
     grouped = [(group, [name for name in names if re.fullmatch(group.names, name)]) for group in GROUPS]
@@ -135,7 +135,7 @@ def charts(lines: Sequence[Line], record: Mapping[str, Any]) -> list[Curves]:
 
 def chart(group: Group, curves: Sequence[Series], levels: tuple[tuple[str, float], ...]) -> Curves:
     """The chart of a group; a scale is logarithmic only where every value is positive."""
-    note = f"{group.note} Dotted: where they lie when the critic cannot tell." if levels else group.note
+    note = f"{group.note} Dotted: their values when the critic cannot tell." if levels else group.note
     log = group.log and all(value > 1 / LARGEST for curve in curves for _, value in curve.points)
     return Curves(group.title, tuple(curves), note, levels, log, group.bounds)
 
@@ -152,9 +152,9 @@ def label(name: str) -> str:
 
 
 def undecided(record: Mapping[str, Any], names: Collection[str]) -> tuple[tuple[str, float], ...]:
-    """Of the losses of these names, those of a critic that cannot tell and of who plays it, penalties aside.
+    """The losses when the critic cannot tell, of critic and generator, without penalties.
 
-    None of BEGAN, and of families whose other player has more than the game to lose.
+    None for BEGAN, and for families with further losses.
     """
     row = objectives.ADVERSARIAL.get(record["options"].get("objective", ""))
     if row is None or row.energy or not {"critic/loss", "generator/loss"} <= set(names):

@@ -47,7 +47,7 @@ class Saved(NamedTuple):
 
 
 def write(folder: Path, system: System, saved: Saved) -> None:
-    """Write the checkpoint of a system into `folder`, beside the older ones, of which the newest stays.
+    """Write the checkpoint of a system into `folder`, next to the older ones, of which the newest stays.
 
     Raises OSError where the disk is full or `folder` cannot be written; the older checkpoints then survive.
     """
@@ -61,7 +61,7 @@ def write(folder: Path, system: System, saved: Saved) -> None:
     with files.new_folder(target) as temporary:
         for name, data in content.items():
             (temporary / name).write_bytes(data)
-        shutil.rmtree(target, ignore_errors=True)  # a damaged one, or that of a run that went on from further back
+        shutil.rmtree(target, ignore_errors=True)  # a damaged one, or of a run that went back further
     for old in steps(folder)[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -86,11 +86,11 @@ def best_step(folder: Path) -> int | None:
 def restore(folder: Path, system: System, attempt: int = 0, origin: int = 0) -> Saved:
     """Load the newest undamaged checkpoint into a freshly built system; `Saved()` where there is none at all.
 
-    A run that has been rolled back to the step `origin` is in its `attempt` after the first: the checkpoints of earlier
-    attempts are removed, and where there is none of this one it begins with the best, or for origin 0 afresh.
+    `attempt` counts the rollbacks of the run, the last one to the step `origin`. Checkpoints of earlier attempts are
+    removed; without one of this attempt, the run begins with the best, or for origin 0 afresh.
 
-    Damaged ones are named, and removed once an older one has been loaded. Raises WorkError where none can be, where a
-    file cannot be read at the moment, and where a newer ganvas wrote one: nothing is removed then.
+    Damaged checkpoints are named, and removed after an older one has been loaded. Raises WorkError where none can be
+    loaded, where a file cannot be read now, and where a newer ganvas wrote one: then nothing is removed.
     """
     damaged: list[Path] = []
     obsolete: list[Path] = []
