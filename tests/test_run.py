@@ -218,7 +218,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RequestError, match=r"out: cannot make the run directory .*; choose another"):
         train(tmp_path / "file" / "run")
-    with pytest.raises(RequestError, match="out: cannot make the run directory .*null byte; choose another"):
+    with pytest.raises(RequestError, match=r"out: cannot make the run directory .*null byte; choose another"):
         train(Path("a\0b"))
 
 
