@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ganvas import comparison as comparison_package
 from ganvas.comparison import Comparison
+from ganvas.comparison import comparison as comparison_module
 from ganvas.comparison import page as results
 from ganvas.comparison.summary import Cell, summarise
 from ganvas.comparison.work import Job, Outcome, train_and_measure, work_through
@@ -150,7 +150,7 @@ def test_one_that_stops_before_its_first_outcome_keeps_its_protocol(
     def interrupted(missing: object, jobs: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(comparison_package, "work_through", interrupted)
+    monkeypatch.setattr(comparison_module, "work_through", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(Comparison.begin(tmp_path, losses="ns", seeds=1, steps=50).play())
     with pytest.raises(RequestError, match="holds a comparison with steps 50, not 20"):
