@@ -102,6 +102,7 @@ def of_file(file: NetworkFile, device: str) -> Clip:
     tokenizer: TextInput
     if reads["kind"] in tokens.TOKENIZERS:
         tokenizer = tokens.from_spec(reads)
+        tokenizer(["a"])  # a damaged spec fails here, and not in the midst of work
     else:
         opened = open_sentences(check_known(reads["kind"], SENTENCES), device)
         tokenizer = check_same(opened, reads["kind"], reads["hash"])
