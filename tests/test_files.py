@@ -95,3 +95,8 @@ def test_a_damaged_line_of_a_log_is_named(run: Path, line: str) -> None:
         file.write(f"{line}\n")
     with pytest.raises(RequestError, match=r"log\.jsonl is damaged"):
         records.read_log(run)
+
+
+def test_a_file_without_a_name_is_an_error_of_the_system() -> None:
+    with pytest.raises(IsADirectoryError):
+        files.write(Path(""), b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -51,6 +52,8 @@ def new_file(target: Path, *, flush: bool = True) -> Iterator[Path]:
     flush=False leaves it to the system when: for many files that can be made again. Raises OSError where the disk is
     full or the folder cannot be written; an older file at `target` then survives.
     """
+    if not target.name:  # of "" and "."
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -58,6 +59,9 @@ class Request:
         for name, value in counts.items():
             if value < (least := 0 if name == "generations" else 1):
                 raise RequestError(f"{value} is too few", f"give {least} or more", field=name)
+        for name in ("lr", "weight_decay", "variation", "prior"):
+            if not 0 <= (amount := getattr(self.brush, name)) < math.inf:
+                raise RequestError(f"{amount:g} is not possible", "give 0 or more", field=name)
 
 
 @dataclass(frozen=True)
