@@ -44,7 +44,7 @@ def directions(
     out: Annotated[Out | None, "directions.npz; a picture of them is put next to it."] = None,
     progress: bool = True,
 ) -> Steps[Directions]:
-    """Find directions of latent space with a meaning, for `edit` and `walk --through`."""
+    """Find directions of latent space with a meaning, for `edit` and `walk`."""
     ends, shown = parse_strengths(strength), asked_label(label, prompt)
     paths = (None if one is None else Path(one) for one in (labels, classifier, labeller))
     file, kind, kept = paths
