@@ -1,6 +1,6 @@
 """Whatever a file of ours or an option holds, the answer is a sentence: no internal error, no hang, no flood of memory.
 
-Every case is a function of its number. It spoils one file of a small workplace or one option of a command, runs the
+Every case is a function of its number. It spoils one file of a small workshop or one option of a command, runs the
 command in a child process, and looks at the answer, the time and the peak memory.
 """
 
@@ -155,7 +155,7 @@ SPOILS: dict[str, tuple[Spoil, ...]] = {
     ".png": (spoil_bytes,),
 }
 
-# A file of the workplace -> the commands that read it.
+# A file of the workshop -> the commands that read it.
 RESUME, REPORT = ["resume", "run", "--steps", "4"], ["report", "run"]
 SAMPLE = ["sample", "run", "--seeds", "0-1", "--out", "grid.png"]
 WALK = ["walk", "run", "--seconds", "0.2", "--fps", "5", "--out", "walk.gif"]
@@ -317,7 +317,7 @@ def case(i: int) -> tuple[str | None, Spoil, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small one of every file that ganvas writes."""
     place = tmp_path_factory.mktemp("fuzz") / "whole"
     shutil.copytree(OLD, place)
@@ -370,11 +370,11 @@ def answer(place: Path, arguments: list[str]) -> tuple[int, str, int]:
     return os.waitstatus_to_exitcode(code), text, usage.ru_maxrss * 1024
 
 
-def run_case(i: int, workplace: Path) -> str:
+def run_case(i: int, workshop: Path) -> str:
     """What is wrong with the answer to a case; "" where nothing is."""
     file, spoil, command = case(i)
-    place = workplace.with_name(f"case-{i}")
-    shutil.copytree(workplace, place)
+    place = workshop.with_name(f"case-{i}")
+    shutil.copytree(workshop, place)
     try:
         if file is not None:
             data = (place / file).read_bytes()
@@ -393,12 +393,12 @@ def run_case(i: int, workplace: Path) -> str:
     return ""
 
 
-def test_a_spoiled_file_or_option_has_an_answer(workplace: Path) -> None:
-    assert [wrong for i in range(QUICK) if (wrong := run_case(i, workplace))] == []
+def test_a_spoiled_file_or_option_has_an_answer(workshop: Path) -> None:
+    assert [wrong for i in range(QUICK) if (wrong := run_case(i, workshop))] == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("first", range(QUICK, WHOLE, SHARE))
-def test_every_spoiled_file_or_option_has_an_answer(first: int, workplace: Path) -> None:
-    assert [wrong for i in range(first, min(first + SHARE, WHOLE)) if (wrong := run_case(i, workplace))] == []
+def test_every_spoiled_file_or_option_has_an_answer(first: int, workshop: Path) -> None:
+    assert [wrong for i in range(first, min(first + SHARE, WHOLE)) if (wrong := run_case(i, workshop))] == []
