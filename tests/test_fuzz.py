@@ -354,6 +354,8 @@ def answer(place: Path, arguments: list[str]) -> tuple[int, str, int]:
         status = 99
         try:
             os.chdir(place)
+            os.environ["OMP_NUM_THREADS"] = "1"  # the threads of a process do not survive its fork
+            torch.set_num_threads(1)
             out = os.open(os.devnull, os.O_WRONLY)
             err = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(out, 1)

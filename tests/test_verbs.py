@@ -270,9 +270,8 @@ def test_a_run_is_judged_and_reported_alike(paths: dict[str, str], tmp_path: Pat
 
 
 def test_objectives_are_compared_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        comparison.comparison, "work_through", lambda jobs, workers: map(train_and_measure, jobs)
-    )  # here
+    here = lambda jobs, workers: map(train_and_measure, jobs)  # noqa: E731
+    monkeypatch.setattr(comparison.comparison, "work_through", here)
     options = {"data": "ring", "losses": "ns", "seeds": 1, "steps": 2, "samples": 100, "metrics": "modes", "jobs": 1}
     small = {"hidden": "8", "critic_hidden": "8", "monitor_every": "0"}
     words = words_of([], {**options, "out": tmp_path / "one", "options": small})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -127,17 +127,26 @@ def evaluating(
     if "ppl" in chosen and generator is not None:
         yield Progress("measuring ppl", len(measured), len(chosen))
         figures["ppl"], facts["ppl"] = path_length(generator, seed)
-    sentences, picture = findings.variety(figures), None
-    if "copies" in chosen:
-        yield Progress("measuring copies", len(chosen) - 1, len(chosen))
-        found = copies.find_copies(sets.train, sets.samples, sets.test)
-        figures["copies"] = figure("copies", found.share, 0.0, found.floor, len(found.near))
-        facts["copies"] = found.describe(len(sets.train), networks.extractor.name)
-        sentences.append(findings.memorisation(found, len(sets.train), sets.test is not None))
-        picture = copies.picture(found, sets.train) if len(real.dataset.shape) == 3 else None
     warnings += findings.warn(real, training, sampled, sets.reference, sets.samples)
     shares = protocol.class_shares(sets, real.dataset.class_names)
-    return Evaluation(figures, facts, tuple(warnings), tuple(sentences), shares, picture)
+    evaluation = Evaluation(figures, facts, tuple(warnings), tuple(findings.variety(figures)), shares)
+    if "copies" not in chosen:
+        return evaluation
+    yield Progress("measuring copies", len(chosen) - 1, len(chosen))
+    return with_copies(evaluation, sets, real.dataset, networks.extractor.name)
+
+
+def with_copies(evaluation: Evaluation, sets: protocol.Sets, dataset: Dataset, extractor: str) -> Evaluation:
+    """The evaluation with its share of copies, what that means, and the nearest neighbours."""
+    found = copies.find_copies(sets.train, sets.samples, sets.test)
+    share = figure("copies", found.share, 0.0, found.floor, len(found.near))
+    return replace(
+        evaluation,
+        figures=evaluation.figures | {"copies": share},
+        protocol=evaluation.protocol | {"copies": found.describe(len(sets.train), extractor)},
+        findings=(*evaluation.findings, findings.memorisation(found, len(sets.train), sets.test is not None)),
+        neighbours=copies.picture(found, sets.train) if len(dataset.shape) == 3 else None,
+    )
 
 
 evaluate = drained(evaluating)
