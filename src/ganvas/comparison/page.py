@@ -175,7 +175,7 @@ def plots(charts: Sequence[Dots]) -> Image.Image:
     """The charts of the page in one picture."""
     columns = min(3, len(charts))
     lines = -(-len(charts) // columns)
-    height = max(140, 1.3 * charts[0].height)  # one row alone would leave no room for its title and ticks
+    height = max(220, 1.3 * charts[0].height)  # one row alone would leave no room for its title and ticks
     figure = Figure(figsize=(WIDTH / 72 * columns, height / 72 * lines), dpi=110, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).flat
     for axes, chart in zip(panels, charts, strict=False):
