@@ -21,14 +21,14 @@ class Progress:
 
     what: str  # what is being done: "reading files", "training"
     done: float = 0
-    total: float | None = None  # None where nobody knows
+    total: float | None = None  # None where it is not known
     text: str = ""  # more, in a few words: losses, a score
     image: Image | None = None  # what it looks like so far, where there is a picture of it
     saved: Path | None = None  # what closing the generator now saves, for work that can be continued from there
 
     @property
     def share(self) -> float:
-        """How much of it is done, from 0 to 1; 0 where nobody knows."""
+        """How much of it is done, from 0 to 1; 0 without a total."""
         return self.done / self.total if self.total else 0.0
 
     @property

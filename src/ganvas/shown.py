@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Iterable, Sequence, Sized
 from html import escape
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
 LEAST = 400  # pixels: smaller pictures are enlarged to about this
 
 
-class Shown:
+class Shown(ABC):
     """A result that a notebook shows as a picture, and a terminal in a few words."""
 
+    @abstractmethod
     def picture(self) -> Image:
         """What it looks like."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         count = f" of {len(self):,}" if isinstance(self, Sized) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from io import StringIO
@@ -54,7 +55,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Chart:
+class Chart(ABC):
     """What every chart has. `levels` are named values to compare with."""
 
     title: str
@@ -65,18 +66,18 @@ class Chart:
     bounds: tuple[float, float] | None = None  # of the values, where they are known beforehand
     left, height = LEFT, HEIGHT
 
+    @abstractmethod
     def draw(self, axes: Axes) -> None:
         """Draw it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def marks(self, axes: Axes) -> list[Mark]:
         """What is shown under the pointer, in the order of the arrow keys."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def summary(self) -> str:
         """What the chart shows, for readers who cannot see it."""
-        raise NotImplementedError
 
     @cached_property
     def drawn(self) -> tuple[Markup, list[Mark]]:
