@@ -12,7 +12,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from .. import media
-from ..data import Dataset, opening
+from ..data import Dataset, Options, opening
 from ..data.decode import SUFFIXES
 from ..data.pictures import name_of, read_pictures, several
 from ..errors import RequestError, writing
@@ -21,6 +21,7 @@ from ..frozen import Autoencoder
 from ..metrics import psnr
 from ..progress import Progress, Steps
 from ..shown import Shown
+from ..sizes import Size
 from .arguments import at_least, autoencoder_of, refuse_overwriting
 from .types import Device, Out, RunLike, Sources
 from .verb import Verb
@@ -124,6 +125,6 @@ def originals(sources: Sources, autoencoder: Autoencoder, count: int, split: str
         )
     dataset = given[0]
     if not isinstance(dataset, Dataset):
-        dataset = yield from opening(str(dataset), size=shape[-1], channels=shape[0], split=split)
+        dataset = yield from opening(str(dataset), Options(Size(shape[2], shape[1]), shape[0], split))
     rows = torch.linspace(0, len(dataset) - 1, min(count, len(dataset)), dtype=torch.float64).long()
     return [f"{row:06d}" for row in rows.tolist()], dataset.at(rows).x.cpu()

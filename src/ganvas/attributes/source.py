@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data import Dataset, open_data
+from ..data import Dataset, Options, opening
 from ..errors import RequestError, writing
 from ..evaluation.sources import trained_on
 from ..frozen import Classifier, TrainedGenerator, load_classifier
 from ..frozen.opening import open_clip
 from ..progress import Note, Steps
+from ..sizes import Size
 from .judges import LABEL, Judge, Labeller, Words, parse_words
 from .labeller import learn
 
@@ -62,7 +63,8 @@ def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) ->
     if spec is None:
         raise RequestError("no source of attributes was given", "give `data`, `labels`, `words` or `classifier`")
     shape = generator.decoder.shape
-    data = spec if isinstance(spec, Dataset) else open_data(spec, size=shape[-1], channels=shape[0], hold_out=SHARE)
+    form = Options(Size(shape[2], shape[1]), shape[0])
+    data = spec if isinstance(spec, Dataset) else (yield from opening(spec, form, hold_out=SHARE))
     labeller = yield from learn(data)
     right = ", ".join(f"{name} {share:.1%}" for name, share in labeller.classifier.facts.get("accuracy", {}).items())
     yield Note(f"a labeller of {data.name}, trained on {len(data):,} real pictures, is right on held-out ones: {right}")

@@ -17,13 +17,14 @@ from typing import Any
 import torch
 
 from .. import files, recipes, records
-from ..data import Dataset, lasting, open_data
+from ..data import Dataset, Options, lasting, open_data, opening
 from ..errors import RequestError, WorkError, unknown
 from ..evaluation.extraction import open_networks
 from ..evaluation.figures import available
 from ..evaluation.protocol import add_classifier, select
 from ..features import lpips
 from ..objectives import ADVERSARIAL
+from ..progress import drain
 from ..recipes.conditional import Conditional
 from .page import TABLES, write_results
 from .work import Job, Outcome, work_through
@@ -88,8 +89,8 @@ class Comparison:
         points = len(dataset.shape) == 1
         recipe = recipe or ("points" if points else "gan")
         chosen = shared(recipe, options or {})
-        if chosen.size or chosen.channels:  # as the runs will see them
-            dataset = open_data(data, size=chosen.size or None, channels=chosen.channels or None)
+        if chosen.reading() != Options():  # as the runs will see them
+            dataset = drain(opening(data, chosen.reading()))
         protocol = {
             "data": lasting(data),
             "fingerprint": dataset.fingerprint,

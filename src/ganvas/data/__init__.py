@@ -11,15 +11,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..errors import unknown
-from ..progress import Steps, drained
+from ..errors import RequestError, unknown
+from ..progress import Steps, drain, drained
+from ..sizes import parse_size
 from . import arrays, cifar, digits, folder, hub, idx, points, shapes, store
 from .dataset import Dataset, Modes, Origin
 from .known import read_known
-from .options import DataError, NoSplit, Options, blaming
+from .options import DEFAULT, DataError, NoSplit, Options, blaming
 from .report import Report, describe
 
-__all__ = ["NAMES", "Dataset", "Modes", "Origin", "Report", "describe", "inspect", "inspecting", "lasting"]
+__all__ = ["NAMES", "Dataset", "Modes", "Options", "Origin", "Report", "describe", "inspect", "inspecting", "lasting"]
 __all__ += ["open_data", "opening"]
 
 # What it is, and its reader
@@ -44,40 +45,60 @@ NAMED: dict[str, tuple[str, Callable[[str, Options], store.Opened]]] = {
 NAMES = {name: words for name, (words, _) in NAMED.items()}
 
 
-def opening(
-    spec: str,
-    *,
-    size: int | None = None,
-    channels: int | None = None,
-    split: str = "train",
-    seed: int = 0,
-    hold_out: float = 0.0,
-) -> Steps[Dataset]:
+def opening(spec: str, options: Options = DEFAULT, *, hold_out: float = 0.0) -> Steps[Dataset]:
     """Open a data set: yields Progress while files are read or shapes are drawn. `open_data` is the same in one call.
 
-    size: pixels of a side; None keeps the native size of arrays, draws `shapes` at 32, and gives files of many sizes
-        the largest power of two from 8 to 256 that their median short side reaches. Images are cut to a centred square.
-    channels: 1 (grey) or 3 (colour); None keeps them, and makes files grey if all are.
-    split: "train" or "test", if the source has both (drawn sets do, and folders with `train` and `test` in them).
-    seed: of the order of batches and, for `shapes` and points, of what is drawn.
     hold_out: above 0, give the train split a `held_out` part to measure on: the test split or, if the source has
         none, this share of the items, which are then removed from the data set itself.
     Errors: RequestError, with the reason and a fix; WorkError if the cache cannot be written.
     """
-    options = Options(size, channels, split, seed)
     options.check()
     dataset = yield from store.finished(_read(spec, options))
     dataset = yield from arrays.fit(dataset, options)
-    dataset = replace(dataset, spec=spec, seed=seed, split=split)
-    if not hold_out or split != "train":
+    dataset = replace(dataset, spec=spec, seed=options.seed, split=options.split)
+    if not hold_out or options.split != "train":
         return dataset
-    if len(dataset.shape) == 3:  # both splits must have the form that the files of this one have chosen
-        channels, size = dataset.shape[0], dataset.shape[-1]
     try:
-        test = yield from opening(spec, size=size, channels=channels, split="test", seed=seed)
+        test = yield from opening(spec, options.like(dataset)._replace(split="test"))
     except NoSplit:
         return dataset.hold_out(hold_out)
     return replace(dataset, held_out=test)
+
+
+def open_data(
+    spec: str,
+    *,
+    size: object = None,
+    channels: int | None = None,
+    split: str = "train",
+    seed: int = 0,
+    levels: str = "auto",
+    truncated: str = "skip",
+    image: str = "",
+    caption: str = "",
+    hold_out: float = 0.0,
+) -> Dataset:
+    """Open a data set.
+
+    size: pixels: 64 (a square), "96x128" or (96, 128) (width, height). None keeps that of arrays, draws `shapes` at 32,
+        and for files keeps the shape that most have. Pictures of another shape are cut to their middle.
+    channels: 1 (grey), 3 (colour), or 4 (colour and alpha, premultiplied). None keeps those of arrays; files become
+        grey if all are, and have 4 if most are transparent somewhere.
+    split: "train" or "test", if the source has both (drawn sets do, and folders with `train` and `test` in them).
+    seed: of the order of batches and, for `shapes` and points, of what is drawn.
+    levels: of 16-bit pictures, what is black and what is white: "LOW:HIGH"; "full", 0 and 65535; "auto", the same
+        unless the set uses less than half of it.
+    truncated: "keep" decodes what is there of pictures that lack their last bytes; "skip" leaves them out.
+    image, caption: the columns of a table; "" finds them.
+    hold_out: above 0, a share to measure on, where the source has no test split (`held_out` of the result).
+    Errors: RequestError, with the reason and a fix; WorkError if the cache cannot be written.
+    """
+    try:
+        wanted = parse_size(size)
+    except ValueError as error:
+        raise RequestError(str(error), field="size") from None
+    options = Options(wanted, channels, split, seed, levels, truncated, image, caption)
+    return drain(opening(spec, options, hold_out=hold_out))
 
 
 def lasting(spec: str) -> str:
@@ -89,13 +110,13 @@ def lasting(spec: str) -> str:
         return spec
 
 
-def inspecting(spec: str, size: int | None = None) -> Steps[Report]:
+def inspecting(spec: str, options: Options = DEFAULT) -> Steps[Report]:
     """Open a data set and count what is in it: classes, exact duplicates, unreadable files. `inspect` in one call."""
-    dataset = yield from opening(spec, size=size)
+    dataset = yield from opening(spec, options)
     return (yield from describe(dataset))
 
 
-open_data, inspect = drained(opening), drained(inspecting)
+inspect = drained(inspecting)
 
 REFUSED = (OSError, RuntimeError, ValueError)  # no permission, no such user, links in circles, a NUL byte in a path
 

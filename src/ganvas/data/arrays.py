@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..progress import Steps
+from ..sizes import Size
 from .dataset import Dataset, Origin
 from .options import DataError, Options, blaming
 from .rows import chunks, gathering
@@ -28,30 +30,36 @@ def fit(dataset: Dataset, options: Options) -> Steps[Dataset]:
             raise DataError(f"{dataset.name} contains points, which have no {field}", f"give images, or no {field}")
         return dataset
     channels, height, width = dataset.shape
-    size, depth = options.size or min(height, width), options.channels or channels
-    if (depth, size, size) == dataset.shape:
+    size, depth = options.size or Size(width, height), options.channels or channels
+    shape = (depth, size.height, size.width)
+    if shape == dataset.shape:
         return dataset
 
     def build() -> Steps[Dataset]:
-        slices = chunks(len(dataset), max(channels * height * width, depth * size * size))
+        slices = chunks(len(dataset), max(channels * height * width, math.prod(shape)))
         parts = (_fitted(dataset.items[part], size, depth).numpy() for part in slices)
-        rows = yield from gathering(parts, (depth, size, size), "resizing pictures", len(dataset))
+        rows = yield from gathering(parts, shape, "resizing pictures", len(dataset))
         return replace(dataset, items=torch.from_numpy(rows), fingerprint="")
 
     fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build())
     return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # names may have changed since
 
 
-def _fitted(images: Tensor, size: int, channels: int) -> Tensor:
-    """(N, C, H, W) uint8 -> (N, channels, size, size) uint8."""
-    side = min(images.shape[2:])
-    top, left = ((length - side) // 2 for length in images.shape[2:])
-    images = images[:, :, top : top + side, left : left + side]
+def _fitted(images: Tensor, size: Size, channels: int) -> Tensor:
+    """(N, C, H, W) uint8 -> (N, channels, height, width) uint8, cut to the middle where the shape is another."""
+    height, width = images.shape[2:]
+    tall, wide = (
+        min(height, round(width * size.height / size.width)),
+        min(width, round(height * size.width / size.height)),
+    )
+    tall, wide = max(1, tall), max(1, wide)
+    top, left = (height - tall) // 2, (width - wide) // 2
+    images = images[:, :, top : top + tall, left : left + wide]
     if images.shape[1] == 3 and channels == 1:
         weights = torch.tensor(LUMA)[:, None, None]
         images = (images * weights).sum(1, keepdim=True).round().to(torch.uint8)
-    if side != size:
-        images = interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+    if (tall, wide) != (size.height, size.width):
+        images = interpolate(images, size=(size.height, size.width), mode="bilinear", antialias=True)
     return images.expand(-1, channels, -1, -1)
 
 

@@ -32,12 +32,13 @@ class Modes(NamedTuple):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the items came from, and which files were skipped."""
+    """Where the items came from, which files were skipped, and what else a reader must say."""
 
     place: str = ""
     unreadable: tuple[tuple[str, str], ...] = ()  # (file, reason), skipped
     smallest: tuple[int, int] | None = None  # (width, height) in pixels, before resizing
     largest: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()  # what was cut, chosen, guessed or left out, a sentence each, with how to change it
 
 
 @dataclass(frozen=True, eq=False)

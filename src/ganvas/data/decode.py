@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import RequestError
+from ..sizes import Size
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif")
 
@@ -17,7 +18,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", "
 class Picture(NamedTuple):
     """A decoded file."""
 
-    pixels: np.ndarray  # (C, size, size) uint8
+    pixels: np.ndarray  # (C, height, width) uint8
     width: int  # as the file's header says
     height: int
     grey: bool  # whether red, green and blue are equal everywhere
@@ -27,18 +28,20 @@ class Unreadable(Exception):
     """A file is not an image that can be decoded; the message is the reason."""
 
 
-def decode(data: bytes, file: str, size: int, channels: int) -> Picture:
-    """Decode, turn upright, lay on white, cut to a centred square, resize, and make grey or colour.
+def decode(data: bytes, file: str, size: Size, channels: int) -> Picture:
+    """Decode, turn upright, lay on white, cut the middle in the shape of `size`, resize, and make grey or colour.
 
     Errors: Unreadable for a damaged file, RequestError for a decompression bomb.
     """
     image = _opened(data, file)
     width, height = image.size
     try:
-        image.draft(None, (2 * size, 2 * size))  # JPEG alone: decodes at a fraction of the size, never below this
+        image.draft(
+            None, (2 * size.width, 2 * size.height)
+        )  # JPEG alone: decodes at a fraction of the size, never less
         image.load()  # raises here for damaged files, not where the orientation is read
-        image = ImageOps.fit(_flat(_upright(image)), (size, size), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(size, size, channels)
+        image = ImageOps.fit(_flat(_upright(image)), size, Image.Resampling.LANCZOS)
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(size.height, size.width, channels)
     except Exception as error:  # decoders raise errors of any kind for damaged data
         raise Unreadable(str(error) or type(error).__name__) from error
     grey = bool((pixels == pixels[..., :1]).all())

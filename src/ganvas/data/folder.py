@@ -6,6 +6,7 @@ import math
 import os
 import statistics
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ..progress import Steps, counted
+from ..sizes import Size, base_of, keeping_shape
 from .annotations import Annotation, read_annotations, read_emoji_annotations
 from .dataset import Dataset, Origin
 from .decode import SUFFIXES, Unreadable, decode, dimensions
@@ -28,10 +30,11 @@ from .rows import gathering
 from .store import cached
 from .tree import Folder, Tree, Zip
 
-VERSION = 5  # of the decoding, raised when pixels or annotations change, since they are cached
+VERSION = 6  # of the decoding, raised when pixels or annotations change, since they are cached
 CHUNK = 32  # files decoded at a time
 SAMPLED = 1000  # files whose headers choose the size
-SIZES = (256, 128, 64, 32, 16, 8)  # to choose from
+SIZES = (256, 128, 64, 32, 16, 8)  # sides to choose from
+COMMON, ALIKE = 0.9, 0.02  # pictures have one shape if this share has the same proportions, in a logarithm
 EMOJI = "img/google/64/"
 NO_CLASS = ("(top)", "unlabelled")  # the classes of pictures in no sub-folder, and of pictures without a label
 
@@ -60,7 +63,7 @@ def read_emoji(path: Path, options: Options) -> Steps[Dataset]:
     files = [file for file in _pictures(tree) if file.startswith(EMOJI)]
     annotate = partial(read_emoji_annotations, pictures=EMOJI)
     pictures = Pictures(tree, files, {file: file for file in files}, "emoji", annotate)
-    return _read(pictures, options._replace(size=options.size or 64))
+    return _read(pictures, options._replace(size=options.size or Size(64, 64)))
 
 
 def read_folder(path: Path, options: Options) -> Steps[Dataset]:
@@ -112,7 +115,8 @@ def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
             problem = f"none of the {len(files)} images of {tree.place} can be decoded ({': '.join(unreadable[0])})"
             raise DataError(problem, "replace them or give another folder")
 
-    items = torch.from_numpy((yield from gathering(pixels(), (channels, size, size), "reading files", len(files))))
+    shape = channels, size.height, size.width
+    items = torch.from_numpy((yield from gathering(pixels(), shape, "reading files", len(files))))
     if options.channels is None and all(grey for _, _, grey in forms.values()):
         items = items[:, :1]
     labels, class_names = _classes(list(forms), inside, annotations)
@@ -140,14 +144,21 @@ def _in_threads(files: list[str], work: Callable[[str], T]) -> Iterator[T | str]
             yield from results
 
 
-def _choose_size(tree: Tree, files: list[str]) -> Steps[int]:
-    """The largest of SIZES that the median short side reaches, or the smallest."""
+def _choose_size(tree: Tree, files: list[str]) -> Steps[Size]:
+    """For pictures of one shape theirs, of others a square; of nearly the area that SIZES give the median side."""
     some = files[:: -(-len(files) // SAMPLED)]
     sizes = _in_threads(some, lambda file: dimensions(tree.read(file), file))
     found = yield from counted(sizes, "reading sizes", len(some))
-    sides = [min(size) for size in found if not isinstance(size, str)]
-    median = statistics.median(sides) if sides else 0
-    return next((size for size in SIZES if size <= median), SIZES[-1])
+    found = [Size(*size) for size in found if not isinstance(size, str)]
+    median = statistics.median([size.short for size in found]) if found else 0
+    side = next((side for side in SIZES if side <= median), SIZES[-1])
+    if not found:
+        return Size(side, side)
+    common, count = Counter(found).most_common(1)[0]
+    alike = sum(abs(math.log(it.width / it.height * common.height / common.width)) < ALIKE for it in found)
+    if count == len(found) and base_of(common.height, common.width) and common.short <= SIZES[0]:
+        return common  # as they are
+    return keeping_shape(common, side) if alike >= COMMON * len(found) else Size(side, side)
 
 
 def _classes(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import RequestError
+from ..sizes import Size, parse_size
 
-MAX_SIZE = 4096
+if TYPE_CHECKING:
+    from .dataset import Dataset
 
 
 class DataError(RequestError):
@@ -35,25 +37,46 @@ def blaming(problem: str, hint: str = "", kinds: type[Exception] | tuple[type[Ex
 
 
 class Options(NamedTuple):
-    """The form that items should take; None leaves it to the data."""
+    """How a data set is read, and the form that its items should take; None leaves it to the data."""
 
-    size: int | None = None  # pixels of a side; images are square
-    channels: int | None = None  # 1 (grey) or 3 (RGB)
+    size: Size | None = None  # pixels, width and height
+    channels: int | None = None  # 1 (grey), 3 (RGB) or 4 (RGB and alpha)
     split: str = "train"  # or "test"
     seed: int = 0
+    levels: str = "auto"  # of 16-bit pictures; "auto", "full" or "LOW:HIGH"
+    truncated: str = "skip"  # pictures that lack their last bytes; or "keep"
+    image: str = ""  # the column of a table that holds pictures; "" finds it
+    caption: str = ""  # the column that holds captions; "" finds it
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any], seed: int) -> Options:
+        """Those among a recipe's options, or a record of them; early records hold fewer."""
+        chosen = {name: options[name] for name in ("levels", "truncated", "image", "caption") if name in options}
+        return cls(parse_size(options["size"]), options["channels"] or None, seed=seed, **chosen)
 
     def check(self) -> None:
         """Raise RequestError for an impossible value."""
-        if self.size is not None and not 1 <= self.size <= MAX_SIZE:
-            raise RequestError(f"{self.size} is out of range", f"choose 1 to {MAX_SIZE} pixels", field="size")
-        if self.channels not in (None, 1, 3):
-            raise RequestError(f"{self.channels} is not possible", "choose 1 (grey) or 3 (colour)", field="channels")
+        if self.channels not in (None, 1, 3, 4):
+            hint = "choose 1 (grey), 3 (colour) or 4 (colour with transparency)"
+            raise RequestError(f"{self.channels} is not possible", hint, field="channels")
+        if self.truncated not in ("skip", "keep"):
+            raise RequestError(f"{self.truncated!r} is unknown", "choose 'skip' or 'keep'", field="truncated")
         if self.split not in ("train", "test"):
             raise RequestError(f"{self.split!r} is unknown", "choose 'train' or 'test'", field="split")
         if not 0 <= self.seed < 2**63:
             raise RequestError(f"{self.seed} is out of range", "choose 0 or more, below 2^63", field="seed")
 
+    def like(self, dataset: Dataset) -> Options:
+        """The same in the form of an opened data set: its splits must agree in what files have chosen."""
+        if len(dataset.shape) != 3:
+            return self
+        channels, height, width = dataset.shape
+        return self._replace(size=Size(width, height), channels=channels)
+
     def require_train(self, name: object) -> None:
         """Raise NoSplit if the test split is asked for: the data set `name` has none."""
         if self.split != "train":
             raise NoSplit(f"{name} has no {self.split} split", "use 'train'", field="split")
+
+
+DEFAULT = Options()

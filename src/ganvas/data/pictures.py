@@ -12,21 +12,22 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import RequestError
+from ..sizes import Size
 from .decode import Unreadable, decode
 
 Picture = str | Path | Image.Image | np.ndarray | Tensor  # arrays (H, W, C) uint8, tensors (C, H, W) in [-1, 1]
 
 
 def read_picture(picture: Picture, shape: tuple[int, ...], field: str = "images") -> Tensor:
-    """One picture, laid on white, cut to a centred square and resized: `shape` (C, H, W) in [-1, 1].
+    """One picture, laid on white, cut to its middle and resized: `shape` (C, H, W) in [-1, 1].
 
     An array is (H, W) or (H, W, C) uint8, a tensor (C, H, W) in [-1, 1]. Raises RequestError, for `field`, where there
     is no such file or it cannot be decoded.
     """
     name, data = _contents(picture, field)
-    channels, size = shape[0], shape[-1]
+    channels, height, width = shape
     try:
-        pixels = decode(data, name, size, channels).pixels
+        pixels = decode(data, name, Size(width, height), channels).pixels
     except Unreadable as error:
         problem = f"{name} cannot be decoded ({error})"
         raise RequestError(problem, "name a .png, .jpg or the like", field=field) from error

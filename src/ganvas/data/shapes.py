@@ -185,7 +185,7 @@ def read_scenes(
     name: str, options: Options, most: int = MAX_OBJECTS, arrange: Callable[[Scene], Scene] = lambda shapes: shapes
 ) -> Steps[Dataset]:
     """SCENES scenes of up to `most` shapes, a function of seed, split and size; drawn once, then cached."""
-    size = options.size or SIZE
+    size = max(options.size) if options.size else SIZE
 
     def build() -> Steps[Dataset]:
         rng = np.random.default_rng((options.seed, options.split == "test"))

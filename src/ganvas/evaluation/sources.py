@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from .. import records
-from ..data import Dataset, lasting, opening
+from ..data import Dataset, Options, lasting, opening
 from ..data.options import DataError, NoSplit
 from ..errors import RequestError
 from ..files import GENERATOR, RECORD
 from ..frozen import TrainedGenerator, load_generator
 from ..progress import Steps
+from ..sizes import Size
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,7 @@ class Training:
     """What a run was trained on, as its record says."""
 
     data: str
-    size: int | None
-    channels: int | None
-    seed: int
+    reading: Options
     held_out: float  # the share of the items that it was not trained on, where the data has no test split
     fingerprint: str
 
@@ -84,9 +83,7 @@ def trained_on(source: object) -> Training | None:
     options = record["options"]
     return Training(
         data=options["data"],
-        size=options["size"] or None,
-        channels=options["channels"] or None,
-        seed=record["seed"],
+        reading=Options.of(options, record["seed"]),
         held_out=options["held_out"],
         fingerprint=record["data"]["fingerprint"],
     )
@@ -174,17 +171,17 @@ def _resized(spec: str, shape: tuple[int, ...]) -> Steps[tuple[Dataset, tuple[st
     """The items of a path in the data's shape, and a warning where they had to be resized."""
     if len(shape) == 1:
         return (yield from opening(spec)), ()
-    channels, size = shape[0], shape[1]
-    dataset = yield from opening(spec, size=size, channels=channels)
+    size = Size(shape[2], shape[1])
+    dataset = yield from opening(spec, Options(size, shape[0]))
     smallest, largest = dataset.origin.smallest, dataset.origin.largest
     if smallest is None or largest is None:  # an array, which opens in its own size
         height, width = (yield from opening(spec)).shape[1:]
         smallest = largest = (width, height)
-    if smallest == largest == (size, size):
+    if smallest == largest == size:
         return dataset, ()
     found = "×".join(map(str, smallest)) + ("" if smallest == largest else f" to {'×'.join(map(str, largest))}")
     return dataset, (
-        f"The samples are {found} pixels and were cut to squares and resized to the data's {size}×{size}, which "
+        f"The samples are {found} pixels and were cut and resized to the data's {size}, which "
         "changes every figure: compare only with figures of samples that were resized in the same way.",
     )
 
@@ -209,15 +206,14 @@ def opening_real(
     else:
         share = 0.0
         if training is not None and lasting(spec) == training.data:
-            size, channels, share = training.size, training.channels, training.held_out
+            reading, share = training.reading, training.held_out
         else:
-            channels, size = (shape[0], shape[1]) if shape is not None and len(shape) == 3 else (None, None)
-        data_seed = training.seed if training else 0  # of what is drawn: the items that the run has seen
-        train = yield from opening(spec, size=size, channels=channels, seed=data_seed)
-        if len(train.shape) == 3:  # files choose their own form, which must be the same in both splits
-            channels, size = train.shape[0], train.shape[-1]
+            reading = Options(seed=training.reading.seed if training else 0)  # what is drawn: what the run has seen
+            if shape is not None and len(shape) == 3:
+                reading = reading._replace(size=Size(shape[2], shape[1]), channels=shape[0])
+        train = yield from opening(spec, reading)
         try:
-            test = yield from opening(spec, size=size, channels=channels, split="test", seed=data_seed)
+            test = yield from opening(spec, reading.like(train)._replace(split="test"))
         except NoSplit:
             train = train.hold_out(share) if share else train
             test = train.held_out

@@ -5,21 +5,25 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
 from PIL.Image import Image
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from torch.nn import Module
 
+from .. import data
 from ..data import Dataset
 from ..errors import RequestError, unknown
 from ..loop import EMA
 from ..plan import Plan
+from ..sizes import parse_size
 from ..types import Examination
 
 Row = tuple[str, str, str, str]  # name, type, value, meaning
+AS_SIZE = BeforeValidator(lambda value: str(parse_size(value) or "auto"))
+AUTO_IS_0 = BeforeValidator(lambda value: 0 if value == "auto" else value)
 
 
 def opt(default: Any, meaning: str, low: float = 0, high: float = math.inf) -> Any:
@@ -32,8 +36,12 @@ class Training:
     """Data and training."""
 
     data: str = opt("digits", "the data set, where none is given")
-    size: int = opt(0, "side of the square images, in pixels; 0: the data's own")
-    channels: int = opt(0, "1 grey, 3 colour; 0: the data's own")
+    size: Annotated[str, AS_SIZE] = opt("auto", "pixels: 64, or 96x128 (width x height); auto: the data's own")
+    channels: Annotated[int, AUTO_IS_0] = opt(0, "1 grey, 3 colour, 4 with transparency; 0: the data's own")
+    levels: str = opt("auto", "black and white of 16-bit pictures: LOW:HIGH, full; auto: full, if half of it is used")
+    truncated: Literal["skip", "keep"] = opt("skip", "pictures that lack their last bytes")
+    image: str = opt("", "column of a table that holds the pictures; none: found")
+    caption: str = opt("", "column of a table that holds the captions; none: found")
     batch: int = opt(64, "images in one forward pass", low=1, high=2**20)
     accumulate: int = opt(1, "forward passes whose gradients one step averages", low=1)
     steps: int = opt(2000, "training steps, where neither steps nor minutes are given", low=1)
@@ -44,6 +52,10 @@ class Training:
     held_out: float = opt(0.0, "share of items to measure on alone, where there is no test split; 0: none", high=0.9)
     warmup: int = opt(0, "steps over which the learning rate rises from 0")
     decay: int = opt(0, "step by which the learning rate has fallen to a hundredth; -1: `steps`; 0: constant", -1)
+
+    def reading(self, seed: int = 0) -> data.Options:
+        """How the data set is opened."""
+        return data.Options.of(asdict(self), seed)
 
     def lr_factor(self, step: int) -> float:
         """That of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`."""
@@ -57,7 +69,7 @@ Options = TypeVar("Options", bound=Training)
 
 def override(options: Options, settings: Mapping[str, object]) -> Options:
     """`options` with `settings`, typed or as text ('1,2,3' is a tuple); a RequestError for a wrong key or value."""
-    hints = get_type_hints(type(options))
+    hints = get_type_hints(type(options), include_extras=True)
     changes: dict[str, object] = {}
     for key, value in settings.items():
         if key not in hints:
@@ -68,7 +80,7 @@ def override(options: Options, settings: Mapping[str, object]) -> Options:
             changes[key] = TypeAdapter(hints[key]).validate_python(value)
         except ValidationError as error:
             reason = error.errors()[0]["msg"].lower()
-            hint = f"the type is {type_text(hints[key])}"
+            hint = f"the type is {type_text(get_type_hints(type(options))[key])}"
             raise RequestError(f"{value!r} is not possible: {reason}", hint, field=f"options.{key}") from None
     for f in fields(options):
         value, (low, high) = changes.get(f.name), f.metadata["bounds"]

@@ -43,8 +43,7 @@ def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, ob
 
 def opening_items(options: recipes.Training, seed: int) -> Steps[Dataset]:
     """The data set that the options ask for; warns of files in it that cannot be read."""
-    size, channels = options.size or None, options.channels or None
-    dataset = yield from opening(options.data, size=size, channels=channels, seed=seed, hold_out=options.held_out)
+    dataset = yield from opening(options.data, options.reading(seed), hold_out=options.held_out)
     if unreadable := dataset.origin.unreadable:
         names = ", ".join(file for file, _ in unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
         logger.warning("%d files of %s cannot be read and are left out: %s", len(unreadable), options.data, names)
