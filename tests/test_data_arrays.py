@@ -20,6 +20,7 @@ from ganvas.data import Dataset, arrays, open_data, rows
 from ganvas.data.options import Options
 from ganvas.errors import RequestError
 from ganvas.progress import drain
+from ganvas.sizes import Size
 
 RNG = np.random.default_rng(0)
 
@@ -32,19 +33,22 @@ def fitted(items: np.ndarray, **wish: Any) -> torch.Tensor:
     return drain(arrays.fit(Dataset(name="some", items=torch.from_numpy(items)), Options(**wish))).items
 
 
-def test_fit_cuts_a_centred_square() -> None:
+def test_fit_keeps_a_shape_and_cuts_the_middle_of_another() -> None:
     wide = images(3, 1, 8, 14)
-    assert np.array_equal(fitted(wide), wide[..., 3:11])
+    assert np.array_equal(fitted(wide), wide)
+    assert np.array_equal(fitted(wide, size=Size(8, 8)), wide[..., 3:11])
+    assert np.array_equal(fitted(wide, size=Size(4, 8)), wide[..., 5:9])
     tall = images(3, 1, 14, 8)
-    assert np.array_equal(fitted(tall), tall[:, :, 3:11])
+    assert np.array_equal(fitted(tall, size=Size(8, 8)), tall[:, :, 3:11])
+    assert np.array_equal(fitted(tall, size=Size(8, 4)), tall[:, :, 5:9])
 
 
 def test_fit_averages_when_it_shrinks_and_keeps_flat_colour_flat() -> None:
     stripes = np.zeros((2, 1, 64, 64), np.uint8)
     stripes[..., ::2] = 255
-    assert abs(fitted(stripes, size=8).int() - 128).max() < 24
+    assert abs(fitted(stripes, size=Size(8, 8)).int() - 128).max() < 24
     flat = np.full((2, 3, 8, 8), 77, np.uint8)
-    assert (fitted(flat, size=32) == 77).all()
+    assert (fitted(flat, size=Size(32, 32)) == 77).all()
 
 
 def test_fit_changes_channels() -> None:
@@ -57,10 +61,10 @@ def test_fit_changes_channels() -> None:
 
 def test_fit_in_chunks_is_fit_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     items = images(10, 1, 9, 9)
-    whole = fitted(items, size=16)
+    whole = fitted(items, size=Size(16, 16))
     monkeypatch.setenv("GANVAS_CACHE", str(tmp_path))
     monkeypatch.setattr(rows, "CHUNK", 3 * 16 * 16)
-    assert torch.equal(fitted(items, size=16), whole)
+    assert torch.equal(fitted(items, size=Size(16, 16)), whole)
 
 
 def test_what_was_fitted_before_goes_by_its_new_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +77,7 @@ def test_what_was_fitted_before_goes_by_its_new_names(tmp_path: Path, monkeypatc
 
 def test_what_fits_is_left_alone() -> None:
     data = Dataset(name="some", items=torch.from_numpy(images(2, 3, 8, 8)))
-    assert drain(arrays.fit(data, Options(size=8, channels=3))) is data
+    assert drain(arrays.fit(data, Options(size=Size(8, 8), channels=3))) is data
 
 
 @pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 1), (5, 8, 8, 3)])

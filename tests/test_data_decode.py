@@ -11,6 +11,7 @@ from PIL import Image
 
 from ganvas.data.decode import Unreadable, decode
 from ganvas.errors import RequestError
+from ganvas.sizes import Size
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -22,7 +23,7 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def pixels(image: Image.Image, kind: str = "PNG", size: int = 8, channels: int = 3, **options: Any) -> np.ndarray:
-    return decode(encode(image, kind, **options), "a.png", size, channels).pixels.transpose(1, 2, 0)
+    return decode(encode(image, kind, **options), "a.png", Size(size, size), channels).pixels.transpose(1, 2, 0)
 
 
 def test_pixels_of_the_right_size_are_kept_exactly() -> None:
@@ -95,8 +96,8 @@ def test_exif_turns_the_picture_upright(kind: str, orientation: int, corner: tup
 
 def test_colours_become_grey_by_luma() -> None:
     assert pixels(Image.new("RGB", (8, 8), RED), channels=1)[0, 0, 0] == 76
-    assert decode(encode(Image.new("RGB", (8, 8), (9, 9, 9))), "a.png", 8, 3).grey
-    assert not decode(encode(Image.new("RGB", (8, 8), RED)), "a.png", 8, 3).grey
+    assert decode(encode(Image.new("RGB", (8, 8), (9, 9, 9))), "a.png", Size(8, 8), 3).grey
+    assert not decode(encode(Image.new("RGB", (8, 8), RED)), "a.png", Size(8, 8), 3).grey
 
 
 def test_an_animation_gives_its_first_frame() -> None:
@@ -114,7 +115,7 @@ def test_what_another_program_would_have_to_draw_is_no_image() -> None:
     """PostScript is a language: Pillow would run Ghostscript on it, whatever the name of the file."""
     drawing = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n0 0 10 10 rectfill\n"
     with pytest.raises(Unreadable, match="not an image"):
-        decode(drawing, "a.png", 8, 3)
+        decode(drawing, "a.png", Size(8, 8), 3)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
@@ -123,10 +124,10 @@ def test_a_truncated_file_is_unreadable(kind: str, share: float) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
     data = encode(noise, kind)
     with pytest.raises(Unreadable, match=r"\w"):
-        decode(data[: int(share * len(data))], "a.png", 8, 3)
+        decode(data[: int(share * len(data))], "a.png", Size(8, 8), 3)
 
 
 def test_a_decompression_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(RequestError, match=r"huge\.png may be a decompression bomb"):
-        decode(encode(Image.new("1", (64, 64))), "huge.png", 8, 3)
+        decode(encode(Image.new("1", (64, 64))), "huge.png", Size(8, 8), 3)

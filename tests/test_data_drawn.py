@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganvas.data import inspect, open_data, opening, shapes
+from ganvas.data import Options, inspect, open_data, opening, shapes
 from ganvas.errors import RequestError
 
 
@@ -148,7 +148,7 @@ def test_opened_shapes_carry_their_words(few: None) -> None:
 
 
 def test_drawing_reports_how_far_it_is(few: None) -> None:
-    found = [(progress.what, progress.done, progress.total) for progress in opening("shapes", channels=1)]
+    found = [(progress.what, progress.done, progress.total) for progress in opening("shapes", Options(channels=1))]
     drawn = [("drawing shapes", n, 60) for n in range(1, 61)]
     assert found == [("placing shapes", n, 60) for n in range(1, 61)] + drawn + [("resizing pictures", 60, 60)]
 

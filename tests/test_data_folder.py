@@ -58,7 +58,7 @@ def zipped(source: Path, target: Path, below: str = "", method: int = zipfile.ZI
 def test_sub_folders_are_classes(pictures: Path) -> None:
     data = open_data(str(pictures))
     assert data.labels is not None
-    assert (data.shape, data.class_names) == ((3, 16, 16), ("blue", "lime", "red"))
+    assert (data.shape, data.class_names) == ((3, 16, 20), ("blue", "lime", "red"))
     assert data.labels.tolist() == [0, 0, 1, 1, 2, 2]
     for item, label in zip(data.items, data.labels.tolist(), strict=True):
         assert tuple(item[:, 3, 3].tolist()) == COLOURS[data.class_names[label]]
@@ -105,7 +105,7 @@ def test_damaged_files_are_named_and_skipped_and_duplicates_counted(pictures: Pa
     assert report.duplicates == 3
     assert report.counts == {"blue": 2, "lime": 2, "red": 2}
     text = "\n".join(report.lines())
-    for fact in ("6 images 3x16x16", "blue 2", "unreadable: 3: red/2.png", "duplicates: 3", "20x16"):
+    for fact in ("6 images 3x16x20", "blue 2", "unreadable: 3: red/2.png", "duplicates: 3", "20x16"):
         assert fact in text
 
 

@@ -92,12 +92,12 @@ def test_a_path_that_the_system_refuses(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     "wish",
-    [{"size": 0}, {"size": 10**6}, {"channels": 2}, {"split": "validation"}, {"seed": -1}, {"seed": 2**63}],
+    [{"size": "6x"}, {"size": 10**6}, {"channels": 2}, {"split": "validation"}, {"seed": -1}, {"seed": 2**63}],
     ids=str,
 )
 def test_impossible_wishes_are_refused(wish: dict) -> None:
     ((name, value),) = wish.items()
-    with pytest.raises(RequestError, match=f"{name}: '?{value}.*; choose") as error:
+    with pytest.raises(RequestError, match=f"{name}: '?{value}") as error:
         open_data("digits", **wish)
     assert error.value.field == name
 

@@ -272,7 +272,7 @@ def test_samples_of_another_size_are_resized_and_told(digits: Dataset, tmp_path:
         warned(evaluate(tmp_path / f"{name}.npz", "digits", metrics=["diversity"], device="cpu"))
         for name in ("large", "own")
     )
-    assert "The samples are 16×16 pixels and were cut to squares and resized to the data's 8×8" in resized
+    assert "The samples are 16×16 pixels and were cut and resized to the data's 8x8" in resized
     assert "resized" not in own
 
 

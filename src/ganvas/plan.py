@@ -18,6 +18,7 @@ from .progress import Progress, Steps
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 HOPELESS = 0.8  # the gain below which bf16 is not worth a try
+TRIAL = 0.5  # seconds for which steps are timed
 GAIN = 1.1  # more threads, or bf16, must make a step so many times quicker
 
 
@@ -66,8 +67,10 @@ def choose(device: str = "auto", precision: str = "auto") -> Plan:
 def computing(plan: Plan) -> Iterator[None]:
     """Compute with the threads of the plan, where its device is the CPU."""
     before = torch.get_num_threads()
-    if plan.device == "cpu" and plan.threads:
-        torch.set_num_threads(plan.threads)
+    if plan.device != "cpu" or plan.threads in (0, before):  # setting it costs some time, every step
+        yield
+        return
+    torch.set_num_threads(plan.threads)
     try:
         yield
     finally:
@@ -113,10 +116,10 @@ def choose_precision(plan: Plan, steps: Callable[[Plan], Iterator[object]]) -> S
 
 
 def step_seconds(plan: Plan, steps: Callable[[Plan], Iterator[object]]) -> float:
-    """The median time of a training step under a plan, measured for a second after a first step."""
+    """The median time of a training step under a plan, measured for TRIAL seconds after a first step."""
     with computing(plan):
         trial = steps(plan)
-        return median(timings(lambda: next(trial), plan.device, budget=1.0))
+        return median(timings(lambda: next(trial), plan.device, budget=TRIAL))
 
 
 @cache

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
 from annotated_types import Ge, Gt, Len, Lt
+from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
 from . import files
 from .errors import RequestError
+from .sizes import parse_size
 
 Count = Annotated[int, Ge(0), Lt(2**53)]
 Seed = Annotated[int, Ge(0), Lt(2**63)]
@@ -17,11 +19,17 @@ Seconds = Annotated[float, Ge(0), Lt(2**53)]
 Shape = Annotated[list[Annotated[int, Gt(0), Lt(2**20)]], Len(1, 3)]
 
 
+def check_size(value: int | str) -> int | str:
+    """The value. ValueError where it is no size of pictures."""
+    parse_size(value)
+    return value
+
+
 class Options(TypedDict):
     """Of any recipe; the others are checked by the recipe."""
 
     data: str
-    size: Count
+    size: Annotated[int | str, AfterValidator(check_size)]  # early records have a number, and 0 for auto
     channels: Count
     held_out: float
 
