@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas.data import Dataset, folder, inspect, open_data, opening, tree
+from ganvas.data import Dataset, decoding, folder, inspect, open_data, opening, pool, tree
 from ganvas.errors import RequestError
 from ganvas.progress import Progress, Steps
 
@@ -265,7 +265,7 @@ def test_decoding_happens_once_until_a_file_changes(pictures: Path, monkeypatch:
     reports: list[Progress] = []
     first = watched(opening(str(pictures)), reports)
     assert reports[-6:] == [Progress("reading files", i, 6) for i in range(1, 7)]
-    monkeypatch.setattr(folder, "decode", None)
+    monkeypatch.setattr(decoding, "decode", None)
     reports.clear()
     again = watched(opening(str(pictures)), reports)
     assert reports == []
@@ -313,7 +313,7 @@ def test_a_copy_says_where_it_comes_from(pictures: Path, tmp_path: Path) -> None
 
 def test_decoding_is_the_same_whatever_the_chunks(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_data(str(pictures))
-    monkeypatch.setattr(folder, "CHUNK", 2)
+    monkeypatch.setattr(pool, "AT_ONCE", 2)
     monkeypatch.setattr(folder, "VERSION", -1)  # another place in the cache
     assert torch.equal(open_data(str(pictures)).items, first.items)
 

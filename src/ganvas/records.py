@@ -196,6 +196,7 @@ class Origin(TypedDict):
     unreadable: list[Annotated[list[str], Len(2, 2)]]
     smallest: Size | None
     largest: Size | None
+    notes: NotRequired[list[str]]
 
 
 class Modes(TypedDict):

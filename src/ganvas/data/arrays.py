@@ -54,13 +54,24 @@ def _fitted(images: Tensor, size: Size, channels: int) -> Tensor:
     )
     tall, wide = max(1, tall), max(1, wide)
     top, left = (height - tall) // 2, (width - wide) // 2
-    images = images[:, :, top : top + tall, left : left + wide]
+    images = _recoloured(images[:, :, top : top + tall, left : left + wide], channels)
+    if (tall, wide) != (size.height, size.width):
+        images = interpolate(images, size=(size.height, size.width), mode="bilinear", antialias=True)
+    return images
+
+
+def _recoloured(images: Tensor, channels: int) -> Tensor:
+    """(N, C, H, W) uint8 -> (N, channels, H, W) uint8: transparency is laid on white, or alpha made 255."""
+    if images.shape[1] == 4 and channels < 4:  # premultiplied, so the rest of a pixel is white
+        images = images[:, :3] + (255 - images[:, 3:])
     if images.shape[1] == 3 and channels == 1:
         weights = torch.tensor(LUMA)[:, None, None]
         images = (images * weights).sum(1, keepdim=True).round().to(torch.uint8)
-    if (tall, wide) != (size.height, size.width):
-        images = interpolate(images, size=(size.height, size.width), mode="bilinear", antialias=True)
-    return images.expand(-1, channels, -1, -1)
+    if images.shape[1] == 1 and channels > 1:
+        images = images.expand(-1, 3, -1, -1)
+    if images.shape[1] < channels:
+        images = torch.cat([images, torch.full_like(images[:, :1], 255)], 1)
+    return images
 
 
 def class_labels(labels: np.ndarray, place: object) -> tuple[Tensor, tuple[str, ...]]:

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import math
-import os
-import statistics
-import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
-from math import prod
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..progress import Steps, counted
-from ..sizes import Size, base_of, keeping_shape
+from ..progress import Steps
+from ..sizes import Size
 from .annotations import Annotation, read_annotations, read_emoji_annotations
-from .dataset import Dataset, Origin
-from .decode import SUFFIXES, Unreadable, decode, dimensions
+from .dataset import Dataset
+from .decode import SUFFIXES
+from .decoding import decoding
 from .options import DataError, Options
-from .rows import gathering
 from .store import cached
 from .tree import Folder, Tree, Zip
 
-VERSION = 6  # of the decoding, raised when pixels or annotations change, since they are cached
-CHUNK = 32  # files decoded at a time
-SAMPLED = 1000  # files whose headers choose the size
-SIZES = (256, 128, 64, 32, 16, 8)  # sides to choose from
-COMMON, ALIKE = 0.9, 0.02  # pictures have one shape if this share has the same proportions, in a logarithm
+VERSION = 7  # of the decoding, raised when pixels or annotations change, since they are cached
 EMOJI = "img/google/64/"
 NO_CLASS = ("(top)", "unlabelled")  # the classes of pictures in no sub-folder, and of pictures without a label
-
-T = TypeVar("T")
 
 
 class Pictures(NamedTuple):
@@ -90,8 +77,8 @@ def _pictures(tree: Tree) -> list[str]:
 
 
 def _read(pictures: Pictures, options: Options) -> Steps[Dataset]:
-    size, channels = options.size or "auto", options.channels or "auto"
-    key = f"{pictures.name}-{VERSION}-{pictures.tree.stamp()}-{options.split}-{size}-{channels}"
+    form = f"{options.size or 'auto'}-{options.channels or 'auto'}-{options.levels}-{options.truncated}"
+    key = f"{pictures.name}-{VERSION}-{pictures.tree.stamp()}-{options.split}-{form}"
     dataset = yield from cached(key, _decoded(pictures, options))
     return replace(dataset, origin=replace(dataset.origin, place=pictures.tree.place))  # the cache may be of a copy
 
@@ -99,66 +86,11 @@ def _read(pictures: Pictures, options: Options) -> Steps[Dataset]:
 def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
     tree, files, inside, name, annotate = pictures
     annotations = annotate(tree)
-    size, channels = options.size or (yield from _choose_size(tree, files)), options.channels or 3
-    forms: dict[str, tuple[int, int, bool]] = {}  # width, height, and whether it is grey, of what can be read
-    unreadable: list[tuple[str, str]] = []
-
-    def pixels() -> Iterator[np.ndarray | None]:
-        results = _in_threads(files, lambda file: decode(tree.read(file), file, size, channels))
-        for file, result in zip(files, results, strict=True):
-            if isinstance(result, str):
-                unreadable.append((file, result))
-            else:
-                forms[file] = result[1:]
-            yield None if isinstance(result, str) else result.pixels[None]
-        if not forms:
-            problem = f"none of the {len(files)} images of {tree.place} can be decoded ({': '.join(unreadable[0])})"
-            raise DataError(problem, "replace them or give another folder")
-
-    shape = channels, size.height, size.width
-    items = torch.from_numpy((yield from gathering(pixels(), shape, "reading files", len(files))))
-    if options.channels is None and all(grey for _, _, grey in forms.values()):
-        items = items[:, :1]
-    labels, class_names = _classes(list(forms), inside, annotations)
-    own = [annotations.get(file, Annotation()) for file in forms]
+    decoded = yield from decoding(tree, files, options)
+    labels, class_names = _classes(decoded.files, inside, annotations)
+    own = [annotations.get(file, Annotation()) for file in decoded.files]
     captions = tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None
-    by_area = sorted(((width, height) for width, height, _ in forms.values()), key=prod)
-    origin = Origin(tree.place, tuple(unreadable), smallest=by_area[0], largest=by_area[-1])
-    return Dataset(name, items, labels, class_names, captions, _attributes(own), origin=origin)
-
-
-def _in_threads(files: list[str], work: Callable[[str], T]) -> Iterator[T | str]:
-    """The result of `work` for each file in turn, or the reason why it failed."""
-
-    def attempt(file: str) -> T | str:
-        try:
-            return work(file)
-        except (Unreadable, OSError) as error:
-            return str(error)
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(files), CHUNK):
-            with warnings.catch_warnings():  # never around a yield: the caller has its own filters
-                warnings.simplefilter("ignore")  # Pillow warns about files that it can decode
-                results = list(pool.map(attempt, files[start : start + CHUNK]))
-            yield from results
-
-
-def _choose_size(tree: Tree, files: list[str]) -> Steps[Size]:
-    """For pictures of one shape theirs, of others a square; of nearly the area that SIZES give the median side."""
-    some = files[:: -(-len(files) // SAMPLED)]
-    sizes = _in_threads(some, lambda file: dimensions(tree.read(file), file))
-    found = yield from counted(sizes, "reading sizes", len(some))
-    found = [Size(*size) for size in found if not isinstance(size, str)]
-    median = statistics.median([size.short for size in found]) if found else 0
-    side = next((side for side in SIZES if side <= median), SIZES[-1])
-    if not found:
-        return Size(side, side)
-    common, count = Counter(found).most_common(1)[0]
-    alike = sum(abs(math.log(it.width / it.height * common.height / common.width)) < ALIKE for it in found)
-    if count == len(found) and base_of(common.height, common.width) and common.short <= SIZES[0]:
-        return common  # as they are
-    return keeping_shape(common, side) if alike >= COMMON * len(found) else Size(side, side)
+    return Dataset(name, decoded.items, labels, class_names, captions, _attributes(own), origin=decoded.origin)
 
 
 def _classes(

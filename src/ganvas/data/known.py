@@ -82,7 +82,7 @@ KNOWN = {
     "emoji": Known(
         places=("emoji", "emoji/package", "emoji-datasource-google", "emoji-datasource-google/package"),
         matches=folder.is_emoji,
-        read=folder.read_emoji,
+        read=lambda path, options: folder.read_emoji(path, options._replace(channels=options.channels or 3)),
         url="https://registry.npmjs.org/emoji-datasource-google/-/",
         hashes={
             "emoji-datasource-google-16.0.0.tgz": "sha512:"

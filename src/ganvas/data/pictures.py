@@ -15,11 +15,13 @@ from ..errors import RequestError
 from ..sizes import Size
 from .decode import Unreadable, decode
 
-Picture = str | Path | Image.Image | np.ndarray | Tensor  # arrays (H, W, C) uint8, tensors (C, H, W) in [-1, 1]
+# Arrays are (H, W, C) uint8, as files have it; tensors (C, H, W) in [-1, 1], as networks do, colour premultiplied.
+Picture = str | Path | Image.Image | np.ndarray | Tensor
 
 
 def read_picture(picture: Picture, shape: tuple[int, ...], field: str = "images") -> Tensor:
-    """One picture, laid on white, cut to its middle and resized: `shape` (C, H, W) in [-1, 1].
+    """One picture, cut to its middle and resized: `shape` (C, H, W) in [-1, 1]. Without a fourth channel, alpha, it is
+    laid on white; with one, its colour is premultiplied.
 
     An array is (H, W) or (H, W, C) uint8, a tensor (C, H, W) in [-1, 1]. Raises RequestError, for `field`, where there
     is no such file or it cannot be decoded.
@@ -68,7 +70,7 @@ def _contents(picture: Picture, field: str) -> tuple[str, bytes]:
             problem = f"a tensor of {picture.dtype} and shape {tuple(picture.shape)} is not a picture"
             raise RequestError(problem, "give (C, H, W) floating point numbers in [-1, 1]", field=field)
         values = picture.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte()
-        picture = values.permute(1, 2, 0).numpy()
+        picture = _straight(values.permute(1, 2, 0).numpy())
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
             problem = f"an array of {picture.dtype} and shape {picture.shape} is not a picture"
@@ -77,3 +79,12 @@ def _contents(picture: Picture, field: str) -> tuple[str, bytes]:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return "the picture", buffer.getvalue()
+
+
+def _straight(pixels: np.ndarray) -> np.ndarray:
+    """Premultiplied (H, W, 4) uint8 as files have it: colour divided by alpha. Others are returned as they are."""
+    if pixels.shape[2] != 4:
+        return pixels
+    colour, alpha = pixels[..., :3].astype(np.uint16), pixels[..., 3:].astype(np.uint16)
+    colour = (np.minimum(colour, alpha) * 255 + alpha // 2) // np.maximum(alpha, 1)
+    return np.concatenate([colour, alpha], 2).astype(np.uint8)

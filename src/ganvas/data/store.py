@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +35,7 @@ def read_store(path: Path, options: Options) -> Dataset:
         if meta["format"] != FORMAT:
             raise DataError(f"{path} is a store of format {meta['format']}, not {FORMAT}", "convert its source again")
         files.checked(meta, Store)
-        origin, images = meta["origin"], path / "images.npy"
-        sizes = (origin[key] and tuple(origin[key]) for key in ("smallest", "largest"))
+        images = path / "images.npy"
         dataset = Dataset(
             name=meta["name"],
             items=_array(images if images.exists() else path / "points.npy"),
@@ -43,11 +44,17 @@ def read_store(path: Path, options: Options) -> Dataset:
             captions=meta["captions"] and tuple(meta["captions"]),
             attributes=_attributes(path, meta["attributes"]),
             modes=meta["modes"] and Modes(torch.tensor(meta["modes"]["centres"]), meta["modes"]["sigma"]),
-            origin=Origin(origin["place"], tuple((file, reason) for file, reason in origin["unreadable"]), *sizes),
+            origin=_origin(meta["origin"]),
             fingerprint=meta["fingerprint"],
         )
         _check(dataset)
         return dataset
+
+
+def _origin(record: Mapping[str, Any]) -> Origin:
+    smallest, largest = (record[key] and tuple(record[key]) for key in ("smallest", "largest"))
+    unreadable = tuple((file, reason) for file, reason in record["unreadable"])
+    return Origin(record["place"], unreadable, smallest, largest, tuple(record.get("notes", ())))  # 0.1 had no notes
 
 
 def _check(dataset: Dataset) -> None:

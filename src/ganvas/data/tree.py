@@ -1,6 +1,7 @@
 """Files by name, in a folder or in a .zip, which is never unpacked to the disk.
 
-`files` are their names: relative, with forward slashes, and sorted. `read` gives the content, or raises OSError.
+`files` are their names: relative, with forward slashes, and sorted. `read` gives the content, and `open` as much of it
+as is read from what it returns; both raise OSError.
 `stamp` gives 16 hexadecimal digits that change with every file.
 """
 
@@ -14,7 +15,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from .options import DataError, blaming
 
@@ -53,12 +56,17 @@ class Folder:
         self.files = sorted(file.relative_to(path).as_posix() for file in _below(path))
 
     def read(self, file: str) -> bytes:
-        path = self._path / file
-        if path.exists() and not path.is_file():
+        with self.open(file) as content:
+            return content.read()
+
+    def open(self, file: str) -> BinaryIO:
+        path = f"{self.place}/{file}"
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError("not a file")  # reading a pipe would never end
-        if path.stat().st_size > MAX_FILE:
+        if found.st_size > MAX_FILE:
             raise OSError(f"more than {MAX_FILE} bytes")
-        return path.read_bytes()
+        return open(path, "rb")
 
     def stamp(self) -> str:
         entries: list[tuple[str | int, ...]] = []
@@ -92,6 +100,9 @@ class Zip:
             return self._archive.read(self._entries[file])
         except DAMAGED as error:
             raise OSError(f"damaged in the archive: {error}") from error
+
+    def open(self, file: str) -> BinaryIO:
+        return BytesIO(self.read(file))  # going back in a compressed entry would unpack it again
 
     def stamp(self) -> str:
         return _stamp([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])

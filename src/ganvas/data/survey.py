@@ -1,0 +1,74 @@
+"""How the pictures of a set are decoded: a sample of them chooses what is left to the data."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..progress import Progress, Steps, counted
+from ..sizes import Size, base_of, keeping_shape
+from .decode import Header, is_transparent, read_header
+from .options import Options
+from .pool import Source, each
+
+SAMPLED = 1000  # files that choose
+SIZES = (256, 128, 64, 32, 16, 8)  # sides to choose from
+COMMON, ALIKE = 0.9, 0.02  # pictures have one shape if this share has the same proportions, in a logarithm
+
+
+class Form(NamedTuple):
+    """How each picture of a set is decoded."""
+
+    size: Size
+    channels: int  # 3 for colour that may turn out to be grey
+
+
+def surveying(source: Source, files: list[str], options: Options) -> Steps[Form]:
+    """The form that the options name, and for what they leave to the data, that of most of the files."""
+    if options.size and options.channels:
+        return Form(options.size, options.channels)
+    some = files[:: -(-len(files) // SAMPLED)]
+    results = each(some, lambda file: _header(source, file))
+    found = yield from counted(results, "reading sizes", len(some))
+    headers = {file: it for file, it in zip(some, found, strict=True) if isinstance(it, Header)}
+    size = options.size or _choose_size([Size(it.width, it.height) for it in headers.values()])
+    return Form(size, options.channels or (yield from _choose_channels(source, headers)))
+
+
+def _header(source: Source, file: str) -> Header:
+    with source.open(file) as content:
+        return read_header(content, file)
+
+
+def _choose_size(found: list[Size]) -> Size:
+    """For pictures of one shape theirs, of others a square; of nearly the area that SIZES give the median side."""
+    median = statistics.median([size.short for size in found]) if found else 0
+    side = next((side for side in SIZES if side <= median), SIZES[-1])
+    if not found:
+        return Size(side, side)
+    common, count = Counter(found).most_common(1)[0]
+    alike = sum(abs(math.log(it.width / it.height * common.height / common.width)) < ALIKE for it in found)
+    if count == len(found) and base_of(common.height, common.width) and common.short <= SIZES[0]:
+        return common  # as they are
+    return keeping_shape(common, side) if alike >= COMMON * len(found) else Size(side, side)
+
+
+def _choose_channels(source: Source, headers: dict[str, Header]) -> Steps[int]:
+    """4 if more than half are transparent, else 3. Decodes those that may be, until the answer is certain."""
+    possible = [file for file, header in headers.items() if header.alpha]
+    most, clear = len(headers) / 2, 0
+
+    def look(file: str) -> bool:
+        with source.open(file) as content:
+            return is_transparent(content, file)
+
+    results: Iterable[bool | str] = each(possible, look) if len(possible) > most else ()
+    for done, result in enumerate(results, 1):
+        yield Progress("looking for transparency", done, len(possible))
+        clear += result is True
+        if clear > most or clear + len(possible) - done <= most:
+            break
+    return 4 if clear > most else 3
