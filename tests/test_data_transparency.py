@@ -102,7 +102,7 @@ def test_a_picture_is_transparent_from_one_pixel_in_a_hundred(clear: int, found:
     data = encode(image)
     assert decode(data, "a.png", Size(8, 8), 3).transparent is found
     assert is_transparent(io.BytesIO(data), "a.png") is found
-    assert read_header(io.BytesIO(data), "a.png") == Header(64, 64, True)
+    assert read_header(io.BytesIO(data), "a.png") == Header(64, 64, alpha=True, deep=False)
 
 
 def folder(top: Path, transparent: int, opaque: int) -> str:

@@ -15,7 +15,13 @@ from .plan import PRECISIONS, bf16_gain, choose, choose_threads, convolution, de
 from .progress import drain
 
 # Extra -> the module that shows it is installed.
-EXTRAS = {"hub": "huggingface_hub", "video": "imageio_ffmpeg", "onnx": "onnxscript", "compvis": "yaml"}
+EXTRAS = {
+    "heic": "pillow_heif",
+    "hub": "huggingface_hub",
+    "video": "imageio_ffmpeg",
+    "onnx": "onnxscript",
+    "compvis": "yaml",
+}
 
 
 def examine_machine() -> dict[str, object]:

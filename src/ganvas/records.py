@@ -197,6 +197,7 @@ class Origin(TypedDict):
     smallest: Size | None
     largest: Size | None
     notes: NotRequired[list[str]]
+    levels: NotRequired[str]
 
 
 class Modes(TypedDict):

@@ -39,6 +39,7 @@ class Origin:
     smallest: tuple[int, int] | None = None  # (width, height) in pixels, before resizing
     largest: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()  # what was cut, chosen, guessed or left out, a sentence each, with how to change it
+    levels: str = ""  # "LOW:HIGH" or "full", as pictures of more than 8 bits were read
 
 
 @dataclass(frozen=True, eq=False)

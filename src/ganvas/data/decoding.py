@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..progress import Steps
 from .dataset import Origin
-from .decode import Picture, decode
+from .decode import TRUNCATED, Picture, decode
 from .options import DataError, Options
 from .pool import Source, each
 from .rows import gathering
@@ -33,7 +33,7 @@ def decoding(source: Source, files: list[str], options: Options) -> Steps[Decode
     What cannot be decoded is left out, and named in `origin`; DataError if that is all. `origin.notes` says what was
     chosen and what was lost.
     """
-    form = yield from surveying(source, files, options)
+    form, chosen = yield from surveying(source, files, options)
     pictures: dict[str, Picture] = {}  # without their pixels
     unreadable: list[tuple[str, str]] = []
 
@@ -53,18 +53,23 @@ def decoding(source: Source, files: list[str], options: Options) -> Steps[Decode
     if options.channels is None and form.channels == 3 and all(it.grey for it in pictures.values()):
         items = items[:, :1]
     by_area = sorted(((it.width, it.height) for it in pictures.values()), key=prod)
-    notes = tuple(_notes(list(pictures.values()), form, options))
-    origin = Origin(source.place, tuple(unreadable), by_area[0], by_area[-1], notes)
+    notes = (*chosen, *_notes(list(pictures.values()), unreadable, form, options))
+    levels = f"{form.levels[0]}:{form.levels[1]}" if form.levels else "full"
+    origin = Origin(source.place, tuple(unreadable), by_area[0], by_area[-1], notes, levels=levels)
     return Decoded(items, list(pictures), origin)
 
 
 NONE = np.empty(0, np.uint8)
 
 
-def _notes(pictures: list[Picture], form: Form, options: Options) -> Iterator[str]:
+def _notes(pictures: list[Picture], unreadable: list[tuple[str, str]], form: Form, options: Options) -> Iterator[str]:
     transparent = sum(it.transparent for it in pictures)
     share = f"{transparent:,} of {len(pictures):,} pictures"
     if form.channels == 4 and options.channels is None:
         yield f"{share} are transparent somewhere, so alpha is a fourth channel: channels=3 lays them on white"
     elif form.channels < 4 and transparent:
         yield f"{share} are transparent somewhere and laid on white: channels=4 keeps their transparency"
+    if kept := sum(it.truncated for it in pictures):
+        yield f"{kept:,} JPEG files lack their last bytes, which are grey: truncated=skip leaves them out"
+    if lost := sum(reason == TRUNCATED for _, reason in unreadable):
+        yield f"{lost:,} JPEG files lack their last bytes and are left out: truncated=keep decodes what is there"

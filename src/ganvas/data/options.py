@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,6 +38,17 @@ def blaming(problem: str, hint: str = "", kinds: type[Exception] | tuple[type[Ex
         raise DataError(f"{problem}: {getattr(error, 'strerror', None) or reason}", hint) from error
 
 
+def parse_levels(levels: str) -> tuple[float, float] | None:
+    """ "LOW:HIGH" as two numbers; None for "auto" and "full". ValueError for others."""
+    if levels in ("auto", "full"):
+        return None
+    found = re.fullmatch(r"([-+.\deE]+):([-+.\deE]+)", levels.replace(" ", ""))
+    low, high = (float(found[1]), float(found[2])) if found else (0.0, 0.0)  # float raises ValueError
+    if not (math.isfinite(high - low) and low < high):
+        raise ValueError(levels)
+    return low, high
+
+
 class Options(NamedTuple):
     """How a data set is read, and the form that its items should take; None leaves it to the data."""
 
@@ -59,6 +72,11 @@ class Options(NamedTuple):
         if self.channels not in (None, 1, 3, 4):
             hint = "choose 1 (grey), 3 (colour) or 4 (colour with transparency)"
             raise RequestError(f"{self.channels} is not possible", hint, field="channels")
+        try:
+            parse_levels(self.levels)
+        except ValueError:
+            hint = "choose 'auto', 'full' or LOW:HIGH, the values that become black and white, such as 0:4095"
+            raise RequestError(f"{self.levels!r} is not possible", hint, field="levels") from None
         if self.truncated not in ("skip", "keep"):
             raise RequestError(f"{self.truncated!r} is unknown", "choose 'skip' or 'keep'", field="truncated")
         if self.split not in ("train", "test"):
@@ -71,7 +89,7 @@ class Options(NamedTuple):
         if len(dataset.shape) != 3:
             return self
         channels, height, width = dataset.shape
-        return self._replace(size=Size(width, height), channels=channels)
+        return self._replace(size=Size(width, height), channels=channels, levels=dataset.origin.levels or self.levels)
 
     def require_train(self, name: object) -> None:
         """Raise NoSplit if the test split is asked for: the data set `name` has none."""

@@ -54,7 +54,10 @@ def read_store(path: Path, options: Options) -> Dataset:
 def _origin(record: Mapping[str, Any]) -> Origin:
     smallest, largest = (record[key] and tuple(record[key]) for key in ("smallest", "largest"))
     unreadable = tuple((file, reason) for file, reason in record["unreadable"])
-    return Origin(record["place"], unreadable, smallest, largest, tuple(record.get("notes", ())))  # 0.1 had no notes
+    # 0.1 had neither notes nor levels
+    return Origin(
+        record["place"], unreadable, smallest, largest, tuple(record.get("notes", ())), levels=record.get("levels", "")
+    )
 
 
 def _check(dataset: Dataset) -> None:
