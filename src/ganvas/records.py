@@ -198,6 +198,7 @@ class Origin(TypedDict):
     largest: Size | None
     notes: NotRequired[list[str]]
     levels: NotRequired[str]
+    splits: NotRequired[list[Annotated[list[Any], Len(2, 2)]]]
 
 
 class Modes(TypedDict):

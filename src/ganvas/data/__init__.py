@@ -58,6 +58,8 @@ def opening(spec: str, options: Options = DEFAULT, *, hold_out: float = 0.0) -> 
     dataset = replace(dataset, spec=spec, seed=options.seed, split=options.split)
     if not hold_out or options.split != "train":
         return dataset
+    if dataset.origin.splits and not any(split != "train" for split, _ in dataset.origin.splits):
+        return dataset.hold_out(hold_out)
     try:
         test = yield from opening(spec, options.like(dataset)._replace(split="test"))
     except NoSplit:

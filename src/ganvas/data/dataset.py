@@ -40,6 +40,7 @@ class Origin:
     largest: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()  # what was cut, chosen, guessed or left out, a sentence each, with how to change it
     levels: str = ""  # "LOW:HIGH" or "full", as pictures of more than 8 bits were read
+    splits: tuple[tuple[str, int], ...] = ()  # each split of the source, and how many items it has
 
 
 @dataclass(frozen=True, eq=False)

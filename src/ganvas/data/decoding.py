@@ -13,6 +13,7 @@ from torch import Tensor
 from ..progress import Steps
 from .dataset import Origin
 from .decode import TRUNCATED, Picture, decode
+from .notes import cut_off
 from .options import DataError, Options
 from .pool import Source, each
 from .rows import gathering
@@ -53,7 +54,7 @@ def decoding(source: Source, files: list[str], options: Options) -> Steps[Decode
     if options.channels is None and form.channels == 3 and all(it.grey for it in pictures.values()):
         items = items[:, :1]
     by_area = sorted(((it.width, it.height) for it in pictures.values()), key=prod)
-    notes = (*chosen, *_notes(list(pictures.values()), unreadable, form, options))
+    notes = (*cut_off(by_area, form.size), *chosen, *_notes(list(pictures.values()), unreadable, form, options))
     levels = f"{form.levels[0]}:{form.levels[1]}" if form.levels else "full"
     origin = Origin(source.place, tuple(unreadable), by_area[0], by_area[-1], notes, levels=levels)
     return Decoded(items, list(pictures), origin)

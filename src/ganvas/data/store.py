@@ -54,10 +54,9 @@ def read_store(path: Path, options: Options) -> Dataset:
 def _origin(record: Mapping[str, Any]) -> Origin:
     smallest, largest = (record[key] and tuple(record[key]) for key in ("smallest", "largest"))
     unreadable = tuple((file, reason) for file, reason in record["unreadable"])
-    # 0.1 had neither notes nor levels
-    return Origin(
-        record["place"], unreadable, smallest, largest, tuple(record.get("notes", ())), levels=record.get("levels", "")
-    )
+    splits = tuple((split, count) for split, count in record.get("splits", ()))  # 0.1 had no notes, levels and splits
+    notes, levels = tuple(record.get("notes", ())), record.get("levels", "")
+    return Origin(record["place"], unreadable, smallest, largest, notes, levels=levels, splits=splits)
 
 
 def _check(dataset: Dataset) -> None:

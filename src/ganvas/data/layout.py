@@ -1,0 +1,86 @@
+"""The splits of a folder: which pictures are trained on, and which are held out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import takewhile
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+TOP = "(top)"  # of pictures in no folder
+
+
+class Layout(NamedTuple):
+    """The splits that were found."""
+
+    inside: dict[str, str]  # the pictures of both parts, each with its path inside its split
+    parts: dict[str, list[str]]  # "train" and, where pictures are held out, "test": the pictures of each
+    counts: tuple[tuple[str, int], ...]  # the pictures of each split by its own name; empty without splits
+    notes: tuple[str, ...] = ()
+
+
+def split_named(path: str) -> str | None:
+    """The first split that a folder of a path is named after."""
+    return next((SPLITS[part.lower()] for part in PurePosixPath(path).parts if part.lower() in SPLITS), None)
+
+
+def lay_out(files: list[str], named: dict[str, str]) -> Layout:
+    """The splits that label files name (`named`, some pictures) or, without any, the first folders below those that
+    all pictures have in common: `train` and `val` or `test`, each in any of the spellings of SPLITS.
+
+    Held out is `test`; `val` where there is no test, or where the test pictures alone are in no folders.
+    """
+    notes: list[str] = []
+    tops, depth = top_folders(files), common_depth(files)
+    splits = {file: SPLITS.get(tops[file].lower(), "") for file in files}
+    inside = {file: file for file in files}
+    by_folder = len({*splits.values()} - {""}) > 1 and "train" in splits.values()
+    if by_folder:
+        inside = {file: "/".join(PurePosixPath(file).parts[depth + bool(splits[file]) :]) for file in files}
+    if named:
+        if without := len(files) - len(named):
+            notes.append(f"{without:,} pictures are in no split, and are trained on")
+        splits = {file: named.get(file, "train") for file in files}
+    elif not by_folder:
+        return Layout(inside, {"train": files}, ())
+    counts = Counter(splits.values())
+    if strangers := [file for file in files if not splits[file]]:
+        folders = ", ".join(sorted({tops[file] for file in strangers}))
+        notes.append(f"{len(strangers):,} pictures are in no split and are left out ({folders}): move them into one")
+    held = _held_out(splits, inside)
+    if held == "test" and counts["val"]:
+        notes.append(f"{counts['val']:,} pictures of val are not used, since test is held out: move them to use them")
+    if held == "val" and counts["test"]:
+        notes.append(f"val is held out, and {counts['test']:,} pictures of test are not used, since they have no class")
+    parts = {"train": "train", "test": held}
+    chosen = {part: [file for file in files if splits[file] == split] for part, split in parts.items()}
+    used = {file: inside[file] for file in files if splits[file] in ("train", held)}
+    kinds = [(split, counts[split]) for split in ("train", "val", "test") if counts[split]]
+    return Layout(used, {part: some for part, some in chosen.items() if some}, tuple(kinds), tuple(notes))
+
+
+def _held_out(splits: dict[str, str], inside: dict[str, str]) -> str:
+    """Which of val and test is held out."""
+    found, in_folders = {*splits.values()}, {splits[file] for file in splits if "/" in inside[file]}
+    without_classes = {"train", "val"} <= in_folders and "test" not in in_folders
+    return "val" if "test" not in found or ("val" in found and without_classes) else "test"
+
+
+def top_folders(files: list[str]) -> dict[str, str]:
+    """The first folder of each file below those that all have in common: archives often have one folder at the top."""
+    depth = common_depth(files)
+    return {file: (*_folders(file), TOP)[depth] for file in files}
+
+
+def common_depth(files: list[str]) -> int:
+    """How many folders, from the top, all files have in common."""
+    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*map(_folders, files), strict=False)))
+
+
+def _folders(file: str) -> tuple[str, ...]:
+    return PurePosixPath(file).parts[:-1]
