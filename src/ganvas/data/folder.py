@@ -93,7 +93,7 @@ def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
     numbers, class_names, notes = _classes(own, layout.inside, labels)
     captions = tuple(labels.captions[row] for row in own) if any(labels.captions[row] for row in own) else None
     attributes = {name: torch.from_numpy(labels.attributes[name][own]) for name in sorted(labels.attributes)}
-    notes = (*layout.notes, *notes, *labels.notes, *decoded.origin.notes, *left_out(tree.files))
+    notes = (*layout.notes, *notes, *decoded.origin.notes, *labels.notes, *left_out(tree.files))
     origin = replace(decoded.origin, notes=notes, splits=layout.counts)
     return Dataset(name, decoded.items, numbers, class_names, captions, attributes or None, origin=origin)
 

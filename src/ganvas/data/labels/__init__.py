@@ -115,7 +115,7 @@ def read_labels(tree: Tree, files: list[str], options: Options) -> Labels:
         if column and column not in columns:
             hint = f"choose from {some(sorted(columns), 8)}" if columns else "add a table such as metadata.csv"
             raise DataError(f"no table of {tree.place} has a column {column!r}", hint, field=option)
-    if foreign := _foreign(tree):
+    if (foreign := _foreign(tree)) and not (labels.attributes or any(labels.classes) or any(labels.captions)):
         labels.notes.append(f"not read: {foreign}; labels and captions are read from metadata.csv and the like")
     return labels
 
