@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from ..data import printable
 from ..progress import Note, Steps
 from ..run import Run
 from .types import DataPath, Device, OnCollapse, Options, Out, Precision
@@ -49,6 +50,8 @@ def train(
         overwrite=overwrite,
     )
     yield from headline(run)
+    for note in run.data_notes:
+        yield Note(printable(f"data: {note}"))
     yield from run.advance()
     return run
 

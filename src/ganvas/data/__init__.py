@@ -18,10 +18,10 @@ from . import arrays, cifar, digits, folder, hub, idx, points, shapes, store
 from .dataset import Dataset, Modes, Origin
 from .known import read_known
 from .options import DEFAULT, DataError, NoSplit, Options, blaming
-from .report import Report, describe
+from .report import Report, describe, printable
 
 __all__ = ["NAMES", "Dataset", "Modes", "Options", "Origin", "Report", "describe", "inspect", "inspecting", "lasting"]
-__all__ += ["open_data", "opening"]
+__all__ += ["open_data", "opening", "printable"]
 
 # What it is, and its reader
 NAMED: dict[str, tuple[str, Callable[[str, Options], store.Opened]]] = {

@@ -96,20 +96,40 @@ def _strings(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def read_npz(path: Path, options: Options) -> Dataset:
-    """An archive of `images`, uint8 (N, H, W[, C]), or `points` (N, D), optionally `labels` and `captions`, (N,)."""
+    """An archive of `images`, uint8 (N, H, W[, C]), or `points` (N, D), optionally `labels` and `captions`, (N,), and
+    `class_names` of the labels. Labels (N, K) of keywords are attributes.
+    """
     options.require_train(path)
     damaged = f"{path} cannot be read as an .npz of plain arrays"
     # numpy, zipfile and zlib raise many kinds for damaged bytes
     with blaming(damaged, "save it with numpy.savez", Exception), np.load(path, allow_pickle=False) as archive:
         kind = "points" if "points" in archive.files and "images" not in archive.files else "images"
         arrays = {key: np.asarray(archive[key]) for key in (kind, "labels", "captions") if key in archive.files}
+        names = np.asarray(archive["class_names"]) if "class_names" in archive.files else None
     items = _points(arrays[kind], path) if kind == "points" else _images(arrays.get("images"), path)
     for key, values in arrays.items():
         if (count := len(np.atleast_1d(values))) != len(items):
             raise DataError(f"{path} has {len(items)} {kind} but {count} {key}", "give one for each")
-    labels, names = class_labels(arrays["labels"], path) if "labels" in arrays else (None, ())
     captions = tuple(_strings(arrays["captions"], f"captions of {path}").tolist()) if "captions" in arrays else None
-    return Dataset(path.stem, items, labels, names, captions, origin=Origin(str(path)))
+    dataset = Dataset(path.stem, items, captions=captions, origin=Origin(str(path)))
+    return labelled(dataset, arrays["labels"], names, path) if "labels" in arrays else dataset
+
+
+def labelled(dataset: Dataset, labels: np.ndarray, names: np.ndarray | None, place: object) -> Dataset:
+    """The data set with labels (N,) of classes, or (N, K) of keywords as attributes, and their names."""
+    names = None if names is None else _strings(names, f"class_names of {place}")
+    if labels.ndim == 2 and labels.dtype.kind in "biu" and labels.shape[1] > 1 and set(np.unique(labels)) <= {0, 1}:
+        keywords = list(map(str, range(labels.shape[1]) if names is None else names))
+        if len(set(keywords)) != labels.shape[1]:
+            raise DataError(f"{place} has {labels.shape[1]} labels an item but {len(keywords)} names", "name each once")
+        attributes = {key: torch.from_numpy(labels[:, i].astype(np.float32)) for i, key in enumerate(keywords)}
+        return replace(dataset, attributes=attributes, fingerprint="")
+    numbers, classes = class_labels(labels, place)
+    if names is not None and labels.dtype.kind in "iu":
+        if len(names) < len(classes):
+            raise DataError(f"{place} has {len(classes)} classes but {len(names)} class_names", "name each class")
+        classes = tuple(names.tolist())
+    return replace(dataset, labels=numbers, class_names=classes, fingerprint="")
 
 
 def _points(points: np.ndarray, path: Path) -> Tensor:

@@ -133,6 +133,12 @@ class Run(RunState):
             raise
         return self._train(lock)
 
+    @property
+    def data_notes(self) -> tuple[str, ...]:
+        """What was cut, chosen, guessed or left out where its data were read; nothing before they are opened."""
+        dataset = self._built[1] if self._built else self._data
+        return dataset.origin.notes if dataset else ()
+
     def generator(self, device: str = "auto") -> frozen.TrainedGenerator:
         """The generator of the newest checkpoint, alone."""
         return frozen.load_generator(self.path, device)

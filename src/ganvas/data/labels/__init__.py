@@ -37,6 +37,7 @@ PARSERS: tuple[tuple[Callable[[str], bool], Parser], ...] = (
 )
 OURS = ("captions.jsonl", "metadata.jsonl", "metadata.csv", "labels.csv")  # after all others; an error in them is one
 HUB = ("metadata.jsonl", "metadata.csv")  # of the hub's, which may be about other things, such as boxes
+NO_LABELS = ("dataset.json", "meta.json", "recipe.json", "package.json")  # JSON that is read, or of other things
 FOREIGN = (".json", ".xml", ".mat", ".pkl", ".xlsx", ".xls", ".yaml", ".parquet")
 
 
@@ -164,5 +165,5 @@ def _split_by_tables(labels: Labels, parts: list[tuple[str, list[int]]]) -> None
 
 def _foreign(tree: Tree) -> str:
     """How many files of kinds that often hold labels are left, by kind."""
-    kinds = [PurePosixPath(file).suffix.lower() for file in tree.files if PurePosixPath(file).name != "dataset.json"]
+    kinds = [PurePosixPath(file).suffix.lower() for file in tree.files if PurePosixPath(file).name not in NO_LABELS]
     return ", ".join(f"{kinds.count(kind):,} {kind}" for kind in FOREIGN if kind in kinds)

@@ -93,7 +93,7 @@ def _take_files(table: Table, left: dict[str, list[str]], index: Index, options:
 
 
 def _naming_column(table: Table, left: dict[str, list[str]], index: Index, tried: set[str]) -> str:
-    """The column whose cells name the most pictures: whole names, or half of its cells names without suffix."""
+    """The column whose cells name the most pictures: whole names, or names without suffix in most rows."""
     best, column = 0, ""
     for name, cells in left.items():
         if name in tried or name.lower() in (*LABEL_KEYS, *CAPTION_KEYS, *SPLIT_KEYS):
@@ -101,7 +101,7 @@ def _naming_column(table: Table, left: dict[str, list[str]], index: Index, tried
         distinct = [cell for cell in dict.fromkeys(cells) if cell]
         count = index.match(distinct, table.file).count
         whole = any(cell.lower().endswith(SUFFIXES) for cell in distinct)
-        if count > best and (whole or 2 * count >= len(distinct)):
+        if count > best and (whole or (2 * count >= len(distinct) and 2 * len(distinct) >= len(cells))):
             best, column = count, name
     return column
 
