@@ -118,7 +118,8 @@ def read_npz(path: Path, options: Options) -> Dataset:
 def labelled(dataset: Dataset, labels: np.ndarray, names: np.ndarray | None, place: object) -> Dataset:
     """The data set with labels (N,) of classes, or (N, K) of keywords as attributes, and their names."""
     names = None if names is None else _strings(names, f"class_names of {place}")
-    if labels.ndim == 2 and labels.dtype.kind in "biu" and labels.shape[1] > 1 and set(np.unique(labels)) <= {0, 1}:
+    found = set(np.unique(labels).tolist()) if labels.ndim == 2 and labels.dtype.kind in "biu" else set()
+    if found == {0, 1} or (found and found <= {0, 1} and names is not None):
         keywords = list(map(str, range(labels.shape[1]) if names is None else names))
         if len(set(keywords)) != labels.shape[1]:
             raise DataError(f"{place} has {labels.shape[1]} labels an item but {len(keywords)} names", "name each once")

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from ..sizes import Size, keeping_shape
 from .decode import SUFFIXES
 
-LEAST = 0.005  # the share of a picture that may be cut off without a word
+LEAST, NEARLY = 0.005, 0.05  # shares of a picture that may be cut off without a word, or without a warning
 COMMON, ALIKE = 0.9, 0.02  # pictures have one shape if this share has the same proportions, in a logarithm
 
 # Pictures that are not decoded, by the kind that people call them.
@@ -39,10 +39,11 @@ def cut_off(forms: Sequence[tuple[int, int]], size: Size) -> tuple[str, ...]:
     common, shapes = Counter(forms).most_common(1)[0][0], len({*forms})
     what = f"pictures are {common[0]}x{common[1]}" if shapes == 1 else f"pictures have {shapes:,} sizes"
     part = "the middle square is" if size.width == size.height else f"the middle in the shape of {size} is"
+    if share < NEARLY and size.width != size.height:
+        rest = f", with {share:.0%} of each cut off" if share >= LEAST else ", whole"
+        return (f"{what}: they are kept as {size}{rest}; a square would cut off {square:.0%} of each",)
     if share < LEAST:
-        if size.width == size.height or square < LEAST:
-            return ()
-        return (f"{what}: they are kept whole as {size}; a square would cut off {square:.0%} of each",)
+        return ()
     if shapes == 1 or _alike(forms, common) >= COMMON * len(forms):
         whole = keeping_shape(Size(*common), round(math.sqrt(size.width * size.height)))
         most = "" if shapes == 1 else f", most nearly in the shape of {common[0]}x{common[1]}"
