@@ -86,11 +86,11 @@ def test_of_val_and_test_test_is_held_out_unless_it_has_no_classes(top: Path) ->
         top, "train/cat/a.png", "train/dog/a.png", "val/cat/a.png", "val/dog/b.png", "test/cat/c.png", "test/dog/d.png"
     )
     assert numbers(open_data(str(top), split="test")) == [4, 5]
-    assert "2 pictures of val are not used" in open_data(str(top)).origin.notes[0]
+    assert "val (2) is not used" in open_data(str(top)).origin.notes[0]
     for name in ("cat/c.png", "dog/d.png"):
         (top / "test" / name).rename(top / "test" / Path(name).name)
     assert numbers(open_data(str(top), split="test")) == [2, 3]
-    assert "2 pictures of test are not used, since they have no class" in open_data(str(top)).origin.notes[0]
+    assert "test (2) is not used, since its pictures have no class" in open_data(str(top)).origin.notes[0]
 
 
 def test_pictures_in_no_split_are_named(top: Path) -> None:
@@ -336,3 +336,18 @@ def test_training_says_once_what_reading_left_out(top: Path, tmp_path: Path) -> 
     assert [text for text in said if ".psd" in text] == [
         "data: left out for their format: 1 .psd; save them as PNG or JPEG to use them"
     ]
+
+
+def test_the_report_can_be_asked_how_else_data_are_read(top: Path) -> None:
+    draw(top, "a.png", "b.png")
+    (top / "list.csv").write_text("file,alt\na.png,one\nb.png,two\n")
+    found = ganvas.inspect(str(top), options={"caption": "alt", "size": "16x8", "channels": "3"}, progress=False)
+    assert (found.dataset.captions, found.dataset.shape) == (("one", "two"), (3, 8, 16))
+    for options, message in (
+        ({"capton": "alt"}, "did you mean caption"),
+        ({"channels": "x"}, "'x' is not a number"),
+        ({"size": "6x"}, "'6x' is not a size"),
+        ({"size": 8}, "open already"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            ganvas.inspect(found.dataset if message == "open already" else str(top), options=options, progress=False)

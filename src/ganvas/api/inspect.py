@@ -13,11 +13,12 @@ from torch.nn.functional import interpolate
 
 from .. import media
 from ..data import Dataset, describe, inspecting
+from ..data import Options as ReadOptions
 from ..data import Report as Counts
-from ..errors import writing
+from ..errors import RequestError, entry, writing
 from ..progress import Progress, Steps
 from ..shown import Shown
-from .types import Data, Out
+from .types import Data, Options, Out
 from .verb import Verb
 
 SHOWN, SIDE = 100, 256  # items on the contact sheet, and the most pixels of a side
@@ -67,11 +68,17 @@ class Inspection(Shown):
 def inspect(
     data: Annotated[Data, "Data set, folder, .zip, .npz or IDX file."],
     *,
+    options: Annotated[
+        Options | None, "How it is read, as recipes have it: size, channels, levels, truncated, image, caption."
+    ] = None,
     out: Annotated[Out | None, "Also convert it to a store in this new directory, with a contact sheet."] = None,
     progress: bool = True,
 ) -> Steps[Inspection]:
     """Look at a data set before training on it, and draw a contact sheet."""
-    counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(str(data))
+    if options and isinstance(data, Dataset):
+        raise RequestError("the data set is open already", "give them to `ganvas.open_data`", field="options")
+    chosen = reading(options or {})
+    counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(str(data), chosen)
     found = Inspection(counts)
     if out is not None:
         yield Progress("writing the store")
@@ -79,6 +86,22 @@ def inspect(
         if found.drawable:
             found.save(Path(out) / "contact.png")
     return found
+
+
+def reading(options: Options) -> ReadOptions:
+    """The options of a recipe that say how data are read. RequestError for any other, and for impossible values."""
+    known: dict[str, object] = {"size": None, "channels": 0, "levels": "auto", "truncated": "skip"}
+    known |= {"image": "", "caption": ""}
+    for name in options:
+        entry("option", name, known, field="options")
+    settings = known | dict(options)
+    channels = str(settings["channels"]).replace("auto", "0")
+    if not channels.isdecimal():
+        raise RequestError(f"{channels!r} is not a number", "choose 1, 3 or 4", field="options.channels")
+    try:
+        return ReadOptions.of(settings | {"channels": int(channels)}, 0)
+    except ValueError as error:
+        raise RequestError(str(error), field="options.size") from None
 
 
 def sheet_name(found: Inspection) -> Path:

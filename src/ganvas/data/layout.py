@@ -54,9 +54,9 @@ def lay_out(files: list[str], named: dict[str, str]) -> Layout:
         notes.append(f"{len(strangers):,} pictures are in no split and are left out ({folders}): move them into one")
     held = _held_out(splits, inside)
     if held == "test" and counts["val"]:
-        notes.append(f"{counts['val']:,} pictures of val are not used, since test is held out: move them to use them")
+        notes.append(f"val ({counts['val']:,}) is not used, since test is held out: move its pictures to use them")
     if held == "val" and counts["test"]:
-        notes.append(f"val is held out, and {counts['test']:,} pictures of test are not used, since they have no class")
+        notes.append(f"val is held out, and test ({counts['test']:,}) is not used, since its pictures have no class")
     parts = {"train": "train", "test": held}
     chosen = {part: [file for file in files if splits[file] == split] for part, split in parts.items()}
     used = {file: inside[file] for file in files if splits[file] in ("train", held)}

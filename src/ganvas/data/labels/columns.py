@@ -163,7 +163,7 @@ def _use_texts(table: Table, left: dict[str, list[str]], texts: list[str], known
                 "words: name it caption if it is that"
             )
     if unused:
-        known.notes.append(f"{table.file}: {some(unused)} not used: call a column label or caption, or give `caption`")
+        known.notes.append(f"{table.file}: {some(unused)} not used: rename one label, or set caption={unused[0]}")
 
 
 def split_of_name(file: str) -> str | None:
