@@ -100,6 +100,21 @@ def test_pictures_in_no_split_are_named(top: Path) -> None:
     assert "2 pictures are in no split and are left out ((top), old)" in data.origin.notes[0]
 
 
+def test_splits_below_the_top_count_where_most_pictures_are(top: Path) -> None:
+    draw(top, "preview.png", "data/train/cat/a.png", "data/train/dog/b.png", "data/val/cat/c.png")
+    data = open_data(str(top))
+    assert (classes(data), data.origin.splits) == ({1: "cat", 2: "dog"}, (("train", 2), ("val", 1)))
+    assert "1 pictures are in no split and are left out ((top))" in data.origin.notes[0]
+    draw(top, *(f"more/{i}.png" for i in range(5)), first=9)
+    assert len(open_data(str(top))) == 9
+
+
+def test_splits_may_stand_below_classes(top: Path) -> None:
+    draw(top, "cat/train/a.png", "dog/train/b.png", "cat/test/c.png", "dog/test/d.png")
+    assert classes(open_data(str(top))) == {0: "cat", 1: "dog"}
+    assert classes(open_data(str(top), split="test")) == {2: "cat", 3: "dog"}
+
+
 def test_without_splits_there_is_no_test_split(top: Path) -> None:
     draw(top, "train/a.png", "holiday/b.png")
     assert classes(open_data(str(top))) == {0: "train", 1: "holiday"}

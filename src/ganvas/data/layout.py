@@ -30,27 +30,24 @@ def split_named(path: str) -> str | None:
 
 
 def lay_out(files: list[str], named: dict[str, str]) -> Layout:
-    """The splits that label files name (`named`, some pictures) or, without any, the first folders below those that
-    all pictures have in common: `train` and `val` or `test`, each in any of the spellings of SPLITS.
+    """The splits that label files name (`named`, some pictures) or, without any, those of folders that stand next to
+    each other: `train` and `val` or `test`, each in any of the spellings of SPLITS.
 
     Held out is `test`; `val` where there is no test, or where the test pictures alone are in no folders.
     """
     notes: list[str] = []
-    tops, depth = top_folders(files), common_depth(files)
-    splits = {file: SPLITS.get(tops[file].lower(), "") for file in files}
-    inside = {file: file for file in files}
-    by_folder = len({*splits.values()} - {""}) > 1 and "train" in splits.values()
-    if by_folder:
-        inside = {file: "/".join(PurePosixPath(file).parts[depth + bool(splits[file]) :]) for file in files}
+    places = _split_folders(files)
+    splits = {file: SPLITS[_folders(file)[places[file]].lower()] if file in places else "" for file in files}
+    inside = {file: _without_folder(file, places[file]) if file in places else file for file in files}
     if named:
         if without := len(files) - len(named):
             notes.append(f"{without:,} pictures are in no split, and are trained on")
         splits = {file: named.get(file, "train") for file in files}
-    elif not by_folder:
+    elif not places:
         return Layout(inside, {"train": files}, ())
     counts = Counter(splits.values())
     if strangers := [file for file in files if not splits[file]]:
-        folders = ", ".join(sorted({tops[file] for file in strangers}))
+        folders = ", ".join(sorted({(*_folders(file), TOP)[0] for file in strangers}))
         notes.append(f"{len(strangers):,} pictures are in no split and are left out ({folders}): move them into one")
     held = _held_out(splits, inside)
     if held == "test" and counts["val"]:
@@ -64,9 +61,34 @@ def lay_out(files: list[str], named: dict[str, str]) -> Layout:
     return Layout(used, {part: some for part, some in chosen.items() if some}, tuple(kinds), tuple(notes))
 
 
+def _split_folders(files: list[str]) -> dict[str, int]:
+    """Which of its folders names the split of a picture. Only folders count that have another split next to them, and
+    those below the top only if they hold half of the pictures.
+    """
+    first = {file: i for file in files if (i := _first_split(_folders(file))) is not None}
+    found: dict[tuple[str, ...], set[str]] = {}
+    for file, i in first.items():
+        folders = _folders(file)
+        found.setdefault(folders[:i], set()).add(SPLITS[folders[i].lower()])
+    whole = {above for above, splits in found.items() if "train" in splits and len(splits) > 1}
+    places = {file: i for file, i in first.items() if _folders(file)[:i] in whole}
+    at_top = any(len(above) == common_depth(files) for above in whole)
+    return places if at_top or 2 * len(places) >= len(files) else {}
+
+
+def _first_split(folders: tuple[str, ...]) -> int | None:
+    return next((i for i, folder in enumerate(folders) if folder.lower() in SPLITS), None)
+
+
+def _without_folder(file: str, place: int) -> str:
+    parts = PurePosixPath(file).parts
+    return "/".join(parts[:place] + parts[place + 1 :])
+
+
 def _held_out(splits: dict[str, str], inside: dict[str, str]) -> str:
     """Which of val and test is held out."""
-    found, in_folders = {*splits.values()}, {splits[file] for file in splits if "/" in inside[file]}
+    depth = common_depth(list(inside.values()))
+    found, in_folders = {*splits.values()}, {splits[file] for file in splits if len(_folders(inside[file])) > depth}
     without_classes = {"train", "val"} <= in_folders and "test" not in in_folders
     return "val" if "test" not in found or ("val" in found and without_classes) else "test"
 
