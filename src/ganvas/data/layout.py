@@ -72,7 +72,8 @@ def _split_folders(files: list[str]) -> dict[str, int]:
         found.setdefault(folders[:i], set()).add(SPLITS[folders[i].lower()])
     whole = {above for above, splits in found.items() if "train" in splits and len(splits) > 1}
     places = {file: i for file, i in first.items() if _folders(file)[:i] in whole}
-    at_top = any(len(above) == common_depth(files) for above in whole)
+    depth = common_depth(files)
+    at_top = any(len(above) == depth for above in whole)
     return places if at_top or 2 * len(places) >= len(files) else {}
 
 
@@ -81,7 +82,7 @@ def _first_split(folders: tuple[str, ...]) -> int | None:
 
 
 def _without_folder(file: str, place: int) -> str:
-    parts = PurePosixPath(file).parts
+    parts = file.split("/")
     return "/".join(parts[:place] + parts[place + 1 :])
 
 
@@ -105,4 +106,4 @@ def common_depth(files: list[str]) -> int:
 
 
 def _folders(file: str) -> tuple[str, ...]:
-    return PurePosixPath(file).parts[:-1]
+    return tuple(file.split("/")[:-1])  # paths of a tree, written in one way

@@ -5,9 +5,10 @@ Each reader gives a `Table`; `columns` says what its columns are, `matching` whi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from posixpath import basename, splitext
 
 import numpy as np
 
@@ -95,7 +96,7 @@ def read_labels(tree: Tree, files: list[str], options: Options) -> Labels:
     parts: list[tuple[str, list[int]]] = []
     for table in _tables(tree, files, labels.notes):
         columns |= table.columns.keys()
-        place, name = f"{tree.place}/{table.file}", PurePosixPath(table.file).name
+        place, name = f"{tree.place}/{table.file}", basename(table.file)
         if not any(table.columns.values()):
             labels.notes += table.notes
             continue
@@ -132,10 +133,11 @@ def read_emoji_labels(tree: Tree, files: list[str], pictures: str) -> Labels:
 def _tables(tree: Tree, files: list[str], notes: list[str]) -> Iterator[Table]:
     """The tables of a tree, in order; those that are not ours and cannot be read are noted."""
     yield read_beside(tree, files)
-    others = [file for file in tree.files if PurePosixPath(file).name not in OURS]
-    ours = [file for name in OURS for file in tree.files if PurePosixPath(file).name == name]
-    chosen = [(file, parse) for matches, parse in PARSERS for file in others if matches(_name(file))]
-    chosen += [(file, parse) for file in ours for matches, parse in PARSERS if matches(_name(file))]
+    tables = [file for file in tree.files if file.lower().endswith((".csv", ".tsv", ".jsonl", ".txt", ".json"))]
+    others = [file for file in tables if basename(file) not in OURS]
+    ours = [file for name in OURS for file in tables if basename(file) == name]
+    chosen = [(file, parse) for matches, parse in PARSERS for file in others if matches(basename(file).lower())]
+    chosen += [(file, parse) for file in ours for matches, parse in PARSERS if matches(basename(file).lower())]
     for file, parse in chosen:
         try:
             yield parse(read_text(tree, file), file, f"{tree.place}/{file}")
@@ -143,13 +145,9 @@ def _tables(tree: Tree, files: list[str], notes: list[str]) -> Iterator[Table]:
             _pass_over(file, error, notes)
 
 
-def _name(file: str) -> str:
-    return PurePosixPath(file).name.lower()
-
-
 def _pass_over(file: str, error: DataError, notes: list[str]) -> None:
     """Raise the error of a table of ours; note that of another, which may be about anything."""
-    if PurePosixPath(file).name in OURS:
+    if basename(file) in OURS:
         raise error
     notes.append(f"{file} is not used: {error.problem}")
 
@@ -165,5 +163,5 @@ def _split_by_tables(labels: Labels, parts: list[tuple[str, list[int]]]) -> None
 
 def _foreign(tree: Tree) -> str:
     """How many files of kinds that often hold labels are left, by kind."""
-    kinds = [PurePosixPath(file).suffix.lower() for file in tree.files if PurePosixPath(file).name not in NO_LABELS]
-    return ", ".join(f"{kinds.count(kind):,} {kind}" for kind in FOREIGN if kind in kinds)
+    kinds = Counter(splitext(file)[1].lower() for file in tree.files if basename(file) not in NO_LABELS)
+    return ", ".join(f"{kinds[kind]:,} {kind}" for kind in FOREIGN if kinds[kind])

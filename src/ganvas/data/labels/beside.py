@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 from ..tree import Tree
 from .table import Table
@@ -14,10 +14,10 @@ BOX = re.compile(r"\d+( [\d.e+-]+){4,}")  # a class and a box, as detectors are 
 
 def read_beside(tree: Tree, files: list[str]) -> Table:
     """The first line of the `.txt` with the name of a picture is its caption."""
-    texts = {PurePosixPath(file).with_suffix(""): file for file in tree.files if file.lower().endswith(".txt")}
+    texts = {file[:-4]: file for file in tree.files if file.lower().endswith(".txt")}
     found: dict[str, str] = {}
     for file in files:
-        if texts and (text := texts.get(PurePosixPath(file).with_suffix(""))):
+        if texts and (text := texts.get(splitext(file)[0])):
             lines = read_text(tree, text).strip().splitlines()
             found[file] = lines[0].strip() if lines else ""
     given = [caption for caption in found.values() if caption]

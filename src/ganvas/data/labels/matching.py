@@ -66,13 +66,23 @@ class Index:
         return best
 
     def _rules(self, folder: str, own: str) -> tuple[Callable[[str], int], ...]:
-        def below(*folders: str) -> Callable[[str], int]:
-            return lambda path: self._known.get(posixpath.normpath(posixpath.join(*folders, path)), NONE)
+        def below(folder: str) -> Callable[[str], int]:
+            if not folder:
+                return lambda path: self._known.get(path, NONE)
+            start = f"{folder}/"
+            return lambda path: self._known.get(
+                start + path if path[:1] not in "./" else posixpath.normpath(posixpath.join(folder, path)), NONE
+            )
 
         def tail(path: str) -> int:
             return self._tails(folder, path.count("/")).get(path, NONE)
 
-        return below(folder), below(folder, own), below(""), tail
+        beside = posixpath.join(folder, own)
+        return below(folder), *([below(beside)] if self._has(beside) else []), below(""), tail
+
+    def _has(self, folder: str) -> bool:
+        first = bisect_left(self.files, f"{folder}/")
+        return first < len(self.files) and self.files[first].startswith(f"{folder}/")
 
     def _count_tails(self, folder: str, depth: int) -> dict[str, int]:
         """Pictures below a folder by the end of their path, with `depth` folders."""
