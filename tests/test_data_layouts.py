@@ -290,6 +290,10 @@ def test_celebas_lists(top: Path, folder: str) -> None:
     assert (len(data), numbers(test), data.labels) == (2, [3], None)
     assert (values(data, "Male"), values(data, "Smiling")) == ({0: 0, 1: 1}, {0: 0, 1: 0})
     assert values(test, "identity") == {3: 2883}
+    if folder == "img_align_celeba":
+        assert (
+            "list_attr_celeba.txt beside img_align_celeba/ is not read" in open_data(str(top / folder)).origin.notes[0]
+        )
     assert data.origin.splits == (("train", 2), ("val", 1), ("test", 1))
     (top / "list_attr_celeba.txt").write_text("4\nMale Smiling\n000001.jpg -1\n")
     assert "'000001.jpg' in" in (note := open_data(str(top)).origin.notes[-1]) and "1 values for 2 names" in note

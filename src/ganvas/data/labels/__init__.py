@@ -15,7 +15,7 @@ import numpy as np
 from ..options import DataError, Options
 from ..tree import Tree
 from .beside import read_beside
-from .celeba import ATTRIBUTES, LISTS, parse_celeba
+from .celeba import ATTRIBUTES, LISTS, lists_beside, parse_celeba
 from .columns import Known, read_columns, split_of_name
 from .emoji import read_emoji_table
 from .json_lines import parse_json_lines
@@ -117,6 +117,7 @@ def read_labels(tree: Tree, files: list[str], options: Options) -> Labels:
         if column and column not in columns:
             hint = f"choose from {some(sorted(columns), 8)}" if columns else "add a table such as metadata.csv"
             raise DataError(f"no table of {tree.place} has a column {column!r}", hint, field=option)
+    labels.notes += lists_beside(tree.place)
     if (foreign := _foreign(tree)) and not (labels.attributes or any(labels.classes) or any(labels.captions)):
         labels.notes.append(f"not read: {foreign}; labels and captions are read from metadata.csv and the like")
     return labels

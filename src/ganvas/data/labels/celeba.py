@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
 from ..options import DataError
 from .table import Table
@@ -11,6 +12,17 @@ from .table import Table
 FIX = "copy it again, or remove it"
 LISTS = {"list_eval_partition.txt": "partition", "identity_celeba.txt": "identity"}  # file and one number a row
 ATTRIBUTES = "list_attr_celeba.txt"  # how many rows, the names of the columns, then file and one number each
+
+
+FOLDER = "img_align_celeba"  # of the pictures, which the lists lie beside
+
+
+def lists_beside(place: str) -> tuple[str, ...]:
+    """A note of lists beside CelebA's folder of pictures, where that was opened alone."""
+    path = Path(place)
+    names = (ATTRIBUTES, *LISTS, "identity_CelebA.txt")
+    found = [name for name in names if path.name == FOLDER and (path.parent / name).is_file()]
+    return (f"{found[0]} beside {FOLDER}/ is not read: give the folder above",) if found else ()
 
 
 def parse_celeba(text: str, file: str, place: str) -> Table:
