@@ -79,14 +79,14 @@ def _pictures(tree: Tree) -> list[str]:
 def _read(pictures: Pictures, options: Options) -> Steps[Dataset]:
     form = f"{options.size or 'auto'}-{options.channels or 'auto'}-{options.levels}-{options.truncated}"
     key = f"{pictures.name}-{VERSION}-{pictures.tree.stamp()}-{options.split}-{form}"
-    dataset = yield from cached(key, _decoded(pictures, options))
+    dataset = yield from cached(key, _decoded(pictures, options, key))
     return replace(dataset, origin=replace(dataset.origin, place=pictures.tree.place))  # the cache may be of a copy
 
 
-def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
+def _decoded(pictures: Pictures, options: Options, key: str) -> Steps[Dataset]:
     tree, files, inside, name, annotate = pictures
     annotations = annotate(tree)
-    decoded = yield from decoding(tree, files, options)
+    decoded = yield from decoding(tree, files, options, key)
     labels, class_names = _classes(decoded.files, inside, annotations)
     own = [annotations.get(file, Annotation()) for file in decoded.files]
     captions = tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None
