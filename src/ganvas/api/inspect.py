@@ -12,9 +12,9 @@ from PIL.Image import Image
 from torch.nn.functional import interpolate
 
 from .. import media
-from ..data import Dataset, describe, inspecting
+from ..data import Dataset, cache, describe, inspecting
 from ..data import Report as Counts
-from ..errors import writing
+from ..errors import RequestError, writing
 from ..progress import Progress, Steps
 from ..shown import Shown
 from .types import Data, Out
@@ -63,14 +63,34 @@ class Inspection(Shown):
         self.sheet = Path(out)
 
 
+@dataclass(frozen=True)
+class Cleared:
+    """What removing the decoded data sets of the cache has freed."""
+
+    freed: int  # bytes
+    left: int  # bytes that other processes hold
+
+    def lines(self) -> list[str]:
+        """The same in plain words."""
+        left = f"; {self.left / 2**20:,.1f} MiB are in use" if self.left else ""
+        return [f"cache: {self.freed / 2**20:,.1f} MiB freed in {cache.root()}{left}"]
+
+
 @Verb
 def inspect(
-    data: Annotated[Data, "Data set, folder, .zip, .npz or IDX file."],
+    data: Annotated[Data | None, "Data set, folder, .zip, .npz or IDX file."] = None,
     *,
+    clear_cache: Annotated[bool, "Remove all data sets from the cache, which are decoded again when needed."] = False,
     out: Annotated[Out | None, "Also convert it to a store in this new directory, with a contact sheet."] = None,
     progress: bool = True,
-) -> Steps[Inspection]:
+) -> Steps[Inspection | Cleared]:
     """Look at a data set before training on it, and draw a contact sheet."""
+    if clear_cache:
+        if data is not None:
+            raise RequestError("it clears the cache of all data sets", "give no data set with it", field="clear_cache")
+        return Cleared(*cache.clear())
+    if data is None:
+        raise RequestError("there is no data set", "name one, or a folder of pictures", field="data")
     counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(str(data))
     found = Inspection(counts)
     if out is not None:
