@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas.data import Dataset, decoding, folder, inspect, open_data, opening, pool, tree
+from ganvas.data import Dataset, folder, inspect, open_data, opening, pool, tree, worker
 from ganvas.errors import RequestError
 from ganvas.progress import Progress, Steps
 
@@ -265,7 +265,7 @@ def test_decoding_happens_once_until_a_file_changes(pictures: Path, monkeypatch:
     reports: list[Progress] = []
     first = watched(opening(str(pictures)), reports)
     assert reports[-6:] == [Progress("reading files", i, 6) for i in range(1, 7)]
-    monkeypatch.setattr(decoding, "decode", None)
+    monkeypatch.setattr(worker, "decode", None)
     reports.clear()
     again = watched(opening(str(pictures)), reports)
     assert reports == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from .data import cache
 from .plan import PRECISIONS, bf16_gain, choose, choose_threads, convolution, devices, gemm_gflops
 from .progress import drain
 
@@ -38,6 +39,7 @@ def examine_machine() -> dict[str, object]:
         "cpu capability": torch.backends.cpu.get_cpu_capability(),
         "memory": free_memory(),
         "disk": f"{gib(shutil.disk_usage('.').free)} free in this directory",
+        "cache": f"{gib(cache.size())} of data sets in {cache.root()} (`ganvas data --clear-cache` removes them)",
         "devices": ", ".join(devices()),
     }
     if plan.device == "cuda":

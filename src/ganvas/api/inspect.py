@@ -12,7 +12,7 @@ from PIL.Image import Image
 from torch.nn.functional import interpolate
 
 from .. import media
-from ..data import Dataset, describe, inspecting
+from ..data import Dataset, cache, describe, inspecting
 from ..data import Options as ReadOptions
 from ..data import Report as Counts
 from ..errors import RequestError, entry, writing
@@ -64,17 +64,37 @@ class Inspection(Shown):
         self.sheet = Path(out)
 
 
+@dataclass(frozen=True)
+class Cleared:
+    """What removing the decoded data sets of the cache has freed."""
+
+    freed: int  # bytes
+    left: int  # bytes that other processes hold
+
+    def lines(self) -> list[str]:
+        """The same in plain words."""
+        left = f"; {self.left / 2**20:,.1f} MiB are in use" if self.left else ""
+        return [f"cache: {self.freed / 2**20:,.1f} MiB freed in {cache.root()}{left}"]
+
+
 @Verb
 def inspect(
-    data: Annotated[Data, "Data set, folder, .zip, .npz or IDX file."],
+    data: Annotated[Data | None, "Data set, folder, .zip, .npz or IDX file."] = None,
     *,
     options: Annotated[
         Options | None, "How it is read, as recipes have it: size, channels, levels, truncated, image, caption."
     ] = None,
+    clear_cache: Annotated[bool, "Remove all data sets from the cache, which are decoded again when needed."] = False,
     out: Annotated[Out | None, "Also convert it to a store in this new directory, with a contact sheet."] = None,
     progress: bool = True,
-) -> Steps[Inspection]:
+) -> Steps[Inspection | Cleared]:
     """Look at a data set before training on it, and draw a contact sheet."""
+    if clear_cache:
+        if data is not None:
+            raise RequestError("it clears the cache of all data sets", "give no data set with it", field="clear_cache")
+        return Cleared(*cache.clear())
+    if data is None:
+        raise RequestError("there is no data set", "name one, or a folder of pictures", field="data")
     if options and isinstance(data, Dataset):
         raise RequestError("the data set is open already", "give them to `ganvas.open_data`", field="options")
     chosen = reading(options or {})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # results are heavy to import
     from ..api.doctor import Examination
     from ..api.edit import Edit
     from ..api.export import Export
-    from ..api.inspect import Inspection
+    from ..api.inspect import Cleared, Inspection
     from ..api.project import Projection
     from ..api.reconstruct import Reconstructions
     from ..api.report import Report
@@ -66,10 +66,12 @@ def show_description(found: Description, asked: Asked) -> None:
         show_table(found.table)
 
 
-def show_inspection(found: Inspection, asked: Asked) -> None:
-    from ..api.inspect import sheet_name
+def show_inspection(found: Inspection | Cleared, asked: Asked) -> None:
+    from ..api.inspect import Cleared, sheet_name
 
     print("\n".join(found.lines()))
+    if isinstance(found, Cleared):
+        return
     if found.store is not None:
         print(f"store: {found.store}")
     elif found.drawable:

@@ -135,14 +135,19 @@ class Dataset:
         labels = None if self.labels is None else self.labels.to(home)
         return replace(self, device=device, items=self.items.to(home), labels=labels)
 
-    def save(self, directory: str | Path) -> Path:
-        """Write a store that `open_data(directory)` opens; it is written whole or not at all."""
+    def save(self, directory: str | Path, *, moving: Path | None = None) -> Path:
+        """Write a store that `open_data(directory)` opens; it is written whole or not at all.
+
+        moving: an .npy of the items, which becomes that of the store.
+        """
         target = Path(directory)
         with writing(target):
             if target.exists() and (not target.is_dir() or any(target.iterdir())):
                 raise RequestError(f"{target} already exists", "choose another directory", field="out")
             with new_folder(target) as folder:
-                np.save(folder / f"{'points' if self.items.ndim == 2 else 'images'}.npy", self.items.cpu().numpy())
+                items = folder / f"{'points' if self.items.ndim == 2 else 'images'}.npy"
+                if not moving or not _moved(moving, items):
+                    np.save(items, self.items.cpu().numpy())
                 if self.labels is not None:
                     np.save(folder / "labels.npy", self.labels.cpu().numpy())
                 if self.attributes:
@@ -159,6 +164,14 @@ class Dataset:
                 }
                 (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
         return target
+
+
+def _moved(source: Path, target: Path) -> bool:
+    try:
+        source.rename(target)
+    except OSError:  # Windows does not move a file that is mapped
+        return False
+    return True
 
 
 def _copied(items: Tensor, index: Tensor) -> Tensor:

@@ -29,6 +29,15 @@ END = b"\xff\xd9"  # of a JPEG; with it, libjpeg leaves grey what is missing
 Levels = tuple[float, float]  # the values that become black and white
 
 
+class Form(NamedTuple):
+    """How each picture of a set is decoded: the further arguments of `decode`."""
+
+    size: Size
+    channels: int  # 3 for colour that may turn out to be grey
+    levels: Levels | None = None
+    keep: bool = False  # what is there of truncated ones
+
+
 class Picture(NamedTuple):
     """A decoded file."""
 
@@ -99,7 +108,7 @@ def _decoded(data: bytes, file: str, size: Size, channels: int, levels: Levels |
         pixels = np.minimum(pixels, pixels[..., 3:])  # where the resampling overshoots
     first, second, third = pixels[..., 0], pixels[..., 1 % channels], pixels[..., 2 % channels]
     grey = np.array_equal(first, second) and np.array_equal(second, third)
-    return Picture(pixels.transpose(2, 0, 1), width, height, grey, transparent)
+    return Picture(np.ascontiguousarray(pixels.transpose(2, 0, 1)), width, height, grey, transparent)
 
 
 def read_header(content: BinaryIO, file: str) -> Header:

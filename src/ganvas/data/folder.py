@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -68,18 +68,18 @@ def read_folder(path: Path, options: Options) -> Steps[Dataset]:
 
 
 def _pictures(tree: Tree) -> list[str]:
-    return [file for file in tree.files if PurePosixPath(file).suffix.lower() in SUFFIXES]
+    return [file for file in tree.files if file.lower().endswith(SUFFIXES)]
 
 
 def _read(pictures: Pictures, options: Options) -> Steps[Dataset]:
     columns = sha256(repr((options.image, options.caption)).encode()).hexdigest()[:4]
     form = f"{columns}-{options.size or 'auto'}-{options.channels or 'auto'}-{options.levels}-{options.truncated}"
     key = f"{pictures.name}-{VERSION}-{pictures.tree.stamp()}-{options.split}-{form}"
-    dataset = yield from cached(key, _decoded(pictures, options))
+    dataset = yield from cached(key, _decoded(pictures, options, key))
     return replace(dataset, origin=replace(dataset.origin, place=pictures.tree.place))  # the cache may be of a copy
 
 
-def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
+def _decoded(pictures: Pictures, options: Options, key: str) -> Steps[Dataset]:
     tree, name = pictures.tree, pictures.name
     labels = pictures.read_labels(tree, pictures.files, options)
     splits = {file: split for file, split in zip(labels.files, labels.splits, strict=True) if split}
@@ -87,7 +87,7 @@ def _decoded(pictures: Pictures, options: Options) -> Steps[Dataset]:
     if options.split not in layout.parts:
         options.require_train(tree.place)
         raise DataError(f"{tree.place} has no pictures to train on", "put some into the split 'train'")
-    decoded = yield from decoding(tree, layout.parts[options.split], options)
+    decoded = yield from decoding(tree, layout.parts[options.split], options, key)
     rows = {file: row for row, file in enumerate(labels.files)}
     own = [rows[file] for file in decoded.files]
     numbers, class_names, notes = _classes(own, layout.inside, labels)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from .. import files
 from ..errors import RequestError, WorkError
 from ..progress import Steps
 from ..records import Store
+from . import cache
 from .dataset import FORMAT, LARGE, Dataset, Modes, Origin
+from .journal import ROWS
 from .options import DataError, Options, blaming
+from .rows import chunks
 
 Opened = Dataset | Steps[Dataset]  # what a reader gives: a data set, or a generator that returns one
-MAX_NAME = 60  # characters of a name in the cache, 240 bytes at most; the end of a name makes it unique
 
 
 def is_store(path: Path) -> bool:
@@ -93,12 +96,37 @@ def finished(opened: Opened) -> Steps[Dataset]:
 
 
 def cached(key: str, building: Steps[Dataset]) -> Steps[Dataset]:
-    """The data set that a generator makes, from the cache if `key` was built before."""
-    directory = files.cache_directory() / "datasets" / re.sub(r"[^\w.-]+", "-", key)[-MAX_NAME:]  # it has no / in it
+    """The data set that a generator makes, from the cache if `key` was built before.
+
+    One process builds at a time, another waits for it. What is built may have left its items in `cache.partial(key)`.
+    """
+    directory = cache.place(key)
     if not is_store(directory):
-        dataset = yield from building
         try:
-            dataset.save(directory)
-        except (WorkError, RequestError):  # no room for it, or another process has just built it
-            return dataset
+            lock = yield from cache.locking(directory.name)
+        except OSError:  # the cache cannot be written: building says so if it has to
+            return (yield from building)
+        try:
+            if not is_store(directory):
+                cache.tidy(directory.name)
+                dataset = yield from building
+                try:
+                    dataset.save(directory, moving=_left_in(cache.partial(key), dataset))
+                except (WorkError, RequestError):  # no room for it
+                    return dataset
+                shutil.rmtree(cache.partial(key), ignore_errors=True)
+        finally:
+            lock.release()
     return read_store(directory, Options())
+
+
+def _left_in(folder: Path, dataset: Dataset) -> Path | None:
+    """The file in a folder that holds the items of a data set exactly, to be moved rather than copied."""
+    path = folder / ROWS
+    with suppress(OSError, ValueError):
+        rows, items = np.load(path, mmap_mode="r", allow_pickle=False), dataset.items
+        if rows.shape == tuple(items.shape) and all(
+            np.array_equal(rows[part], items[part].numpy()) for part in chunks(len(rows), items[0].nbytes)
+        ):
+            return path
+    return None

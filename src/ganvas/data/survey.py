@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..progress import Progress, Steps, counted
 from ..sizes import Size, base_of, keeping_shape
-from .decode import DEEPEST, Header, Levels, Range, is_transparent, read_header, read_range
+from .decode import DEEPEST, Form, Header, Levels, Range, is_transparent, read_header, read_range
 from .options import Options, parse_levels
 from .pool import Source, each
 
@@ -18,15 +18,6 @@ SAMPLED = 1000  # files that choose
 SIZES = (256, 128, 64, 32, 16, 8)  # sides to choose from
 FEW = 128  # shades
 COMMON, ALIKE = 0.9, 0.02  # pictures have one shape if this share has the same proportions, in a logarithm
-
-
-class Form(NamedTuple):
-    """How each picture of a set is decoded: the further arguments of `decode`."""
-
-    size: Size
-    channels: int  # 3 for colour that may turn out to be grey
-    levels: Levels | None = None
-    keep: bool = False  # what is there of truncated ones
 
 
 class Survey(NamedTuple):

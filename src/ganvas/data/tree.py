@@ -13,7 +13,7 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -21,30 +21,45 @@ from typing import BinaryIO
 
 from .options import DataError, blaming
 
+HIDDEN = (".", "__MACOSX")  # how their names begin
 MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
 # What reading an entry may raise; RuntimeError if this Python lacks its compression method.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
 def _hidden(file: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(file).parts)
+    return any(part.startswith(HIDDEN) for part in PurePosixPath(file).parts)
 
 
-def _stamp(entries: list[tuple[str | int, ...]]) -> str:
-    return hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
+def _stamp(entries: Iterable[tuple[str | int, ...]]) -> str:
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(repr(entry).encode())
+    return digest.hexdigest()[:16]
 
 
-def _below(folder: Path, parents: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """Every file below a folder except hidden ones; links to folders are followed, but not in circles."""
-    here = folder.resolve()
+def _below(folder: str, inside: str = "", parents: frozenset[str] = frozenset()) -> Iterator[tuple[str, os.DirEntry]]:
+    """Every file below a folder except hidden ones, by its path inside; links to folders are followed, but not in
+    circles.
+    """
+    here = os.path.realpath(folder)
     if here in parents:
         return
     with blaming(f"{folder} cannot be listed", "fix or remove it"):
         entries = list(os.scandir(folder))
     for entry in entries:
-        if not _hidden(entry.name):
-            path = folder / entry.name
-            yield from _below(path, parents | {here}) if os.path.isdir(entry) else (path,)
+        if not entry.name.startswith(HIDDEN):
+            if _is_folder(entry):
+                yield from _below(entry.path, f"{inside}{entry.name}/", parents | {here})
+            else:
+                yield inside + entry.name, entry
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as links in circles: reading it reports it
+        return False
 
 
 class Folder:
@@ -52,8 +67,8 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
-        self._path = path
-        self.files = sorted(file.relative_to(path).as_posix() for file in _below(path))
+        self._entries = dict(sorted(_below(self.place)))
+        self.files = list(self._entries)
 
     def read(self, file: str) -> bytes:
         with self.open(file) as content:
@@ -69,13 +84,14 @@ class Folder:
         return open(path, "rb")
 
     def stamp(self) -> str:
-        entries: list[tuple[str | int, ...]] = []
-        for file in self.files:
+        return _stamp(self._stats())
+
+    def _stats(self) -> Iterator[tuple[str | int, ...]]:
+        for file, entry in self._entries.items():
             with suppress(OSError):  # such as a dangling link: reading it reports it
-                found = (self._path / file).stat()
+                found = os.stat(entry.path)
                 # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
-                entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-        return _stamp(entries)
+                yield file, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Zip:
