@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import RequestError, unknown
 from ..progress import Steps, drain, drained
 from ..sizes import parse_size
-from . import arrays, cifar, digits, folder, hub, idx, points, shapes, store
+from . import arrays, cifar, digits, folder, hub, idx, points, shapes, store, tables, webdataset
 from .dataset import Dataset, Modes, Origin
 from .known import read_known
 from .options import DEFAULT, DataError, NoSplit, Options, blaming
@@ -129,6 +129,8 @@ READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Options], store.Ope
     (cifar.is_cifar, cifar.read_cifar),
     (idx.is_idx, idx.read_idx),
     (folder.is_emoji, folder.read_emoji),
+    (webdataset.is_archive, webdataset.read_archive),
+    (tables.is_table, tables.read_table),
     (lambda path: path.is_dir() or path.suffix.lower() == ".zip", folder.read_folder),
 )
 
@@ -139,6 +141,8 @@ def _read(spec: str, options: Options) -> store.Opened:
         return NAMED[spec][1](spec, options)
     if spec.startswith("hf:"):
         return hub.read_hub(spec.removeprefix("hf:"), options)
+    if webdataset.is_pattern(spec):
+        return webdataset.read_pattern(spec, options)
     with blaming(f"{spec!r} cannot be opened", "give a folder, a .zip, an .npz or a name", REFUSED):
         path = Path(spec).expanduser().resolve()
         exists = spec != "" and path.exists()

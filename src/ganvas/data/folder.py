@@ -59,12 +59,16 @@ def read_folder(path: Path, options: Options) -> Steps[Dataset]:
 
     Classes are numbered over all splits, so that a number means the same in each.
     """
-    tree = Zip(path) if path.is_file() else Folder(path)
+    return read_tree(Zip(path) if path.is_file() else Folder(path), path.stem, options)
+
+
+def read_tree(tree: Tree, name: str, options: Options) -> Steps[Dataset]:
+    """Every picture of a tree, as `read_folder` reads them."""
     files = _pictures(tree)
     if not files:
         others = "".join(f" ({note})" for note in left_out(tree.files))
-        raise DataError(f"{path} contains no images{others}", f"put some there ({', '.join(SUFFIXES)})")
-    return _read(Pictures(tree, files, path.stem, read_labels), options)
+        raise DataError(f"{tree.place} contains no images{others}", f"put some there ({', '.join(SUFFIXES)})")
+    return _read(Pictures(tree, files, name, read_labels), options)
 
 
 def _pictures(tree: Tree) -> list[str]:

@@ -13,12 +13,13 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
+from .decode import SUFFIXES
 from .options import DataError, blaming
 
 MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
@@ -26,11 +27,13 @@ MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
-def _hidden(file: str) -> bool:
+def hidden(file: str) -> bool:
+    """Whether a file or a folder that it is in is for the system alone."""
     return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(file).parts)
 
 
-def _stamp(entries: list[tuple[str | int, ...]]) -> str:
+def stamp_of(entries: list[tuple[str | int, ...]]) -> str:
+    """16 hexadecimal digits of what tells files apart."""
     return hashlib.sha256(repr(entries).encode()).hexdigest()[:16]
 
 
@@ -42,9 +45,19 @@ def _below(folder: Path, parents: frozenset[Path] = frozenset()) -> Iterator[Pat
     with blaming(f"{folder} cannot be listed", "fix or remove it"):
         entries = list(os.scandir(folder))
     for entry in entries:
-        if not _hidden(entry.name):
+        if not hidden(entry.name):
             path = folder / entry.name
             yield from _below(path, parents | {here}) if os.path.isdir(entry) else (path,)
+
+
+def holds(folder: Path, matches: Callable[[Path], bool]) -> bool:
+    """Whether a folder has such files below it, and no pictures."""
+    found = False
+    for path in _below(folder) if folder.is_dir() else ():
+        if path.suffix.lower() in SUFFIXES:
+            return False
+        found = found or matches(path)
+    return found
 
 
 class Folder:
@@ -75,7 +88,7 @@ class Folder:
                 found = (self._path / file).stat()
                 # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
                 entries.append((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-        return _stamp(entries)
+        return stamp_of(entries)
 
 
 class Zip:
@@ -92,7 +105,7 @@ class Zip:
                 raise DataError(f"the entry {entry.filename!r} of {path} {refusal[0]}", refusal[1])
         # Windows separates names by backslashes. Of two entries with one name, the last is read.
         named = {PurePosixPath(entry.filename.replace("\\", "/")).as_posix(): entry for entry in entries}
-        self._entries = {name: entry for name, entry in named.items() if not _hidden(name)}
+        self._entries = {name: entry for name, entry in named.items() if not hidden(name)}
         self.files = sorted(self._entries)
 
     def read(self, file: str) -> bytes:
@@ -105,16 +118,29 @@ class Zip:
         return BytesIO(self.read(file))  # going back in a compressed entry would unpack it again
 
     def stamp(self) -> str:
-        return _stamp([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])
+        return stamp_of([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])
 
 
-Tree = Folder | Zip
+class Tree(Protocol):
+    """Files by name: what Folder, Zip and Tar have in common."""
+
+    place: str
+    files: list[str]
+
+    def read(self, file: str) -> bytes: ...
+    def open(self, file: str) -> BinaryIO: ...
+    def stamp(self) -> str: ...
+
+
+def unsafe_name(name: str) -> bool:
+    """Whether the name of an entry could lead out of the archive."""
+    name = name.replace("\\", "/")
+    return name.startswith("/") or name[1:2] == ":" or ".." in name.split("/")
 
 
 def _refusal(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
     """Why an entry is unsafe, and what to do."""
-    name = entry.filename.replace("\\", "/")
-    if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/"):
+    if unsafe_name(entry.filename):
         return "leaves the archive", "make one with relative names"
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "is a link", "put the file itself there"

@@ -1,0 +1,41 @@
+"""The splits of tables and archives: which is trained on, and which is held out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .options import NoSplit, Options
+
+# The words of the hub's file names
+WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+}
+
+
+def split_in(path: str) -> str:
+    """The split that a path names in its last words: "train", "test", "validation", or "" for none."""
+    words = re.split(r"[^a-z]+", path.lower())
+    return next((WORDS[word] for word in reversed(words) if word in WORDS), "")
+
+
+def choose_split(names: Iterable[str], options: Options, place: str, chosen: str = "") -> tuple[str, list[str]]:
+    """The name of the split that the options ask for, and notes about those that are not used.
+
+    Trained on is `chosen`, else `train`, else the first; held out is `test`, else `validation`. NoSplit where the
+    held-out part is asked for and there is none.
+    """
+    names = list(names)
+    train = chosen or next((name for name in names if split_in(name) == "train"), names[0])
+    kinds = {split_in(name): name for name in reversed(names) if name != train}
+    held = kinds.get("test") or kinds.get("validation")
+    if options.split != "train" and held is None:
+        options.require_train(place)
+    left = [name for name in names if name not in (train, held)]
+    notes = [f"not used: the split {', '.join(left)}; @NAME after hf:owner/name trains on another"] if left else []
+    return (train if options.split == "train" else str(held)), notes
+
+
+__all__ = ["NoSplit", "choose_split", "split_in"]
