@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .decode import Unreadable, read_header
@@ -30,16 +29,15 @@ class Kind(NamedTuple):
     names: tuple[str, ...] = ()  # of its classes
 
 
-@dataclass
-class Columns:
-    """The use of each column."""
+class Columns(NamedTuple):
+    """The use of each column; "" for none."""
 
     image: str
-    label: str = ""  # "" for none
-    caption: str = ""
-    attributes: list[str] = field(default_factory=list)
-    classes: tuple[str, ...] = ()  # in the order of their numbers, where the label has one
-    notes: list[str] = field(default_factory=list)
+    label: str
+    caption: str
+    attributes: tuple[str, ...]
+    classes: tuple[str, ...]  # in the order of their numbers, where the label has one
+    notes: tuple[str, ...]
 
 
 def pick(names: Iterable[str], keys: tuple[str, ...]) -> list[str]:
@@ -59,27 +57,21 @@ def choose_columns(kinds: Mapping[str, Kind], options: Options, place: str) -> C
         raise DataError(f"{place} has no column of pictures among {found or 'none'}", hint)
     labels = [name for name in labels if name != options.caption]
     caption = _chosen(options.caption, "caption", texts, kinds, (TEXT, TEXTS, CLASSES), place)
-    columns = Columns(image, labels[0] if labels else "", caption)
-    columns.classes = kinds[columns.label].names if columns.label else ()
-    for name, what, found in (("image", "pictures", pictures), ("caption", "captions", texts)):
-        others = [other for other in found if other != getattr(columns, name)]
-        if others and not getattr(options, name):
-            mine = getattr(columns, name)
-            columns.notes.append(f"{what} are of the column {mine!r}: {name}={others[0]} takes those of {others[0]!r}")
-    used = {image, columns.label, caption}
-    columns.attributes = [name for name in _of(kinds, CLASSES, WHOLE, NUMBER) if name not in used]
+    label, used = next(iter(labels), ""), {image, next(iter(labels), ""), caption}
+    attributes = tuple(name for name in _of(kinds, CLASSES, WHOLE, NUMBER) if name not in used)
+    notes = []
+    for option, what, mine, found in (("image", "pictures", image, pictures), ("caption", "captions", caption, texts)):
+        others = [other for other in found if other != mine]
+        if others and not getattr(options, option):
+            notes.append(f"{what} are of the column {mine!r}: {option}={others[0]} takes those of {others[0]!r}")
     if labels[1:]:
         rest = ", ".join(map(repr, labels[1:]))
-        columns.notes.append(f"labels are of the column {columns.label!r}; {rest}: kept as attributes where numbers")
-    if unused := [name for name in kinds if name not in {*used, *columns.attributes}]:
+        notes.append(f"labels are of the column {label!r}, not of {rest}: remove it to have another")
+    if unused := [name for name in kinds if name not in used.union(attributes)]:
         some = ", ".join(f"{name} ({kinds[name].what})" for name in unused)
-        hint = "; caption=NAME takes another for captions" if _texts(kinds, unused) else ""
-        columns.notes.append(f"columns not used: {some}{hint}")
-    return columns
-
-
-def _texts(kinds: Mapping[str, Kind], names: list[str]) -> bool:
-    return any(kinds[name].what in (TEXT, TEXTS) for name in names)
+        hint = "; caption=NAME takes another for captions" if set(unused) & set(_of(kinds, TEXT, TEXTS)) else ""
+        notes.append(f"columns not used: {some}{hint}")
+    return Columns(image, label, caption, attributes, kinds[label].names if label else (), tuple(notes))
 
 
 def _of(kinds: Mapping[str, Kind], *wanted: str) -> list[str]:

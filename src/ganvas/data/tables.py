@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,21 +30,19 @@ from .dataset import Dataset
 from .decoding import decoding
 from .facts import Facts, in_order, joined
 from .options import DataError, Options, blaming
-from .splits import choose_split
+from .splits import Fetching, choose_split, here
 from .store import cached
+from .table_rows import AGAIN, AT_ONCE, Rows, content
 from .tar import stamp_of_files
-from .tree import MAX_FILE, holds
+from .tree import holds
 
 if TYPE_CHECKING:
-    from pyarrow import RecordBatch, Schema  # pyright: ignore[reportMissingImports]
+    from pyarrow import Schema  # pyright: ignore[reportMissingImports]
 
 VERSION = 1  # of what is cached
 SUFFIXES = (".parquet", ".arrow", ".feather")
 SAVED, SAVED_SPLITS = "state.json", "dataset_dict.json"  # of datasets.save_to_disk
-AGAIN = "make or download it again"
-AT_ONCE, KEPT = 16, 6  # rows of a batch of pictures, and the batches that are kept: threads ask for rows out of order
 WORDS = 4096  # rows of a batch without pictures
-CELL = (bytes, bytearray)
 
 
 def is_table(path: Path) -> bool:
@@ -70,7 +64,7 @@ def read_table(path: Path, options: Options) -> Steps[Dataset]:
 
 def _found(path: Path, options: Options) -> Steps[Dataset]:
     needs_datasets(str(path))
-    splits, features = ({"": [path]}, {}) if path.is_file() else _splits(path)
+    splits, features = ({"": [str(path)]}, {}) if path.is_file() else _splits(path)
     return (yield from reading_tables(splits, features, str(path), path.stem, options))
 
 
@@ -83,7 +77,7 @@ def needs_datasets(place: str) -> None:
     datasets.disable_progress_bars()
 
 
-def _splits(folder: Path) -> tuple[dict[str, list[Path]], dict[str, Any]]:
+def _splits(folder: Path) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """The files of each split of a folder, and the features that its README declares."""
     if (folder / SAVED).is_file():
         return {"": _saved(folder)}, {}
@@ -95,173 +89,49 @@ def _splits(folder: Path) -> tuple[dict[str, list[Path]], dict[str, Any]]:
 
     with blaming(f"the tables in {folder} cannot be read", AGAIN, Exception):
         builder = datasets.load_dataset_builder(str(folder))
-        files = {name: [Path(file) for file in found] for name, found in (builder.config.data_files or {}).items()}
+        files = {str(name): list(found) for name, found in (builder.config.data_files or {}).items()}
         return files, dict(builder.info.features or {})
 
 
-def _saved(folder: Path) -> list[Path]:
+def _saved(folder: Path) -> list[str]:
     """The tables of one split that datasets.save_to_disk wrote."""
     with blaming(f"{folder} is not a split that datasets.save_to_disk wrote", "save the data set again", Exception):
         names = [entry["filename"] for entry in json.loads((folder / SAVED).read_text("utf-8"))["_data_files"]]
         if any(Path(name).name != name for name in names):
             raise DataError(f"{folder / SAVED} names files elsewhere", "save the data set again")
-        return [folder / name for name in names]
+        return [str(folder / name) for name in names]
 
 
 def reading_tables(
-    splits: dict[str, list[Path]], features: dict[str, Any], place: str, name: str, options: Options, chosen: str = ""
+    splits: dict[str, list[str]],
+    features: dict[str, Any],
+    place: str,
+    name: str,
+    options: Options,
+    chosen: str = "",
+    fetching: Fetching = here,
 ) -> Steps[Dataset]:
-    """The pictures of the split that the options ask for. `features` are those of columns that files do not declare."""
+    """The pictures of the split that the options ask for, of `chosen` as the one to train on.
+
+    splits: the files of each; only those that are needed are fetched.
+    features: of columns that the files themselves do not declare.
+    """
     if not any(splits.values()):
         raise DataError(f"{place} contains no tables", "give a folder of .parquet files")
     split, notes = choose_split(splits, options, place, chosen)
     train = choose_split(splits, options._replace(split="train"), place, chosen)[0]
-    rows = Rows(splits[split], place)
+    rows = Rows((yield from fetching(splits[split])), place)
     columns = choose_columns(_kinds(rows, features), options, place)
     rows.column = columns.image
     facts = yield from _facts(rows, columns)
     classes = columns.classes or in_order(facts.labels)
     if split != train and columns.label and not columns.classes:  # numbered like those of the training split
-        first = in_order((yield from _facts(Rows(splits[train], place), columns)).labels)
+        others = Rows((yield from fetching(splits[train])), place)
+        first = in_order((yield from _facts(others, columns._replace(caption="", attributes=()))).labels)
         classes = (*first, *(label for label in classes if label not in first))
     decoded = yield from decoding(rows, facts.files, options)
     facts.notes[:0] = [*notes, *columns.notes]
     return joined(name, decoded, facts, classes)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of a table."""
-
-    path: Path
-    rows: int
-    schema: Schema
-
-    @classmethod
-    def of(cls, path: Path) -> Part:
-        """DataError where it is damaged."""
-        with blaming(f"{path} cannot be read as a table", AGAIN, Exception):  # Arrow raises many kinds
-            if path.suffix.lower() == ".parquet":
-                file = _parquet(path)
-                return cls(path, file.metadata.num_rows, file.schema_arrow)
-            schema, batches = _arrow(path)
-            return cls(path, sum(batch.num_rows for batch in batches), schema)
-
-    def batches(self, names: list[str], at_once: int, first: int = 0) -> Iterator[tuple[int, RecordBatch]]:
-        """(number of its first row, batch) of these columns, from the batch or the group with the row `first`."""
-        start = 0
-        if self.path.suffix.lower() == ".parquet":
-            file = _parquet(self.path)
-            groups = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
-            skipped = next((i for i in range(len(groups)) if sum(groups[: i + 1]) > first), len(groups))
-            start = sum(groups[:skipped])
-            wanted = list(range(skipped, len(groups)))
-            found = file.iter_batches(at_once, wanted, names, use_threads=False)
-        else:
-            found = _sliced(_arrow(self.path)[1], names, at_once)
-        for batch in found:
-            if start + batch.num_rows > first:
-                batch.validate(full=True)  # of a damaged file, offsets may point anywhere
-                yield start, batch
-            start += batch.num_rows
-
-
-def _sliced(batches: Iterator[RecordBatch], names: list[str], at_once: int) -> Iterator[RecordBatch]:
-    for batch in batches:
-        for start in range(0, batch.num_rows, at_once):
-            yield batch.select(names).slice(start, at_once)
-
-
-def _parquet(path: Path) -> Any:
-    from pyarrow import parquet  # pyright: ignore[reportMissingImports]
-
-    # Read page by page: a group of rows may be as large as the file.
-    return parquet.ParquetFile(path, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
-
-
-def _arrow(path: Path) -> tuple[Schema, Iterator[RecordBatch]]:
-    """The schema and the batches of an Arrow file: a stream, as `datasets` writes them, or the format for any order."""
-    import pyarrow  # pyright: ignore[reportMissingImports]
-
-    source = pyarrow.memory_map(str(path))
-    if source.read(6) == b"ARROW1":
-        file = pyarrow.ipc.open_file(source)
-        return file.schema, (file.get_batch(i) for i in range(file.num_record_batches))
-    source.seek(0)
-    stream = pyarrow.ipc.open_stream(source)
-    return stream.schema, iter(stream)
-
-
-class Rows:
-    """The rows of a table as files, named by their numbers; `column` holds their pictures."""
-
-    def __init__(self, paths: list[Path], place: str) -> None:
-        self.place = place
-        self.column = ""
-        self.parts = [Part.of(path) for path in paths]
-        self._starts = np.cumsum([0, *(part.rows for part in self.parts)])
-        if not self._starts[-1]:
-            raise DataError(f"{place} has no rows", AGAIN)
-        self._lock = Lock()
-        self._batches: Iterator[tuple[int, RecordBatch]] = iter(())
-        self._kept: deque[tuple[int, Any]] = deque(maxlen=KEPT)  # (first row, cells)
-        self._part = -1
-        self._lost: dict[int, int] = {}  # by part, the row from which on it cannot be read
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def name(self, part: int, row: int) -> str:
-        """What the row of a part is called."""
-        return f"row {int(self._starts[part]) + row}"
-
-    def read(self, file: str) -> bytes:
-        number = int(file.removeprefix("row "))
-        part = int(np.searchsorted(self._starts, number, "right")) - 1
-        with self._lock:
-            cell = self._cell(part, number - int(self._starts[part]))
-        return _content(cell)
-
-    def open(self, file: str) -> BinaryIO:
-        return BytesIO(self.read(file))
-
-    def _cell(self, part: int, row: int) -> Any:
-        if row >= self._lost.get(part, row + 1):
-            raise OSError("damaged in the table")
-        if part != self._part or not self._kept or row < self._kept[0][0]:
-            self._batches = self.parts[part].batches([self.column], AT_ONCE, row)
-            self._part = part
-            self._kept.clear()
-        while True:
-            for start, cells in self._kept:
-                if start <= row < start + len(cells):
-                    return cells[row - start].as_py()
-            try:
-                start, batch = next(self._batches)
-            except Exception as error:  # StopIteration: fewer rows than the file claims
-                end = self._kept[-1][0] + len(self._kept[-1][1]) if self._kept else row
-                self._lost[part] = max(end, 0)
-                self._part = -1
-                raise OSError("damaged in the table") from error
-            self._kept.append((start, batch.column(0)))
-
-
-def _content(cell: Any) -> bytes:
-    """The picture file that a cell holds. OSError where it holds none."""
-    if isinstance(cell, dict):
-        if cell.get("bytes") is None and cell.get("path"):
-            raise OSError(f"the table has the path of the picture ({cell['path']}), and not the picture")
-        cell = cell.get("bytes")
-    if cell is None:
-        raise OSError("no picture")
-    if isinstance(cell, list):
-        with suppress(TypeError, ValueError):
-            cell = bytes(cell)
-    if not isinstance(cell, CELL):
-        raise OSError("not the content of a picture file")
-    if len(cell) > MAX_FILE:
-        raise OSError(f"more than {MAX_FILE} bytes")
-    return bytes(cell)
 
 
 def _kinds(rows: Rows, declared: dict[str, Any]) -> dict[str, Kind]:
@@ -320,7 +190,7 @@ def _first(rows: Rows, name: str) -> bytes | None:
             for _, batch in part.batches([name], AT_ONCE):
                 for cell in batch.column(0):
                     with suppress(OSError):
-                        return _content(cell.as_py())
+                        return content(cell.as_py())
     return None
 
 
@@ -328,10 +198,10 @@ def _facts(rows: Rows, columns: Columns) -> Steps[Facts]:
     """The labels, captions and numbers of all rows."""
     count = len(rows)
     attributes = {name: np.full(count, np.nan, np.float32) for name in columns.attributes}
-    facts = Facts([f"row {i}" for i in range(count)], [""] * count, [""] * count, attributes)
+    facts = Facts(rows.files, [""] * count, [""] * count, attributes)
     names = [*filter(None, (columns.label, columns.caption)), *columns.attributes]
     for number, part in enumerate(rows.parts if names else ()):
-        first = int(rows._starts[number])
+        first = int(rows.starts[number])
         with blaming(f"{part.path} cannot be read as a table", AGAIN, Exception):
             for start, batch in part.batches(names, WORDS):
                 cells = dict(zip(batch.schema.names, batch.columns, strict=True))

@@ -25,7 +25,7 @@ from .decoding import decoding
 from .facts import Facts, in_order, joined
 from .folder import read_tree
 from .options import DataError, Options, blaming
-from .splits import choose_split, split_in
+from .splits import Fetching, choose_split, here, split_in
 from .store import cached
 from .tar import Tar, is_tar, opening_tar, stamp_of_files
 from .tree import holds
@@ -84,29 +84,35 @@ def read_archive(path: Path, options: Options) -> Steps[Dataset]:
 
 def read_shards(paths: list[Path], place: str, name: str, options: Options) -> Steps[Dataset]:
     """The samples of archives, whose names tell their splits."""
-    splits: dict[str, list[Path]] = {}
+    splits: dict[str, list[str]] = {}
     for path in paths:
-        splits.setdefault(split_in(path.name) or split_in(path.parent.name), []).append(path)
+        splits.setdefault(split_in(path.name) or split_in(path.parent.name), []).append(str(path))
     if "train" not in splits or len(paths) == 1:
-        splits = {"": paths}
-    split, notes = choose_split(splits, options, place)
+        splits = {"": [str(path) for path in paths]}
     with blaming(f"{place} cannot be read", "check its permissions"):
         stamp = stamp_of_files(paths)
     key = f"{name}-tar{VERSION}-{stamp}-{options.key}"
-    dataset = yield from cached(key, _gathered(splits, split, place, name, notes, options))
+    dataset = yield from cached(key, reading_archives(splits, place, name, options))
     return replace(dataset, origin=replace(dataset.origin, place=place))  # the cache may be of a copy
 
 
-def _gathered(
-    splits: dict[str, list[Path]], split: str, place: str, name: str, notes: list[str], options: Options
+def reading_archives(
+    splits: dict[str, list[str]], place: str, name: str, options: Options, chosen: str = "", fetching: Fetching = here
 ) -> Steps[Dataset]:
-    tree = yield from opening_tar(splits[split], place)
+    """The samples of the split that the options ask for, of `chosen` as the one to train on.
+
+    splits: the archives of each; only those that are needed are fetched.
+    """
+    split, notes = choose_split(splits, options, place, chosen)
+    train = choose_split(splits, options._replace(split="train"), place, chosen)[0]
+    tree = yield from opening_tar((yield from fetching(splits[split])), place)
     if len(splits[split]) == 1 and not _has_samples(tree):
         return (yield from read_tree(tree, name, options))
     facts = _facts(tree, options)
     classes = in_order(facts.labels)
-    if split != (train := next(iter(splits))):  # numbered like those of the training split
-        first = in_order(_facts((yield from opening_tar(splits[train], place)), options).labels)
+    if split != train and classes:  # numbered like those of the training split
+        others = yield from opening_tar((yield from fetching(splits[train])), place)
+        first = in_order(_facts(others, options).labels)
         classes = (*first, *(label for label in classes if label not in first))
     decoded = yield from decoding(tree, facts.files, options)
     facts.notes[:0] = [*notes, *tree.notes]
