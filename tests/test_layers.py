@@ -29,7 +29,11 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PLAIN = {"torch", "numpy"}  # all that the first four rows need
-READERS = {"data": {"PIL", "pillow_heif", "pooch", "huggingface_hub"}, "types": {"PIL"}, "progress": {"PIL"}}
+READERS = {
+    "data": {"PIL", "pillow_heif", "pooch", "huggingface_hub", "datasets", "pyarrow"},
+    "types": {"PIL"},
+    "progress": {"PIL"},
+}
 READERS |= {"files": {"pydantic"}, "records": {"pydantic", "annotated_types", "typing_extensions"}}
 UNWANTED = {"torchvision", "pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 UNPICKLERS = {"unpickle.py"}  # what a data set is published as, read with every name refused but arrays

@@ -28,11 +28,12 @@ from .columns import (
 )
 from .dataset import Dataset
 from .decoding import decoding
-from .facts import Facts, in_order, joined
+from .joining import in_order, joined
+from .labels import Labels
 from .options import DataError, Options, blaming
 from .splits import Fetching, choose_split, here
 from .store import cached
-from .table_rows import AGAIN, AT_ONCE, Rows, content
+from .table_rows import AGAIN, AT_ONCE, Part, Rows, content
 from .tar import stamp_of_files
 from .tree import holds
 
@@ -123,15 +124,22 @@ def reading_tables(
     rows = Rows((yield from fetching(splits[split])), place)
     columns = choose_columns(_kinds(rows, features), options, place)
     rows.column = columns.image
-    facts = yield from _facts(rows, columns)
-    classes = columns.classes or in_order(facts.labels)
+    known = yield from _known(rows, columns)
+    classes = columns.classes or in_order(known.classes)
     if split != train and columns.label and not columns.classes:  # numbered like those of the training split
         others = Rows((yield from fetching(splits[train])), place)
-        first = in_order((yield from _facts(others, columns._replace(caption="", attributes=()))).labels)
+        first = in_order((yield from _known(others, columns._replace(caption="", attributes=()))).classes)
         classes = (*first, *(label for label in classes if label not in first))
-    decoded = yield from decoding(rows, facts.files, options)
-    facts.notes[:0] = [*notes, *columns.notes]
-    return joined(name, decoded, facts, classes)
+    decoded = yield from decoding(rows, known.files, options)
+    known.notes[:0] = [*notes, *columns.notes]
+    dataset = joined(name, decoded, known, classes)
+    counts = _counts(splits) if fetching is here and len(splits) > 1 else ()
+    return replace(dataset, origin=replace(dataset.origin, splits=counts))
+
+
+def _counts(splits: dict[str, list[str]]) -> tuple[tuple[str, int], ...]:
+    """How many rows each split has."""
+    return tuple((name, sum(Part.of(Path(file)).rows for file in files)) for name, files in splits.items())
 
 
 def _kinds(rows: Rows, declared: dict[str, Any]) -> dict[str, Kind]:
@@ -194,11 +202,11 @@ def _first(rows: Rows, name: str) -> bytes | None:
     return None
 
 
-def _facts(rows: Rows, columns: Columns) -> Steps[Facts]:
+def _known(rows: Rows, columns: Columns) -> Steps[Labels]:
     """The labels, captions and numbers of all rows."""
     count = len(rows)
-    attributes = {name: np.full(count, np.nan, np.float32) for name in columns.attributes}
-    facts = Facts(rows.files, [""] * count, [""] * count, attributes)
+    known = Labels.of(rows.files)
+    known.attributes |= {name: np.full(count, np.nan, np.float32) for name in columns.attributes}
     names = [*filter(None, (columns.label, columns.caption)), *columns.attributes]
     for number, part in enumerate(rows.parts if names else ()):
         first = int(rows.starts[number])
@@ -207,14 +215,14 @@ def _facts(rows: Rows, columns: Columns) -> Steps[Facts]:
                 cells = dict(zip(batch.schema.names, batch.columns, strict=True))
                 here = slice(first + start, first + start + batch.num_rows)
                 if columns.label:
-                    facts.labels[here] = [_label(value, columns.classes) for value in cells[columns.label].to_pylist()]
+                    known.classes[here] = [_label(value, columns.classes) for value in cells[columns.label].to_pylist()]
                 if columns.caption:
-                    facts.captions[here] = [words_of(value) for value in cells[columns.caption].to_pylist()]
-                for name, values in attributes.items():
+                    known.captions[here] = [words_of(value) for value in cells[columns.caption].to_pylist()]
+                for name, values in known.attributes.items():
                     with np.errstate(over="ignore"):
                         values[here] = [number_of(value) for value in cells[name].to_pylist()]
                 yield Progress("reading the table", here.stop, count)
-    return facts
+    return known
 
 
 def _label(value: Any, classes: tuple[str, ...]) -> str:

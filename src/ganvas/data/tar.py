@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, NamedTuple
@@ -82,37 +82,42 @@ def is_tar(path: Path) -> bool:
 
 
 def opening_tar(paths: list[Path], place: str) -> Steps[Tar]:
-    """The files of archives, after unpacking those that are compressed to unnamed files of the cache."""
+    """The files of archives, after unpacking those that are compressed to files of the cache that vanish again."""
     members: dict[str, Member] = {}
     ends: list[str] = []
-    keep: list[IO[bytes]] = []
-    for done, path in enumerate(paths):
-        yield Progress("looking into archives", done, len(paths), path.name)
-        with blaming(f"{path} cannot be read as a .tar", "make or download it again", DAMAGED):
-            with open(path, "rb") as file:
-                first = file.read(8)
-            unpack = next((unpack for start, unpack in UNPACKERS if first.startswith(start)), None)
-            plain = path
-            if unpack:
-                keep.append(unpacked := (yield from _unpacking(path, unpack)))
-                plain = Path(unpacked.name)
-            found, last = _members(plain, path)
-        prefix = f"{path.name}/" if len(paths) > 1 else ""
-        members |= {prefix + name: member for name, member in found.items()}
-        if last is not None:
-            ends.append(prefix + last)
+    with ExitStack() as stack:  # closes what was unpacked, unless all goes well
+        keep: list[IO[bytes]] = []
+        for done, path in enumerate(paths):
+            yield Progress("looking into archives", done, len(paths), path.name)
+            with blaming(f"{path} cannot be read as a .tar", "make or download it again", DAMAGED):
+                with open(path, "rb") as file:
+                    first = file.read(8)
+                unpack = next((unpack for start, unpack in UNPACKERS if first.startswith(start)), None)
+                if unpack:
+                    keep.append(stack.enter_context(_new_file()))
+                    yield from _unpacking(path, unpack, keep[-1])
+                found, last = _members(Path(keep[-1].name) if unpack else path, path)
+            prefix = f"{path.name}/" if len(paths) > 1 else ""
+            members |= {prefix + name: member for name, member in found.items()}
+            if last is not None:
+                ends.append(prefix + last)
+        stack.pop_all()
     tar = Tar(place, paths, members, keep)
     tar.last += ends
     tar.notes += [f"the archive is damaged after {last!r}: download it again to read the rest" for last in ends]
     return tar
 
 
-def _unpacking(path: Path, unpack: Callable[..., Any]) -> Steps[IO[bytes]]:
-    """An archive without its compression, in a file that vanishes when it is closed."""
-    size, done = path.stat().st_size, 0
+def _new_file() -> IO[bytes]:
+    """A file of the cache that vanishes when it is closed."""
     with writing(cache_directory()):
         cache_directory().mkdir(parents=True, exist_ok=True)
-        target = tempfile.NamedTemporaryFile(dir=cache_directory(), prefix=TEMPORARY)  # noqa: SIM115
+        return tempfile.NamedTemporaryFile(dir=cache_directory(), prefix=TEMPORARY)
+
+
+def _unpacking(path: Path, unpack: Callable[..., Any], target: IO[bytes]) -> Steps[None]:
+    """Write an archive without its compression."""
+    size, done = path.stat().st_size, 0
     with unpack(path, "rb") as source:
         while data := source.read(2**22):
             done += len(data)
@@ -124,7 +129,6 @@ def _unpacking(path: Path, unpack: Callable[..., Any]) -> Steps[IO[bytes]]:
             yield Progress("unpacking", done, None, path.name)
     with writing(cache_directory()):
         target.flush()
-    return target
 
 
 def _members(plain: Path, path: Path) -> tuple[dict[str, Member], str | None]:

@@ -22,8 +22,9 @@ from .columns import CAPTION_KEYS, LABEL_KEYS, number_of, pick, words_of
 from .dataset import Dataset
 from .decode import SUFFIXES
 from .decoding import decoding
-from .facts import Facts, in_order, joined
 from .folder import read_tree
+from .joining import in_order, joined
+from .labels import Labels
 from .options import DataError, Options, blaming
 from .splits import Fetching, choose_split, here, split_in
 from .store import cached
@@ -103,20 +104,23 @@ def reading_archives(
 
     splits: the archives of each; only those that are needed are fetched.
     """
+    if sum(map(len, splits.values())) == 1:
+        (alone,) = splits.values()
+        tree = yield from opening_tar((yield from fetching(alone)), place)
+        if not _has_samples(tree):
+            return (yield from read_tree(tree, name, options))
     split, notes = choose_split(splits, options, place, chosen)
     train = choose_split(splits, options._replace(split="train"), place, chosen)[0]
     tree = yield from opening_tar((yield from fetching(splits[split])), place)
-    if len(splits[split]) == 1 and not _has_samples(tree):
-        return (yield from read_tree(tree, name, options))
-    facts = _facts(tree, options)
-    classes = in_order(facts.labels)
+    known = _known(tree, options)
+    classes = in_order(known.classes)
     if split != train and classes:  # numbered like those of the training split
         others = yield from opening_tar((yield from fetching(splits[train])), place)
-        first = in_order(_facts(others, options).labels)
+        first = in_order(_known(others, options).classes)
         classes = (*first, *(label for label in classes if label not in first))
-    decoded = yield from decoding(tree, facts.files, options)
-    facts.notes[:0] = [*notes, *tree.notes]
-    return joined(name, decoded, facts, classes)
+    decoded = yield from decoding(tree, known.files, options)
+    known.notes[:0] = [*notes, *tree.notes]
+    return joined(name, decoded, known, classes)
 
 
 def _key(file: str) -> tuple[str, str]:
@@ -136,11 +140,12 @@ def _has_samples(tree: Tar) -> bool:
     return any(key in keys for key, kind in map(_key, tree.files) if kind in (*LABEL, *FIELDS))
 
 
-def _facts(tree: Tar, options: Options) -> Facts:
+def _known(tree: Tar, options: Options) -> Labels:
     """The pictures of the samples, one each, and what the other files of a sample say of it."""
     pictures, notes = _pictures(tree, options)
     rows = {key: row for row, (key, _) in enumerate(pictures)}
-    facts = Facts([file for _, file in pictures], [""] * len(rows), [""] * len(rows), notes=notes)
+    known = Labels.of([file for _, file in pictures])
+    known.notes += notes
     left: Counter[str] = Counter()
     alone: set[str] = set()
     chosen = {file for _, file in pictures}
@@ -153,20 +158,20 @@ def _facts(tree: Tar, options: Options) -> Facts:
         elif key not in rows:
             alone.add(key)
         elif kind in FIELDS:
-            _add_fields(facts, rows[key], _json(tree, file), options)
+            _add_fields(known, rows[key], _json(tree, file), options)
         elif kind in LABEL:
-            facts.labels[rows[key]] = _text(tree, file)
+            known.classes[rows[key]] = _text(tree, file)
         elif not options.caption or kind == options.caption:
-            facts.captions[rows[key]] = next(iter(_text(tree, file).splitlines()), "").strip()
+            known.captions[rows[key]] = next(iter(_text(tree, file).splitlines()), "").strip()
     if alone:
-        facts.notes.append(f"{len(alone):,} samples have no picture and are left out, such as {min(alone)!r}")
+        known.notes.append(f"{len(alone):,} samples have no picture and are left out, such as {min(alone)!r}")
     if left := +left:
         some = ", ".join(f"{count:,} {kind}" for kind, count in left.most_common(SHOWN))
-        facts.notes.append(f"files not used: {some}; read are pictures, .cls, .txt and .json")
-    if options.caption and not any(facts.captions):
+        known.notes.append(f"files not used: {some}; read are pictures, .cls, .txt and .json")
+    if options.caption and not any(known.captions):
         hint = "name a kind of text file, or a field of .json"
         raise DataError(f"no sample of {tree.place} has a caption {options.caption!r}", hint, field="caption")
-    return facts
+    return known
 
 
 def _pictures(tree: Tar, options: Options) -> tuple[list[tuple[str, str]], list[str]]:
@@ -213,16 +218,16 @@ def _json(tree: Tar, file: str) -> dict[str, Any]:
     return record
 
 
-def _add_fields(facts: Facts, row: int, record: dict[str, Any], options: Options) -> None:
+def _add_fields(known: Labels, row: int, record: dict[str, Any], options: Options) -> None:
     """Add the label, the caption and the numbers of a JSON object; files of their own replace the first two."""
     labels = [name for name in pick(record, LABEL_KEYS) if isinstance(record[name], str | int)]
     captions = [options.caption] if options.caption else pick(record, CAPTION_KEYS)
-    if labels and not facts.labels[row]:
-        facts.labels[row] = words_of(record[labels[0]])
-    if not facts.captions[row]:
-        facts.captions[row] = next((words_of(record[name]) for name in captions if record.get(name)), "")
+    if labels and not known.classes[row]:
+        known.classes[row] = words_of(record[labels[0]])
+    if not known.captions[row]:
+        known.captions[row] = next((words_of(record[name]) for name in captions if record.get(name)), "")
     for name, value in record.items():
         if name not in labels[:1] and not math.isnan(number := number_of(value)):
-            column = facts.attributes.setdefault(name, np.full(len(facts.files), np.nan, np.float32))
+            column = known.attributes.setdefault(name, np.full(len(known.files), np.nan, np.float32))
             with np.errstate(over="ignore"):
                 column[row] = number

@@ -1,28 +1,17 @@
-"""What tables and archives say about their pictures, joined to the decoded pictures."""
+"""What tables and archives say about their pictures, joined with the decoded pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import numpy as np
 import torch
 
 from .dataset import Dataset
 from .decoding import Decoded
+from .labels import Labels
 
 UNLABELLED = "unlabelled"  # the class of pictures without a label, where others have one
-
-
-@dataclass
-class Facts:
-    """What is known about files, in their order: "" or nan where nothing is."""
-
-    files: list[str]
-    labels: list[str]
-    captions: list[str]
-    attributes: dict[str, np.ndarray] = field(default_factory=dict)  # each (N,) float32
-    notes: list[str] = field(default_factory=list)
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -33,11 +22,11 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def joined(name: str, decoded: Decoded, facts: Facts, classes: tuple[str, ...]) -> Dataset:
+def joined(name: str, decoded: Decoded, known: Labels, classes: tuple[str, ...]) -> Dataset:
     """The data set of those files that could be decoded. `classes` are in the order of their numbers."""
-    place = {file: row for row, file in enumerate(facts.files)}
+    place = {file: row for row, file in enumerate(known.files)}
     rows = [place[file] for file in decoded.files]
-    labels, captions = ([values[row] for row in rows] for values in (facts.labels, facts.captions))
+    labels, captions = ([values[row] for row in rows] for values in (known.classes, known.captions))
     if any(labels) and not all(labels):
         labels = [label or UNLABELLED for label in labels]
         classes = classes if UNLABELLED in classes else (*classes, UNLABELLED)
@@ -48,6 +37,6 @@ def joined(name: str, decoded: Decoded, facts: Facts, classes: tuple[str, ...]) 
         torch.tensor([numbers[label] for label in labels]) if any(labels) else None,
         classes if any(labels) else (),
         tuple(captions) if any(captions) else None,
-        {key: torch.from_numpy(values[rows]) for key, values in sorted(facts.attributes.items())} or None,
-        origin=replace(decoded.origin, notes=(*facts.notes, *decoded.origin.notes)),
+        {key: torch.from_numpy(values[rows]) for key, values in sorted(known.attributes.items())} or None,
+        origin=replace(decoded.origin, notes=(*known.notes, *decoded.origin.notes)),
     )
