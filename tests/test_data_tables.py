@@ -104,7 +104,9 @@ def test_a_folder_of_parquet_has_the_splits_of_its_file_names(tmp_path: Path) ->
 def test_what_save_to_disk_wrote(tmp_path: Path) -> None:
     hub_table(range(5)).save_to_disk(tmp_path / "one", num_shards=2)
     check(open_data(str(tmp_path / "one")), range(5))
-    parts = datasets.DatasetDict(train=hub_table(range(6)), test=hub_table(range(30, 33)), extra=hub_table([50]))
+    parts = datasets.DatasetDict(
+        {"train": hub_table(range(6)), "test": hub_table(range(30, 33)), "extra": hub_table([50])}
+    )
     parts.save_to_disk(tmp_path / "several")
     data = open_data(str(tmp_path / "several"))
     check(data, range(6))

@@ -95,7 +95,7 @@ def test_captions_of_fields(tmp_path: Path) -> None:
     place = str(write(tmp_path / "a.tar", files))
     assert open_data(place).captions == ("one",)
     assert open_data(place, caption="alt").captions == ("two",)
-    with pytest.raises(RequestError, match="caption: no sample of .* has a caption 'x'"):
+    with pytest.raises(RequestError, match=r"caption: no sample of .* has a caption 'x'"):
         open_data(place, caption="x")
 
 

@@ -65,7 +65,8 @@ def read_hub(spec: str, options: Options) -> Steps[Dataset]:
         steps = reading_archives(splits, place, name, options, address.split, downloading)
     else:
         return (yield from _read_folder(address, place, options))
-    key = f"{name}-hub{VERSION}-{stamp_of([(split, *found) for split, found in splits.items()])}-{options.key}"
+    content = stamp_of([(address.split,), *((split, *found) for split, found in splits.items())])  # urls name a commit
+    key = f"{name}-hub{VERSION}-{content}-{options.key}"
     dataset = yield from cached(key, steps)
     return replace(dataset, name=address.repository, origin=replace(dataset.origin, place=place))
 
@@ -126,7 +127,7 @@ def _explaining(place: str) -> Iterator[None]:
     except RequestError:
         raise
     except Exception as error:  # of many kinds, and of several libraries
-        reason = " ".join(str(error).split("\nExample")[0].split()) or type(error).__name__
+        reason = " ".join(str(error).split("\nExample")[0].split()).rstrip(".") or type(error).__name__
         raise DataError(f"{place} cannot be had from the hub: {reason}", _remedy(reason, place)) from error
 
 
@@ -135,7 +136,7 @@ def _remedy(reason: str, place: str) -> str:
     if "gated" in reason:
         return "ask for access on its page, then run `hf auth login`"
     if "config" in reason:
-        return f"write {place.partition('@')[0]}/CONFIG"
+        return f"write {'/'.join(place.partition('@')[0].split('/')[:2])}/CONFIG"
     if any(word in reason for word in ("couldn't reach", "connection", "offline", "timed out", "resolve")):
         return "check the connection, or give the folder of a copy"
     return "check the name; one that is private needs `hf auth login`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import tarfile
 import tempfile
 import zlib
@@ -85,6 +86,7 @@ def opening_tar(paths: list[Path], place: str) -> Steps[Tar]:
     """The files of archives, after unpacking those that are compressed to files of the cache that vanish again."""
     members: dict[str, Member] = {}
     ends: list[str] = []
+    top = os.path.commonpath([path.parent for path in paths])
     with ExitStack() as stack:  # closes what was unpacked, unless all goes well
         keep: list[IO[bytes]] = []
         for done, path in enumerate(paths):
@@ -97,7 +99,7 @@ def opening_tar(paths: list[Path], place: str) -> Steps[Tar]:
                     keep.append(stack.enter_context(_new_file()))
                     yield from _unpacking(path, unpack, keep[-1])
                 found, last = _members(Path(keep[-1].name) if unpack else path, path)
-            prefix = f"{path.name}/" if len(paths) > 1 else ""
+            prefix = f"{path.relative_to(top).as_posix()}/" if len(paths) > 1 else ""
             members |= {prefix + name: member for name, member in found.items()}
             if last is not None:
                 ends.append(prefix + last)
