@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AGAIN = "make or download it again"
 AT_ONCE, KEPT = 16, 6  # rows of a batch of pictures, and the batches that are kept: threads ask for rows out of order
+LARGE = 2**26  # bytes of a group of rows that are not read at once
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,12 @@ def _sliced(batches: Iterator[RecordBatch], names: list[str], at_once: int) -> I
 def _parquet(path: Path) -> Any:
     from pyarrow import parquet  # pyright: ignore[reportMissingImports]
 
-    # Read page by page: a group of rows may be as large as the file.
-    return parquet.ParquetFile(path, buffer_size=2**20, pre_buffer=False, page_checksum_verification=True)
+    file = parquet.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
+    groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
+    if max((group.total_byte_size for group in groups), default=0) < LARGE:
+        return file
+    # A group may be as large as the file: it is read page by page, for which damage can cost pyarrow 2 GiB of memory.
+    return parquet.ParquetFile(path, pre_buffer=False, page_checksum_verification=True, buffer_size=2**20)
 
 
 def _arrow(path: Path) -> tuple[Schema, Iterator[RecordBatch]]:

@@ -122,7 +122,8 @@ def reading_tables(
     split, notes = choose_split(splits, options, place, chosen)
     train = choose_split(splits, options._replace(split="train"), place, chosen)[0]
     rows = Rows((yield from fetching(splits[split])), place)
-    columns = choose_columns(_kinds(rows, features), options, place)
+    with blaming(f"the columns of {place} cannot be understood", AGAIN, Exception):  # such as damaged names
+        columns = choose_columns(_kinds(rows, features), options, place)
     rows.column = columns.image
     known = yield from _known(rows, columns)
     classes = columns.classes or in_order(known.classes)
