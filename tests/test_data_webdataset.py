@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ganvas.data import Dataset, open_data, tar
+from ganvas.data import Dataset, lasting, open_data, tar
 from ganvas.data.options import NoSplit
 from ganvas.errors import RequestError
 
@@ -207,3 +207,8 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_damaged_words_are_refused(tmp_path: Path, files: dict[str, bytes | str], problem: str) -> None:
     with pytest.raises(RequestError, match=problem):
         open_data(str(write(tmp_path / "a.tar", files)))
+
+
+def test_a_pattern_means_the_same_from_any_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lasting("s-{0..3}.tar") == str(tmp_path / "s-{0..3}.tar")

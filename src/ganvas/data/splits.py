@@ -7,21 +7,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..progress import Steps
+from .layout import SPLITS
 from .options import Options
 
-# The words of the hub's file names
-WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-}
+WORDS = {**SPLITS, "eval": "test", "evaluation": "test"}  # of the hub's file names
 
 
 Fetching = Callable[[list[str]], Steps[list[Path]]]  # the files of a split on this machine
 
 
 def split_in(path: str) -> str:
-    """The split that a path names in its last words: "train", "test", "validation", or "" for none."""
+    """The split that a path names in its last words: "train", "test", "val", or "" for none."""
     words = re.split(r"[^a-z]+", path.lower())
     return next((WORDS[word] for word in reversed(words) if word in WORDS), "")
 
@@ -35,7 +31,7 @@ def choose_split(names: Iterable[str], options: Options, place: str, chosen: str
     names = list(names)
     train = chosen or next((name for name in names if split_in(name) == "train"), names[0])
     kinds = {split_in(name): name for name in reversed(names) if name != train}
-    held = kinds.get("test") or kinds.get("validation")
+    held = kinds.get("test") or kinds.get("val")
     if options.split != "train" and held is None:
         options.require_train(place)
     left = [name for name in names if name not in (train, held)]

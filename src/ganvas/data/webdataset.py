@@ -22,7 +22,7 @@ from .columns import CAPTION_KEYS, LABEL_KEYS, number_of, pick, words_of
 from .dataset import Dataset
 from .decode import SUFFIXES
 from .decoding import decoding
-from .folder import read_tree
+from .folder import reading_tree
 from .joining import in_order, joined
 from .labels import Labels
 from .options import DataError, Options, blaming
@@ -108,7 +108,8 @@ def reading_archives(
         (alone,) = splits.values()
         tree = yield from opening_tar((yield from fetching(alone)), place)
         if not _has_samples(tree):
-            return (yield from read_tree(tree, name, options))
+            dataset = yield from reading_tree(tree, name, options)
+            return replace(dataset, origin=replace(dataset.origin, notes=(*tree.notes, *dataset.origin.notes)))
     split, notes = choose_split(splits, options, place, chosen)
     train = choose_split(splits, options._replace(split="train"), place, chosen)[0]
     tree = yield from opening_tar((yield from fetching(splits[split])), place)
