@@ -35,7 +35,8 @@ def choose_split(names: Iterable[str], options: Options, place: str, chosen: str
     if options.split != "train" and held is None:
         options.require_train(place)
     left = [name for name in names if name not in (train, held)]
-    notes = [f"not used: the split {', '.join(left)}; @NAME after hf:owner/name trains on another"] if left else []
+    how = "to train on one, give its own folder or file, or hf:owner/name@SPLIT"
+    notes = [f"not used: the split {', '.join(left)}; {how}"] if left else []
     return (train if options.split == "train" else str(held)), notes
 
 

@@ -90,7 +90,7 @@ def opening_tar(paths: list[Path], place: str) -> Steps[Tar]:
     with ExitStack() as stack:  # closes what was unpacked, unless all goes well
         keep: list[IO[bytes]] = []
         for done, path in enumerate(paths):
-            yield Progress("looking into archives", done, len(paths), path.name)
+            yield Progress("looking into archives", done, len(paths))
             with blaming(f"{path} cannot be read as a .tar", "make or download it again", DAMAGED):
                 with open(path, "rb") as file:
                     first = file.read(8)
