@@ -30,7 +30,7 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PLAIN = {"torch", "numpy"}  # all that the first four rows need
 READERS = {
-    "data": {"PIL", "filelock", "pillow_heif", "pooch", "huggingface_hub"},
+    "data": {"PIL", "filelock", "pillow_heif", "pooch", "huggingface_hub", "datasets", "pyarrow"},
     "types": {"PIL"},
     "progress": {"PIL"},
 }

@@ -1,7 +1,8 @@
 """Where images, points, labels and captions come from: `open_data(spec)` opens any source as a Dataset.
 
-A spec is a name of NAMES; the path of a folder of pictures, a .zip of one, an .npz, an IDX file or folder, CIFAR-10's
-batches, or a store that `Dataset.save` wrote; or `hf:owner/name`. Names come before paths: ./digits is a folder.
+A spec is a name of NAMES; the path of a folder of pictures, a .zip or .tar of one, archives or tables of pictures, an
+.npz, an IDX file or folder, CIFAR-10's batches, or a store that `Dataset.save` wrote; a pattern such as
+`shards-{000..003}.tar`; or `hf:owner/name`. Names come before paths: ./digits is a folder.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from ..errors import RequestError, unknown
 from ..progress import Steps, drain, drained
 from ..sizes import parse_size
-from . import arrays, cifar, digits, folder, hub, idx, points, shapes, store
+from . import arrays, cifar, digits, folder, hub, idx, points, shapes, store, tables, webdataset
 from .dataset import Dataset, Modes, Origin
 from .known import read_known
 from .options import DEFAULT, DataError, NoSplit, Options, blaming
@@ -107,7 +108,8 @@ def lasting(spec: str) -> str:
     """A spec that means the same from any directory: paths are made absolute."""
     try:
         path = Path(spec).expanduser().resolve()
-        return str(path) if spec and spec not in NAMES and path.exists() else spec
+        exists = path.exists() or webdataset.is_pattern(spec)
+        return str(path) if spec and spec not in NAMES and exists else spec
     except REFUSED:  # opening it says so
         return spec
 
@@ -129,6 +131,8 @@ READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Options], store.Ope
     (cifar.is_cifar, cifar.read_cifar),
     (idx.is_idx, idx.read_idx),
     (folder.is_emoji, folder.read_emoji),
+    (webdataset.is_archive, webdataset.read_archive),
+    (tables.is_table, tables.read_table),
     (lambda path: path.is_dir() or path.suffix.lower() == ".zip", folder.read_folder),
 )
 
@@ -139,6 +143,8 @@ def _read(spec: str, options: Options) -> store.Opened:
         return NAMED[spec][1](spec, options)
     if spec.startswith("hf:"):
         return hub.read_hub(spec.removeprefix("hf:"), options)
+    if webdataset.is_pattern(spec):
+        return webdataset.read_pattern(spec, options)
     with blaming(f"{spec!r} cannot be opened", "give a folder, a .zip, an .npz or a name", REFUSED):
         path = Path(spec).expanduser().resolve()
         exists = spec != "" and path.exists()
@@ -146,8 +152,11 @@ def _read(spec: str, options: Options) -> store.Opened:
     if reader is not None:
         return reader(path, options)
     if exists:
-        raise DataError(f"{spec!r} is not a data set", "give a folder of images, a .zip of one, an .npz or an IDX file")
+        raise DataError(
+            f"{spec!r} is not a data set",
+            "give a folder of images, a .zip or .tar of one, a .parquet, an .npz or an IDX file",
+        )
     if spec and path.name == spec and not path.suffix:
         raise unknown("data set or folder", spec, NAMES, field="data")
-    choices = f"give a folder, a .zip, an .npz, an IDX file, or one of: {', '.join(NAMES)}"
+    choices = f"give a folder, a .zip, a .tar, a .parquet, an .npz, an IDX file, or one of: {', '.join(NAMES)}"
     raise DataError(f"there is no {spec!r}", choices)

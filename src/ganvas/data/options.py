@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -66,6 +67,11 @@ class Options(NamedTuple):
         """Those among a recipe's options, or a record of them; early records hold fewer."""
         chosen = {name: options[name] for name in ("levels", "truncated", "image", "caption") if name in options}
         return cls(parse_size(options["size"]), options["channels"] or None, seed=seed, **chosen)
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits of all that changes what is read; the seed does not."""
+        return hashlib.sha256(repr(self._replace(seed=0)).encode(errors="backslashreplace")).hexdigest()[:16]
 
     def check(self) -> None:
         """Raise RequestError for an impossible value."""
