@@ -20,6 +20,7 @@ from ..types import Batch
 from .rows import chunks, gathering
 
 FORMAT = 1  # of the store that save() writes
+HELD_OUT = "test"  # the store, within that of a data set, of what it holds out
 LARGE = 256 * 2**20  # bytes; larger arrays are memory-mapped, not read
 
 
@@ -136,7 +137,10 @@ class Dataset:
         return replace(self, device=device, items=self.items.to(home), labels=labels)
 
     def save(self, directory: str | Path) -> Path:
-        """Write a store that `open_data(directory)` opens; it is written whole or not at all."""
+        """Write a store that `open_data(directory)` opens; it is written whole or not at all.
+
+        What is held out becomes its test split.
+        """
         target = Path(directory)
         with writing(target):
             if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -158,6 +162,8 @@ class Dataset:
                     "origin": asdict(self.origin),
                 }
                 (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+                if self.held_out is not None:
+                    self.held_out.save(folder / HELD_OUT)
         return target
 
 
