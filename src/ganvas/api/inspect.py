@@ -98,7 +98,7 @@ def inspect(
     if options and isinstance(data, Dataset):
         raise RequestError("the data set is open already", "give them to `ganvas.open_data`", field="options")
     chosen = reading(options or {})
-    counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(str(data), chosen)
+    counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(data, chosen)
     found = Inspection(counts)
     if out is not None:
         yield Progress("writing the store")

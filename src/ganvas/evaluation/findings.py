@@ -38,6 +38,8 @@ def warn(real: Real, training: Training | None, source: Source, reference: Extra
         )
     elif training and own != real.dataset.fingerprint:
         found.append(f"This run was trained on {training.data}, and is compared with other items, those of {name}.")
+    if training and training.changed:
+        found.append(f"Until step {training.changed:,} this run learned from other data, which is not compared here.")
     found += source.warnings
     dim = samples.features.shape[1]
     if min(len(samples), len(reference)) <= dim:

@@ -53,6 +53,9 @@ class Clip(Training):
     lr: float = opt(1e-3, "AdamW's learning rate")
     weight_decay: float = opt(0.05, "AdamW's weight decay, of the matrices alone")
 
+    def meanings(self, images: Dataset) -> Sequence[str]:
+        return sorted(set(images.captions or ()))  # of which the tokeniser is made
+
 
 def clip() -> Clip:
     """CLIP (Radford et al. 2021; Nesturi 2024, chapter 3): images and captions in one space, by a contrastive loss.

@@ -44,6 +44,10 @@ class Conditional(GAN):
     keywords: int = opt(256, "keywords: how many to know, the most frequent of the captions", low=MIN_KEYWORDS)
     keyword_dropout: float = opt(0.1, "keywords: share left out of each item's, so that a part of them is enough", 0, 1)
 
+    def meanings(self, images: Dataset) -> Sequence[str]:
+        names = label_names(self, images)
+        return names if self.told == "class" else (*names, str(min(PROMPTS, len(images))))  # which it remembers
+
 
 def cgan() -> Conditional:
     """A class-conditional GAN (Mirza and Osindero 2014; course slides "Epoch 2"): both networks see the label.
