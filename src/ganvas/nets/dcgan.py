@@ -1,4 +1,4 @@
-"""DCGAN (Radford et al. 2016): transposed convolutions up, strided convolutions down, for sizes that halve to 3-7 pixels."""
+"""DCGAN (Radford et al. 2016): transposed convolutions up, strided convolutions down, for sizes of `sizes.base_of`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class InputProjection(nn.ConvTranspose2d):
 class DCGANGenerator(Generator):
     """z (N, latent) or (N, latent, 1, 1) -> images (N, C, H, W).
 
-    The first block maps z to the coarsest level, each further one doubles H and W; the last but one has `width` channels.
+    The first block maps z to the coarsest level, each further one doubles H and W; the last but one has `width`
+    channels.
     """
 
     def __init__(

@@ -31,9 +31,8 @@ def layout(o: dict[str, Any]) -> Layout:
         raise RequestError(problem, "give factors of 1 or more, such as 1,2,4", field="options.ch_mult")
     factor = 1 << (len(ch_mult) - 1)
     if shape[1] % factor or shape[2] % factor:
-        problem = (
-            f"{Size(shape[2], shape[1])} images cannot be halved {len(ch_mult) - 1} times between the levels {text}"
-        )
+        often = "once" if factor == 2 else f"{len(ch_mult) - 1} times"
+        problem = f"{Size(shape[2], shape[1])} images cannot be halved {often} between the levels {text}"
         near = [Size(*(max(1, way(n / factor)) * factor for n in shape[:0:-1])) for way in (math.floor, math.ceil)]
         hint = f"use fewer levels, or size={near[0]} or size={near[1]}"
         raise RequestError(problem, hint, field="options.ch_mult")

@@ -165,7 +165,7 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
     """Replaces open options by what suits the shape, the device and the number of steps; refuses points."""
     refuse_points(shape, "VQGAN")
     size, common, halvings = min(shape[1:]), math.gcd(*shape[1:]), 1
-    while size >> halvings > GRID and (common >> halvings) % 2 == 0:
+    while size >> halvings > GRID and common % (2 << halvings) == 0:
         halvings += 1
     resolved = replace(
         o,
