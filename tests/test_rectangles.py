@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import ganvas
 from ganvas import files, frozen, nets, recipes
 from ganvas.data import Dataset, open_data, shapes
 from ganvas.errors import RequestError
+from ganvas.evaluation.findings import unseen
+from ganvas.features import Extractor
 from ganvas.loop import train
 from ganvas.painting.setup import CLIP
 from ganvas.plan import Plan
@@ -233,3 +236,13 @@ def test_scenes_of_squares_are_what_they_were() -> None:
         shapes.describe(first) == "a small green triangle below a small orange heart and right of a small blue square"
     )
     assert (first[0].x, first[0].y, first[0].radius) == (0.6835161185330514, 0.7866255536371034, 0.10864119373226756)
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def test_features_that_see_only_the_middle_say_so() -> None:
+    eye = Extractor("dino", "", 3, "", lambda x: x.mean((2, 3)), crops=True)
+    (warning,) = unseen(eye, (3, 48, 64))
+    assert "the ends, 25% of it" in warning
+    assert not unseen(eye, (3, 64, 64)) and not unseen(replace(eye, crops=False), (3, 48, 64))
