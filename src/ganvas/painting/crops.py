@@ -100,6 +100,12 @@ def cut(x: Tensor, maps: Tensor, size: int, fill: str = "border") -> Tensor:
     return F.grid_sample(x.expand(n, -1, -1, -1), places, "bilinear", fill, align_corners=False)
 
 
+def surrounded(x: Tensor) -> Tensor:
+    """Pictures (N, C, H, W) in the middle of squares, their border repeated, as `whole` shows them."""
+    across, down = (max(x.shape[2:]) - side for side in (x.shape[3], x.shape[2]))
+    return F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2), "replicate")
+
+
 def add_noise(x: Tensor, deviations: Tensor, seeds: Tensor) -> Tensor:
     """Crops (N, C, H, W) plus Gaussian noise of these deviations (N,), drawn on the CPU from these seeds (N,)."""
     noise = [torch.randn(x.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds.tolist()]

@@ -25,7 +25,7 @@ from ..frozen.weights import SHIPPED
 from ..inversion import encode_guesses, project
 from ..latent.saved import HasLatents, gather_latents
 from ..progress import Note, Progress, Steps
-from .crops import Crops
+from .crops import Crops, surrounded
 from .score import Prompt, Prompts, clip_score, parse_prompt
 from .start import draw_latent, find_start, grid_for
 from .strokes import Brush, Moments
@@ -144,7 +144,8 @@ def parse_size(size: str | None, generator: TrainedGenerator) -> Steps[tuple[int
     try:
         wanted = sizes.parse_size(size)
     except ValueError as error:
-        raise RequestError(str(error), "for example 400x224", field="size") from None
+        problem, _, hint = str(error).partition(": ")
+        raise RequestError(problem, hint, field="size") from None
     if wanted is None:
         return None
     (width, height), shape = wanted, generator.decoder.shape
@@ -164,7 +165,7 @@ def search(setup: Setup, number: int) -> Steps[Tensor]:
     return (
         yield from find_start(
             setup.generator.decoder,
-            lambda images: score(images).score,
+            lambda images: score(surrounded(images)).score,
             request.best_of,
             request.seed + number,
             generations=request.generations,
