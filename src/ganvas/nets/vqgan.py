@@ -35,7 +35,7 @@ def layout(o: dict[str, Any]) -> Layout:
         problem = f"{Size(shape[2], shape[1])} images cannot be halved {often} between the levels {text}"
         near = [Size(*(max(1, way(n / factor)) * factor for n in shape[:0:-1])) for way in (math.floor, math.ceil)]
         hint = f"use fewer levels, or size={near[0]} or size={near[1]}"
-        raise RequestError(problem, hint, field="options.ch_mult")
+        raise RequestError(problem, hint, field="options.size")
     attention = [(shape[1] >> i) in o["attn_resolutions"] for i in range(len(ch_mult))]
     return Layout([ch, *(ch * m for m in ch_mult)], attention, o["num_res_blocks"], o["dropout"], o["groups"])
 
