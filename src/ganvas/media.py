@@ -209,8 +209,10 @@ def ranked(queries: Sequence[str], found: Tensor, right: Tensor) -> Image.Image:
     """
     rows, columns = found.shape[:2]
     pixels = to_uint8(found.flatten(0, 1).expand(-1, 3, -1, -1))
-    side = max(2 * FOUND // 3, min(FOUND, pixels.shape[1]))
+    longest = max(pixels.shape[1:3])
+    side = max(2 * FOUND // 3, min(FOUND, longest))
     cell, words = side + 2 * FRAME, 3 * FOUND
+    width, height = (max(1, round(n * side / longest)) for n in (pixels.shape[2], pixels.shape[1]))
     sheet = Image.new("RGB", (words + columns * cell, rows * cell), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
     for q, query in enumerate(queries):
@@ -220,8 +222,8 @@ def ranked(queries: Sequence[str], found: Tensor, right: Tensor) -> Image.Image:
             x, y = words + k * cell, q * cell
             if right[q, k]:
                 draw.rectangle((x, y, x + cell - 1, y + cell - 1), outline=RIGHT, width=FRAME - 1)
-            image = Image.fromarray(pixels[q * columns + k]).resize((side, side), Image.Resampling.BICUBIC)
-            sheet.paste(image, (x + FRAME, y + FRAME))
+            image = Image.fromarray(pixels[q * columns + k]).resize((width, height), Image.Resampling.BICUBIC)
+            sheet.paste(image, (x + (cell - width) // 2, y + (cell - height) // 2))
     return sheet
 
 

@@ -131,6 +131,7 @@ def evaluating(
         yield Progress("measuring ppl", len(measured), len(chosen))
         figures["ppl"], facts["ppl"] = path_length(generator, seed)
     warnings += findings.warn(real, training, sampled, sets.reference, sets.samples)
+    warnings += findings.unseen(networks.extractor, real.dataset.shape)
     shares = protocol.class_shares(sets, real.dataset.class_names)
     evaluation = Evaluation(figures, facts, tuple(warnings), tuple(findings.variety(figures)), shares)
     if "copies" not in chosen:

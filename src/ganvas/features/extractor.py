@@ -42,6 +42,7 @@ class Extractor:
     device: str = "cpu"
     class_names: tuple[str, ...] = ()  # of the logits, where they are known
     images: bool = True  # rather than points
+    crops: bool = False  # sees only the central square of pictures
     widest: Callable[[tuple[int, ...]], int] = prod  # shape of an item -> numbers of the widest layer it goes through
 
     @exact()

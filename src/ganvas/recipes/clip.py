@@ -152,7 +152,10 @@ def model(o: Clip, images: Dataset, device: str) -> frozen.Clip:
     if o.image_tower in IMAGE_TOWERS:
         eye, digest = open_tower(o.image_tower, device)
         locked_spec = {"tower": o.image_tower, "hash": digest}
-    network = nets.Clip(image_spec(o, images.shape[-1], eye), text_spec(o, reader)).to(device)
+    _, height, width = images.shape
+    shape = None if height == width or eye is not None else (height, width)
+    spec = image_spec(o, min(height, width), eye)
+    network = nets.Clip(spec, text_spec(o, reader), shape=shape).to(device)
     return frozen.Clip(network, reader, "clip", eye, locked_spec)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from torch.optim import Adam, Optimizer, RMSprop
 from .. import objectives
 from ..augment import transforms
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
-from ..nets.blocks import AutoencoderCritic, apply_spectral_norm
+from ..nets.blocks import AutoencoderCritic, apply_spectral_norm, pyramid
 from ..plan import Plan
 from ..types import Images, Phase, System
 from .adversarial import AdversarialLoss
@@ -55,7 +56,7 @@ def suitable_net(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> s
     if len(shape) == 1:
         return "mlp"
     plain = o.critic_norm in ("auto", "none") and not (o.dropout or o.minibatch_discrimination or row.energy)
-    return "residual" if shape[-1] < 16 and plain else "dcgan"
+    return "residual" if min(shape[1:]) < 16 and plain else "dcgan"
 
 
 def affordable_width(net: str, size: int, device: str) -> int:
@@ -72,11 +73,12 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
     per_sample = bool(objectives.parse_penalty(penalty)) or row.energy
     hidden = o.hidden or ((128, 128, 128) if len(shape) == 1 else (256, 512, 1024))
     norm = "batch" if net == "dcgan" and not per_sample else "none"
+    side = round(math.sqrt(math.prod(shape[1:])))  # of the square with as many pixels
     o = replace(
         o,
         net=net,
         hidden=hidden,
-        width=o.width or affordable_width(net, shape[-1], device),
+        width=o.width or affordable_width(net, side, device),
         critic_hidden=o.critic_hidden or hidden[::-1],
         penalty=penalty,
         critic_norm=norm if o.critic_norm == "auto" else o.critic_norm,
@@ -86,6 +88,8 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
         out="linear" if len(shape) == 1 else o.out,
     )
     check(o, row, shape)
+    if net != "mlp":
+        pyramid(shape, o.width, o.max_width)  # refuses a size before anything is allocated
     return o
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import torch
@@ -164,10 +164,10 @@ def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -
 def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
     """Replaces open options by what suits the shape, the device and the number of steps; refuses points."""
     refuse_points(shape, "VQGAN")
-    size, halvings = min(shape[1:]), 1
-    while size >> halvings > GRID and (size >> halvings) % 2 == 0:
+    size, common, halvings = min(shape[1:]), math.gcd(*shape[1:]), 1
+    while size >> halvings > GRID and common % (2 << halvings) == 0:
         halvings += 1
-    return replace(
+    resolved = replace(
         o,
         ch_mult=o.ch_mult or tuple(min(1 << i, 4) for i in range(halvings + 1)),
         groups=o.groups or max(1, min(32, o.ch // 4)),
@@ -175,6 +175,8 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
         critic_start=o.steps // 2 if o.critic_start < 0 else o.critic_start,
         critic_layers=o.critic_layers or (1 if size < 32 else 2 if size < 64 else 3),
     )
+    nets.vqgan.layout({**asdict(resolved), "shape": shape})  # refuses a size before anything is allocated
+    return resolved
 
 
 def check(o: VQGAN, images: Dataset) -> None:

@@ -75,10 +75,11 @@ class Run(RunState):
         check_policy(on_collapse)
         spec = str(data) if isinstance(data, str | Path) else None
         chosen = requested(recipe, {"data": spec, "steps": steps, "batch": batch}, options or {})
+        plan = choose(device, precision)
+        recipes.refuse_size(chosen, plan.device)
         source = chosen.data if data is None or isinstance(data, str | Path) else data
         dataset = yield from opening_items(source, chosen.reading(seed), chosen.held_out)
         folder.spare(out, lasting(dataset.spec), overwrite)
-        plan = choose(device, precision)
         resolved = recipes.resolve(chosen, dataset, plan)
         placed = dataset.to(plan.device)
         plan = yield from choose_threads(plan, partial(trial, resolved, placed, seed))
