@@ -321,7 +321,7 @@ def test_pictures_of_other_kinds_are_counted(top: Path) -> None:
             224,
             "pictures are 320x448: the middle square is used and 29% of each is cut off; give size=160x224 to",
         ),
-        ([(320, 448)], None, "they are kept as 224x320, with 2% of each cut off; a square would cut off 29% of each"),
+        ([(320, 448)], None, "they are kept as 160x224, whole; a square would cut off 29% of each"),
         ([(320, 448)], "64x32", "the middle in the shape of 64x32 is used and 64% of each is cut off"),
         ([(100, 100), (100, 200), (300, 100)], None, "39% of each is cut off on average, and up to 67%; crop them"),
         ([(100, 100), (90, 90)], 64, ""),
