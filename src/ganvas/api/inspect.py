@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+import torch
 from PIL.Image import Image
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .. import media
@@ -22,6 +25,7 @@ from .types import Data, Options, Out
 from .verb import Verb
 
 SHOWN, SIDE = 100, 256  # items on the contact sheet, and the most pixels of a side
+PAIRS = 20  # near-duplicates shown
 
 
 @dataclass(eq=False, repr=False)
@@ -31,6 +35,7 @@ class Inspection(Shown):
     counts: Counts
     store: Path | None = None  # what it was converted to
     sheet: Path | None = None  # where the contact sheet was written
+    pairs: Path | None = None  # where the sheet of near-duplicates was written
 
     @property
     def dataset(self) -> Dataset:
@@ -48,20 +53,35 @@ class Inspection(Shown):
 
     def picture(self) -> Image:
         """A contact sheet of SHOWN items; larger ones are shrunk to SIDE pixels."""
-        count, shape = min(SHOWN, len(self.dataset)), self.dataset.shape
-        if len(shape) == 1:
+        count = min(SHOWN, len(self.dataset))
+        if len(self.dataset.shape) == 1:
             return media.scatter(self.dataset.batch(0, count).x)
+        return self._drawn((self.dataset.batch(i, 1).x for i in range(count)), count)
+
+    def near_duplicates(self) -> Image | None:
+        """The nearest pairs of items that look nearly the same, side by side; None where there are none."""
+        pairs = self.counts.near_duplicates[:PAIRS]
+        items = (self.dataset.at(torch.tensor([item])).x for pair in pairs for item in pair[:2])
+        return self._drawn(items, 2 * len(pairs), columns=2 * min(4, len(pairs))) if pairs else None
+
+    def _drawn(self, items: Iterable[Tensor], count: int, columns: int | None = None) -> Image:
+        shape = self.dataset.shape
         size = [round(side * min(1, SIDE / max(shape[1:]))) for side in shape[1:]]
-        sheet = media.Sheet(count, *size)
-        for i in range(count):  # one at a time, since they may be large
-            sheet.add(interpolate(self.dataset.batch(i, 1).x, size, mode="area"))
+        sheet = media.Sheet(count, size[0], size[1], columns)
+        for item in items:  # one at a time, since they may be large
+            sheet.add(interpolate(item, size, mode="area"))
         return sheet.image()
 
     def save(self, out: Out) -> None:
-        """Write the contact sheet, a .png. WorkError where that fails."""
+        """Write the contact sheet, a .png, and where there are near-duplicates NAME-near.png. WorkError where that
+        fails.
+        """
+        self.sheet, pairs = Path(out), self.near_duplicates()
         with writing(out):
-            media.save_png(self.picture(), Path(out))
-        self.sheet = Path(out)
+            media.save_png(self.picture(), self.sheet)
+            if pairs:
+                self.pairs = self.sheet.with_name(f"{self.sheet.stem}-near.png")
+                media.save_png(pairs, self.pairs)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 
 from ..progress import Steps, counted
 from .dataset import Dataset
+from .near import MOST, Pair, near_duplicates
 
 SHOWN = 5  # unreadable files, and classes, in a line
 NAMES = 12  # attributes in a line
@@ -22,7 +23,7 @@ class Report:
     dataset: Dataset
     duplicates: int  # items that repeat an earlier one exactly
     counts: dict[str, int]  # items of each class
-    near_duplicates: int | None = None  # items that look nearly like an earlier one; None where this is not counted
+    near_duplicates: tuple[Pair, ...] = ()  # items that look nearly like others, the nearest pairs first
 
     @property
     def unreadable(self) -> tuple[tuple[str, str], ...]:
@@ -45,8 +46,10 @@ class Report:
         if origin.levels not in ("", "full"):
             lines.append(f"levels: {origin.levels}")
         lines += [*self._words(), f"exact duplicates: {self.duplicates:,}"]
-        if self.near_duplicates is not None:
-            lines.append(f"near-duplicates: {self.near_duplicates:,}")
+        if self.near_duplicates:
+            items = len({item for pair in self.near_duplicates for item in pair[:2]})
+            least = "at least " if len(self.near_duplicates) >= MOST else ""
+            lines.append(f"near-duplicates: {least}{len(self.near_duplicates):,} pairs, of {items:,} items")
         some = ", ".join(f"{file} ({reason})" for file, reason in self.unreadable[:SHOWN])
         lines.append(f"unreadable: {len(self.unreadable):,}" + (some and f": {some}{_more(len(self.unreadable))}"))
         lines += [f"note: {note}" for note in origin.notes]
@@ -93,4 +96,5 @@ def describe(dataset: Dataset) -> Steps[Report]:
     if dataset.labels is not None:
         found = torch.bincount(dataset.labels, minlength=dataset.classes).tolist()
         counts = dict(zip(dataset.class_names, found, strict=True))
-    return Report(dataset, len(dataset) - len(distinct), counts)
+    near = yield from near_duplicates(dataset)
+    return Report(dataset, len(dataset) - len(distinct), counts, tuple(near))
