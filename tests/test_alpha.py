@@ -258,6 +258,8 @@ def test_verbs_take_four_channels(run: Path, x: torch.Tensor, tmp_path: Path) ->
     with np.load(tmp_path / "samples.npz") as kept:
         drawn = ganvas.sample(str(run), seeds="0-3", **quiet).images
         assert (kept["images"] == media.to_uint8(drawn)).all() and kept["images"].shape == (4, SIDE, SIDE, 4)
+        again = ganvas.open_data(str(tmp_path / "samples.npz")).items.numpy()
+        assert (again == alpha.premultiplied(kept["images"]).transpose(0, 3, 1, 2)).all()
     ganvas.breed(str(run), parents="1,2", children=1, out=tmp_path / "litter", **quiet)
     with Image.open(tmp_path / "litter" / "child-00.png") as child:
         assert child.mode == "RGBA"
