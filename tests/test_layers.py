@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
 # A module may import what stands below its own row. Members of the first four rows import none of their row.
 LAYERS = (
     ("errors",),
-    ("types", "files", "progress", "unpickle", "openmp", "sizes"),
+    ("types", "files", "progress", "unpickle", "openmp", "sizes", "alpha"),
     ("records",),
     ("objectives", "nets", "data", "augment", "samplers", "latent", "metrics", "tokens"),
     ("loop", "plan", "machine", "monitor", "frozen", "features", "media", "film", "shown"),

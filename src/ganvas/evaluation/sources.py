@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import records
+from .. import alpha, records
 from ..data import Dataset, Options, lasting, opening
 from ..data import Source as Data
 from ..data.options import DataError, NoSplit
@@ -122,7 +122,7 @@ def generated_items(generator: TrainedGenerator, source: object, seed: int) -> S
 
     def take(rows: Tensor) -> Tensor:
         x = generator.sample(rows.tolist())
-        return x if x.ndim == 2 else x.add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+        return x if x.ndim == 2 else alpha.possible(x).add(1).mul(127.5).round().div(127.5).sub(1)
 
     def draw(n: int) -> Items:
         rows = torch.arange(seed * n, (seed + 1) * n)

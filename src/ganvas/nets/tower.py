@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..alpha import flat
 from .resize import resize, square
 
 Colour = tuple[float, float, float]
@@ -17,7 +18,9 @@ IMAGENET: Colours = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class ImageTower(nn.Module):
-    """Images (N, C, H, W) in [-1, 1], C 1 or 3, of any size -> embeddings (N, dim), of any length. Differentiable.
+    """Images (N, C, H, W) in [-1, 1] of any size -> embeddings (N, dim), of any length. Differentiable.
+
+    C is 1, 3 or 4; what is transparent is laid on white.
 
     `network` takes prepared images (N, 3, size, size), and has `size` and `dim`. mean, deviation: of its training.
     whole: it sees all of a picture that is not square, pressed into one, as it has learnt them; others see its middle.
@@ -38,5 +41,5 @@ class ImageTower(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # which would round pixels to 8 bits
-            x = self.prepare(x.float().expand(-1, 3, -1, -1) / 2 + 0.5, self.size, "bicubic").clamp(0, 1)
+            x = self.prepare(flat(x.float()).expand(-1, 3, -1, -1) / 2 + 0.5, self.size, "bicubic").clamp(0, 1)
         return self.network((x - self.mean) / self.deviation)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .. import alpha
 from ..errors import RequestError
 
 # The side of a crop, in heights of the picture (course material, chapter 3).
@@ -104,6 +105,19 @@ def surrounded(x: Tensor) -> Tensor:
     """Pictures (N, C, H, W) in the middle of squares, their border repeated, as `whole` shows them."""
     across, down = (max(x.shape[2:]) - side for side in (x.shape[3], x.shape[2]))
     return F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2), "replicate")
+
+
+def on_colours(x: Tensor, seeds: Tensor) -> Tensor:
+    """Crops (N, 4, H, W), each laid on a random colour of its seed, so that what is seen is not its background's doing.
+
+    Crops without alpha stay as they are.
+    """
+    if not alpha.has_alpha(x.shape):
+        return x
+    colours = [
+        2 * torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(seed + 1)) - 1 for seed in seeds.tolist()
+    ]
+    return alpha.composite(x, torch.stack(colours).to(x))
 
 
 def add_noise(x: Tensor, deviations: Tensor, seeds: Tensor) -> Tensor:

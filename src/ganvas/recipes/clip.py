@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from .. import files, frozen, media, nets, tokens
+from .. import alpha, files, frozen, media, nets, tokens
 from ..augment import mirror, translate
 from ..data import Dataset
 from ..errors import RequestError, unknown
@@ -92,6 +92,8 @@ class ClipTask:
         if self.pairs.features is None:
             x = translate(x, o.shift, o.shift, "replicate")
             x = mirror(x) if o.flip else x
+            if alpha.has_alpha(x.shape):
+                x = alpha.composite(x, alpha.backgrounds(len(x), x.device))
         image, text = self.network.image(x), self.network.text(self.pairs.text(rows))
         meaning = self.pairs.meanings[rows.to(self.pairs.meanings.device)]
         loss = contrastive_loss(image, text, self.network.scale, meaning)

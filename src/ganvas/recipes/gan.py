@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import Parameter
 from torch.optim import Adam, Optimizer, RMSprop
 
-from .. import objectives
+from .. import alpha, objectives
 from ..augment import transforms
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
 from ..nets.blocks import AutoencoderCritic, apply_spectral_norm, pyramid
@@ -21,33 +21,34 @@ from .adversarial import AdversarialLoss
 from .base import averaged, place, refuse
 from .gan_options import GAN
 
+Shape = tuple[int, ...]
 Pair = tuple[Generator, nn.Module]
 
 
-def mlp(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
-    """The multilayer perceptrons of the options; `outputs` is the critic's."""
-    layers = (shape, o.critic_hidden, o.critic_activation, o.dropout, o.critic_norm == "spectral")
+def mlp(o: GAN, shape: Shape, seen: Shape, outputs: int) -> Pair:
+    """The multilayer perceptrons of the options; `outputs` is the critic's, which sees items of another shape."""
+    layers = (seen, o.critic_hidden, o.critic_activation, o.dropout, o.critic_norm == "spectral")
     head = (o.minibatch_stddev, o.minibatch_discrimination, o.pack, outputs)
     generator = MLPGenerator(shape, o.latent, o.hidden, o.activation, o.norm, o.out)
     return generator, MLPCritic(*layers, *head, unit=o.out == "sigmoid")
 
 
-def dcgan(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
+def dcgan(o: GAN, shape: Shape, seen: Shape, outputs: int) -> Pair:
     """The convolutional pair of the options."""
-    layers = (shape, o.width, o.max_width, o.critic_activation, o.critic_norm, o.dropout)
+    layers = (seen, o.width, o.max_width, o.critic_activation, o.critic_norm, o.dropout)
     head = (o.minibatch_stddev, o.minibatch_discrimination, o.pack, outputs)
     generator = DCGANGenerator(shape, o.latent, o.width, o.max_width, o.activation, o.norm, o.out)
     return generator, DCGANCritic(*layers, *head)
 
 
-def residual(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
+def residual(o: GAN, shape: Shape, seen: Shape, outputs: int) -> Pair:
     """R3GAN's pair."""
     sizes = (o.width, o.max_width)
     generator = ResidualGenerator(shape, o.latent, *sizes, out=o.out)
-    return generator, ResidualCritic(shape, *sizes, minibatch_stddev=o.minibatch_stddev, pack=o.pack, outputs=outputs)
+    return generator, ResidualCritic(seen, *sizes, minibatch_stddev=o.minibatch_stddev, pack=o.pack, outputs=outputs)
 
 
-Nets = Callable[[GAN, tuple[int, ...], int], Pair]
+Nets = Callable[[GAN, Shape, Shape, int], Pair]  # options, shapes of the items and of what the critic sees, outputs
 NETS: dict[str, Nets] = {"mlp": mlp, "dcgan": dcgan, "residual": residual}
 
 
@@ -126,9 +127,10 @@ def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
 def build(o: GAN, images: Images, plan: Plan) -> System:
     """The networks, optimisers and losses of options, as `resolve` returns them, for items of `images`' shape."""
     row = objectives.objective(o.objective)
-    generator, critic = NETS[o.net](o, images.shape, o.latent if row.energy else 1)
+    seen = alpha.seen(images.shape)
+    generator, critic = NETS[o.net](o, images.shape, seen, o.latent if row.energy else 1)
     if row.energy:
-        decoder = NETS[o.net](replace(o, norm=False), images.shape, 1)[0]
+        decoder = NETS[o.net](replace(o, norm=False), seen, seen, 1)[0]
         if o.critic_norm == "spectral":
             apply_spectral_norm(decoder)
         critic = AutoencoderCritic(critic, decoder)
