@@ -149,7 +149,7 @@ FAMILIES = {
     "cgan": {**GAN, "rule": "embedding", "objective": "wgan-gp"},
     "prompt-gan": GAN,
     "vae": {"width": 8, "latent": 4, "held_out": 0.3},
-    "diffusion": {"width": 8, "levels": 1, "sampling_steps": 2},
+    "diffusion": {"width": 8, "resolutions": 1, "sampling_steps": 2},
     "vqgan": {"ch": 8, "z_channels": 8, "embed_dim": 4, "n_embed": 8, "held_out": 0.3, "critic_start": 0},
     "cnn": {"held_out": 0.3, "widths": "8,8", "hidden": 8},
     "clip": {"held_out": 0.3, "widths": "8,8", "gallery": 2, "dim": 8, "text_width": 8, "text_layers": 1, "heads": 1},

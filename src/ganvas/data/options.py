@@ -66,7 +66,7 @@ class Options(NamedTuple):
     def of(cls, options: Mapping[str, Any], seed: int) -> Options:
         """Those among a recipe's options, or a record of them; early records hold fewer."""
         chosen = {name: options[name] for name in ("levels", "truncated", "image", "caption") if name in options}
-        if not isinstance(chosen.get("levels", ""), str):  # of diffusion, whose levels are resolutions
+        if not isinstance(chosen.get("levels", ""), str):  # of early records of diffusion: its resolutions
             del chosen["levels"]
         return cls(parse_size(options["size"]), options["channels"] or None, seed=seed, **chosen)
 

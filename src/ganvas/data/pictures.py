@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..alpha import straight
 from ..errors import RequestError
 from ..sizes import Size
 from .decode import Unreadable, decode
@@ -70,7 +71,8 @@ def _contents(picture: Picture, field: str) -> tuple[str, bytes]:
             problem = f"a tensor of {picture.dtype} and shape {tuple(picture.shape)} is not a picture"
             raise RequestError(problem, "give (C, H, W) floating point numbers in [-1, 1]", field=field)
         values = picture.detach().cpu().float().add(1).mul(127.5).round().clamp(0, 255).byte()
-        picture = _straight(values.permute(1, 2, 0).numpy())
+        pixels = values.permute(1, 2, 0).numpy()
+        picture = straight(pixels) if pixels.shape[2] == 4 else pixels
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
             problem = f"an array of {picture.dtype} and shape {picture.shape} is not a picture"
@@ -79,12 +81,3 @@ def _contents(picture: Picture, field: str) -> tuple[str, bytes]:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return "the picture", buffer.getvalue()
-
-
-def _straight(pixels: np.ndarray) -> np.ndarray:
-    """Premultiplied (H, W, 4) uint8 as files have it: colour divided by alpha. Others are returned as they are."""
-    if pixels.shape[2] != 4:
-        return pixels
-    colour, alpha = pixels[..., :3].astype(np.uint16), pixels[..., 3:].astype(np.uint16)
-    colour = (np.minimum(colour, alpha) * 255 + alpha // 2) // np.maximum(alpha, 1)
-    return np.concatenate([colour, alpha], 2).astype(np.uint8)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..alpha import premultiplied
 from ..progress import Progress, Steps
 from .options import DataError
 from .rows import chunks, gathering
@@ -94,13 +95,7 @@ def pixels(part: np.ndarray, form: Form) -> np.ndarray:
     if part.dtype != np.uint8:
         scaled = (part.astype(np.float32) - form.black) * (255 / (form.white - form.black))
         part = scaled.round().clip(0, 255).astype(np.uint8)
-    return premultiplied(part) if form.shape[0] == 4 else part
-
-
-def premultiplied(part: np.ndarray) -> np.ndarray:
-    """Colour and alpha (n, 4, H, W) uint8 -> the colour times alpha, rounded, and alpha."""
-    alpha = part[:, 3:].astype(np.uint16)
-    return np.concatenate([(part[:, :3] * alpha + 127) // 255, alpha], 1).astype(np.uint8)
+    return premultiplied(part.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) if form.shape[0] == 4 else part
 
 
 def scale(array: Array, what: str, levels: str) -> Steps[tuple[tuple[float, float], tuple[str, ...]]]:

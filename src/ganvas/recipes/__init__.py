@@ -77,4 +77,6 @@ def to_json(options: Training) -> dict[str, Any]:
 
 def from_json(name: str, record: dict[str, Any]) -> Training:
     """The options of a run's record: what it does not hold is as in its recipe."""
+    if isinstance(record.get("levels"), int):  # early records of diffusion
+        record = {**record, "resolutions": record["levels"], "levels": "auto"}
     return override(recipe(name), record)

@@ -39,7 +39,7 @@ class Diffusion(Training):
     sigma_data: float = opt(0.0, "edm: the standard deviation of the data; 0: measured")
     width: int = opt(32, "channels at the finest resolution, doubled at each halving", low=8)
     depth: int = opt(1, "residual blocks per resolution, on the way down and again on the way up", low=1)
-    levels: int = opt(2, "resolutions", low=1, high=6)
+    resolutions: int = opt(2, "of the network, each half of the one before", low=1, high=6)
     patch: int = opt(0, "side of the squares that count as one pixel; 0: 2 from 24 pixels on, 4 from 48, …")
     attention: bool = opt(True, "attention at the coarsest resolution")
     labels: bool = opt(True, "learn the classes, where the data has any")
@@ -116,7 +116,7 @@ def deviation(images: Dataset) -> float:
 
 def build(o: Diffusion, images: Dataset, plan: Plan) -> System:
     """The denoiser, a decoder that samples its moving average, and the optimiser of resolved options."""
-    network = {"width": o.width, "depth": o.depth, "levels": o.levels, "patch": o.patch, "attention": o.attention}
+    network = {"width": o.width, "depth": o.depth, "levels": o.resolutions, "patch": o.patch, "attention": o.attention}
     classes = images.classes if o.labels and images.labels is not None else 0
     spread, guidance = o.sigma_data or deviation(images), o.guidance or (GUIDANCE if classes else 1.0)
     sampling = (o.sampler, o.sampling_steps)
