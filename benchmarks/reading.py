@@ -2,7 +2,7 @@
 
 python -m benchmarks.reading FOLDER [ROUNDS]   both in turn, in one run; ganvas with an empty cache each time
 
-With OMP_NUM_THREADS=1. Ours decodes, writes and fingerprints a set that it then never decodes again; theirs decodes once.
+With OMP_NUM_THREADS=1. Ours decodes, writes and fingerprints a set that it never decodes again; theirs decodes once.
 """
 
 from __future__ import annotations

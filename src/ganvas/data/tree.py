@@ -62,6 +62,16 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
+def open_file(path: Path | str) -> BinaryIO:
+    """A file of at most MAX_FILE bytes to read. OSError for others, and for what is no file."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("not a file")  # reading a pipe would never end
+    if found.st_size > MAX_FILE:
+        raise OSError(f"more than {MAX_FILE} bytes")
+    return open(path, "rb")
+
+
 class Folder:
     """The files below a folder; hidden ones are left out, links are followed."""
 
@@ -75,13 +85,11 @@ class Folder:
             return content.read()
 
     def open(self, file: str) -> BinaryIO:
-        path = f"{self.place}/{file}"
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("not a file")  # reading a pipe would never end
-        if found.st_size > MAX_FILE:
-            raise OSError(f"more than {MAX_FILE} bytes")
-        return open(path, "rb")
+        return open_file(self.path(file))
+
+    def path(self, file: str) -> Path:
+        """Where another process finds it."""
+        return Path(self.place, file)
 
     def stamp(self) -> str:
         return _stamp(self._stats())
