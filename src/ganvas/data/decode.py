@@ -109,7 +109,7 @@ def _decoded(data: bytes, file: str, size: Size, channels: int, levels: Levels |
         pixels = np.asarray(image).reshape(size.height, size.width, channels)
     if channels == 4:
         pixels = np.minimum(pixels, pixels[..., 3:])  # where the resampling overshoots
-    return Picture(np.ascontiguousarray(pixels.transpose(2, 0, 1)), width, height, _is_grey(pixels), transparent)
+    return Picture(pixels.transpose(2, 0, 1), width, height, _is_grey(pixels), transparent)
 
 
 def read_header(content: BinaryIO, file: str) -> Header:

@@ -38,7 +38,7 @@ def _stamp(entries: Iterable[tuple[str | int, ...]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _below(folder: str, inside: str = "", parents: frozenset[str] = frozenset()) -> Iterator[tuple[str, os.DirEntry]]:
+def _below(folder: str, inside: str = "", parents: frozenset[str] = frozenset()) -> Iterator[str]:
     """Every file below a folder except hidden ones, by its path inside; links to folders are followed, but not in
     circles.
     """
@@ -52,7 +52,7 @@ def _below(folder: str, inside: str = "", parents: frozenset[str] = frozenset())
             if _is_folder(entry):
                 yield from _below(entry.path, f"{inside}{entry.name}/", parents | {here})
             else:
-                yield inside + entry.name, entry
+                yield inside + entry.name
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -77,8 +77,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
-        self._entries = dict(sorted(_below(self.place)))
-        self.files = list(self._entries)
+        self.files = sorted(_below(self.place))
 
     def read(self, file: str) -> bytes:
         with self.open(file) as content:
@@ -95,9 +94,9 @@ class Folder:
         return _stamp(self._stats())
 
     def _stats(self) -> Iterator[tuple[str | int, ...]]:
-        for file, entry in self._entries.items():
+        for file in self.files:
             with suppress(OSError):  # such as a dangling link: reading it reports it
-                found = os.stat(entry.path)
+                found = os.stat(f"{self.place}/{file}")
                 # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
                 yield file, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 

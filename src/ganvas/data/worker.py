@@ -7,6 +7,7 @@ by the bytes that it speaks of. A decoder that crashes on a damaged file takes o
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import signal
@@ -77,8 +78,10 @@ def decode_batch(contents: Contents, form: Form) -> Batch:
         else:
             pixels.append(picture.pixels)
             found.append((int(picture.width), int(picture.height), *picture[3:]))
-    shape = form.channels, form.size.height, form.size.width
-    return Batch(np.stack(pixels) if pixels else np.empty((0, *shape), np.uint8), found)
+    rows = np.empty((len(pixels), form.channels, form.size.height, form.size.width), np.uint8)
+    for row, picture in zip(rows, pixels, strict=True):
+        row[:] = picture
+    return Batch(rows, found)
 
 
 class Worker:
@@ -136,6 +139,7 @@ def serve() -> None:
     """Answer a parent on standard input and output until it closes them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     warnings.simplefilter("ignore")  # Pillow warns about files that it can decode
+    gc.freeze()  # what is imported need not be looked through again
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     sink.write(READY)
