@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,6 +20,7 @@ from ganvas.comparison import comparison as comparison_module
 from ganvas.comparison import page as results
 from ganvas.comparison.summary import Cell, summarise
 from ganvas.comparison.work import Job, Outcome, train_and_measure, work_through
+from ganvas.data import open_data
 from ganvas.errors import RequestError, WorkError
 
 TINY = {"hidden": "8", "critic_hidden": "8", "batch": "16", "monitor_every": "0"}
@@ -367,3 +369,15 @@ def test_a_floor_of_zero_is_drawn_however_wide_the_values_lie(monkeypatch: pytes
         assert axes.get_xlim()[0] < floor
         scales.append(axes.get_xscale())
     assert scales == ["log", "linear"]
+
+
+def test_data_from_memory_is_kept_with_the_comparison(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(100, 2))
+    request = {"data": points, "losses": "ns", "seeds": 1, "steps": 2, "options": TINY, "metrics": "fid"}
+    comparison = Comparison.begin(tmp_path / "out", **request)
+    (job,) = comparison.jobs()
+    assert job.data == str(tmp_path / "out" / "data")
+    assert len(open_data(job.data)) == 100
+    assert Comparison.begin(tmp_path / "out", **request).protocol == comparison.protocol
+    with pytest.raises(RequestError, match="holds a comparison with fingerprint"):
+        Comparison.begin(tmp_path / "out", **{**request, "data": points[:50]})

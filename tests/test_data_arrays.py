@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganvas.data import Dataset, arrays, open_data, rows
+from ganvas.data import Dataset, arrays, members, open_data, rows
 from ganvas.data.options import Options
 from ganvas.errors import RequestError
 from ganvas.progress import drain
@@ -112,8 +112,8 @@ def test_an_npz_holds_points_where_it_holds_no_images(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ({"pictures": images(2, 8, 8)}, "no array named 'images'"),
-        ({"images": images(2, 8, 8) / 255}, "float64"),
-        ({"images": images(2, 8, 8, 4)}, r"\(2, 8, 8, 4\)"),
+        ({"images": images(2, 8, 8) * 3.0 - 300}, "float64"),
+        ({"images": images(2, 8, 8, 2)}, r"\(2, 8, 8, 2\)"),
         ({"images": images(0, 8, 8)}, "N at least 1"),
         ({"images": images(2, 8, 8), "labels": np.zeros(3, int)}, "2 images but 3 labels"),
         ({"images": images(2, 8, 8), "labels": np.array([0, -1])}, "is -1; number classes from 0"),
@@ -278,3 +278,81 @@ def test_missing_batches_are_named(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"\x1f\x8b no")
     with pytest.raises(RequestError, match="cannot be read as CIFAR-10"):
         open_data(str(tmp_path / "cifar-10-python.tar.gz"))
+
+
+PLAIN = images(6, 8, 8, 3)
+NUMBERS = np.array([0, 2, 1, 0, 2, 1])
+OTHER_ARRAYS: dict[str, tuple[np.ndarray, np.ndarray, str]] = {
+    "float": (PLAIN / 255, PLAIN, "0 is black and 1 is white"),
+    "centred": ((PLAIN / 127.5 - 1).astype(np.float32), PLAIN, "-1 is black and 1 is white"),
+    "bool": (PLAIN[..., 0] > 99, 255 * (PLAIN[..., :1] > 99), "False is black"),
+    "first": (PLAIN.transpose(0, 3, 1, 2), PLAIN, "is read as (N, C, H, W)"),
+    "deep": (PLAIN.astype(np.uint16) * 257, PLAIN, "0 is black and 65535 is white"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_ARRAYS)
+@pytest.mark.parametrize("suffix", ["npz", "npy"])
+def test_arrays_of_other_kinds(tmp_path: Path, name: str, suffix: str) -> None:
+    array, right, said = OTHER_ARRAYS[name]
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npz":
+        np.savez(path, images=array)
+    else:
+        np.save(path, array)
+    data = open_data(str(path))
+    assert np.array_equal(data.items.permute(0, 2, 3, 1), right)
+    assert (data.name, data.origin.place) == ("a", str(path))
+    assert said in data.origin.notes[0]
+
+
+def test_arrays_with_alpha(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[[[200, 100, 0, 51], [9, 9, 9, 0]]]], np.uint8))
+    assert open_data(str(tmp_path / "a.npy")).items.tolist() == [[[[40, 0]], [[20, 0]], [[0, 0]], [[51, 0]]]]
+
+
+@pytest.mark.parametrize(
+    ("items", "labels"),
+    [("x_train", "y_train"), ("train_images", "train_labels"), ("X", "y"), ("data", "target"), ("arr_0", "arr_1")],
+)
+def test_arrays_of_usual_names(tmp_path: Path, items: str, labels: str) -> None:
+    np.savez(tmp_path / "a.npz", **{items: PLAIN, labels: NUMBERS[:, None]})
+    data = open_data(str(tmp_path / "a.npz"))
+    assert data.labels is not None and data.labels.tolist() == NUMBERS.tolist()
+    assert np.array_equal(data.items.permute(0, 2, 3, 1), PLAIN)
+    assert f"items from {items!r}, labels from {labels!r}" in data.origin.notes[0]
+
+
+def test_the_test_split_of_keras_archives(tmp_path: Path) -> None:
+    parts = {"x_train": PLAIN[..., 0], "y_train": NUMBERS, "x_test": PLAIN[:2, ..., 0], "y_test": NUMBERS[:2]}
+    np.savez(tmp_path / "mnist.npz", **parts)
+    data = open_data(str(tmp_path / "mnist.npz"), hold_out=0.5)
+    assert data.held_out is not None and data.held_out.labels is not None
+    assert (len(data), data.held_out.labels.tolist(), data.held_out.split) == (6, [0, 2], "test")
+    np.savez(tmp_path / "a.npz", images=PLAIN)
+    with pytest.raises(RequestError, match="has no test split"):
+        open_data(str(tmp_path / "a.npz"), split="test")
+
+
+def test_arrays_that_are_not_used_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", images=PLAIN, ids=NUMBERS, seeds=NUMBERS)
+    (note,) = open_data(str(tmp_path / "a.npz")).origin.notes
+    assert "ids not used" in note and "seeds" not in note
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("array", [PLAIN, PLAIN[..., 0], PLAIN / 255, np.asfortranarray(PLAIN[..., 0])])
+def test_large_archives_are_not_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save: Any, array: np.ndarray
+) -> None:
+    save(tmp_path / "a.npz", images=array, labels=NUMBERS)
+    expected = open_data(str(tmp_path / "a.npz"))
+    monkeypatch.setattr(members, "LARGE", 0)
+    if save is np.savez_compressed and np.isfortran(array):
+        with pytest.raises(RequestError, match="Fortran's order"):
+            open_data(str(tmp_path / "a.npz"))
+        return
+    assert open_data(str(tmp_path / "a.npz")).fingerprint == expected.fingerprint
+    (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:-400])
+    with pytest.raises(RequestError, match=r"cannot be read as an \.npz"):
+        open_data(str(tmp_path / "a.npz"))

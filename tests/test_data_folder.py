@@ -249,7 +249,7 @@ def test_a_table_is_read_as_spreadsheets_write_it(pictures: Path, end: str) -> N
             r"none of the 1 files that .* names exists, such as '0\.png'; give their paths",
         ),
         ("captions.jsonl", '{"file": "red/0.png", "title": "x"}\n', "captions.jsonl has no label, caption or number"),
-        ("labels.csv", "file,class\nred/0.png,warm\n", "labels.csv has no label, caption or number"),
+        ("labels.csv", "file,title\nred/0.png,warm\n", "labels.csv has no label, caption or number"),
         ("labels.csv", "red/0.png,warm\nblue/0.png,cold\n", "no column 'file'"),
         ("labels.csv", "file,caption\nred/0.png,red, and flat\n", "'red/0.png' in .*labels.csv has 3 cells under 2"),
         ("labels.csv", 'file,caption\nred/0.png,"red\nblue/0.png,blue\n', "labels.csv cannot be read as a table"),

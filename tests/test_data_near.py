@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+import ganvas
 from ganvas.data import Dataset, open_data
 from ganvas.data.near import NEAR, _candidates, near_duplicates
 from ganvas.progress import drain
@@ -61,3 +63,11 @@ def test_every_pair_within_the_distance_is_a_candidate() -> None:
         pair for a, b, _ in _candidates(hashes, np.arange(300)) for pair in zip(a.tolist(), b.tolist(), strict=True)
     }
     assert {(i, 200 + i) for i in range(100)} <= found
+
+
+def test_the_report_counts_them_and_a_sheet_shows_them(tmp_path: Path) -> None:
+    found = ganvas.inspect(dataset(smooth(0), smooth(1), saved(smooth(0), 80)), progress=False)
+    assert "near-duplicates: 1 pairs, of 2 items" in found.lines()
+    found.save(tmp_path / "some.png")
+    assert found.pairs == tmp_path / "some-near.png"
+    assert found.pairs.exists()

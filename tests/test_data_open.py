@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from PIL import Image
 from ganvas import files
 from ganvas.data import NAMES, Dataset, digits, inspect, known, open_data, store
 from ganvas.data.dataset import Modes
-from ganvas.data.options import NoSplit
 from ganvas.errors import RequestError, WorkError
 
 
@@ -284,34 +282,3 @@ def test_emoji_take_their_words_from_the_table(
     (place / "emoji.json").write_text("[{}]")
     with pytest.raises(RequestError, match=r"emoji\.json of .* cannot be read"):
         open_data("emoji")
-
-
-def test_the_hub_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(RequestError, match=r"ganvas\[hub\]"):
-        open_data("hf:owner/name")
-
-
-def test_a_hub_snapshot_is_a_folder(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Image.new("RGB", (8, 8), "red").save(tmp_path / "a.png")
-
-    def snapshot_download(repository: str, repo_type: str) -> str:
-        if repository != "owner/name":
-            raise OSError("404")
-        return str(tmp_path)
-
-    module = ModuleType("huggingface_hub")
-    monkeypatch.setattr(module, "snapshot_download", snapshot_download, raising=False)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", module)
-    assert (open_data("hf:owner/name").name, len(open_data("hf:owner/name"))) == ("owner/name", 1)
-    with pytest.raises(NoSplit):
-        open_data("hf:owner/name", split="test")
-    with pytest.raises(RequestError, match=r"hold_out: 0\.5 of the 1 items"):  # as no test split is there
-        open_data("hf:owner/name", hold_out=0.5)
-    with pytest.raises(RequestError, match="cannot be downloaded from the hub: 404"):
-        open_data("hf:owner/other")
-    (tmp_path / "a.png").rename(tmp_path / "a.parquet")
-    with pytest.raises(
-        RequestError, match=r"cannot be read \(.* contains no images\); choose one that is a folder of images"
-    ):
-        open_data("hf:owner/name")

@@ -195,7 +195,7 @@ def absent(name: str, known: object) -> None:
 
 IMAGES = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
 UNFIT = {
-    "four channels": IMAGES.expand(2, 4, 8, 8),
+    "five channels": IMAGES.expand(2, 5, 8, 8),
     "two channels": IMAGES.expand(2, 2, 8, 8),
     "one image": IMAGES[0],
     "points": torch.rand(5, 2),

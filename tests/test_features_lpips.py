@@ -90,7 +90,7 @@ def test_grey_and_small_images_are_widened_and_enlarged() -> None:
     made, grey = network("alex"), images(1, 1, 8)
     large = grey.repeat(1, 3, 1, 1).repeat_interleave(4, 2).repeat_interleave(4, 3)
     torch.testing.assert_close(made(grey), made(large))
-    with pytest.raises(RequestError, match=r"images \(N, C, H, W\) of 1 or 3 channels, not \(4, 2\)"):
+    with pytest.raises(RequestError, match=r"images \(N, C, H, W\) of 1, 3 or 4 channels, not \(4, 2\)"):
         made(torch.zeros(4, 2))
     with pytest.raises(RequestError, match="unknown LPIPS network 'vgg16'; did you mean vgg"):
         Lpips("vgg16")

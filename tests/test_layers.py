@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "ganvas"
 # A module may import what stands below its own row. Members of the first four rows import none of their row.
 LAYERS = (
     ("errors",),
-    ("types", "files", "progress", "unpickle", "openmp", "sizes"),
+    ("types", "files", "progress", "unpickle", "openmp", "sizes", "alpha"),
     ("records",),
     ("objectives", "nets", "data", "augment", "samplers", "latent", "metrics", "tokens"),
     ("loop", "plan", "machine", "monitor", "frozen", "features", "media", "film", "shown"),
@@ -30,7 +30,7 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 PLAIN = {"torch", "numpy"}  # all that the first four rows need
 READERS = {
-    "data": {"PIL", "filelock", "pillow_heif", "pooch", "huggingface_hub"},
+    "data": {"PIL", "filelock", "pillow_heif", "pooch", "huggingface_hub", "datasets", "pyarrow"},
     "types": {"PIL"},
     "progress": {"PIL"},
 }

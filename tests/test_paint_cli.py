@@ -185,7 +185,7 @@ def test_ctrl_c_leaves_what_can_be_continued(
         (["a red circle", "--steps", "0"], "--steps: 0 is too few; give 1 or more"),
         (["a red circle", "--best-of", "0"], "--best-of: 0 is too few; give 1 or more"),
         (["a red circle", "--crops", "0"], "--crops: 0 is too few"),
-        (["a red circle", "--size", "8by8"], "write WIDTHxHEIGHT"),
+        (["a red circle", "--size", "8by8"], "--size: '8by8' is not a size; write 64, or 96x128"),
         (["a red circle", "--size", "16x8"], "--size: this generator draws 8x8 only"),
         (["a red circle", "--label", "3"], "was trained without labels"),
         (["nowhere.png"], "cannot read nowhere.png"),

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ganvas.errors import RequestError
 from ganvas.painting import Crops, Prompts, clip_score, parse_prompt
-from ganvas.painting.crops import add_noise, cut, draw
+from ganvas.painting.crops import add_noise, cut, draw, surrounded
 
 MANY = 20_000
 
@@ -79,6 +79,14 @@ def test_some_crops_show_the_whole_as_it_is() -> None:
     assert (drawn.deviations > 0).tolist() == [False] * 2 + [True] * 6
     assert all(torch.allclose(view, x[0], atol=1e-5) for view in views[:2])
     assert not any(torch.allclose(view, x[0], atol=0.1) for view in views[2:])
+
+
+@pytest.mark.parametrize("shape", [(6, 10), (10, 6)])
+def test_the_whole_of_a_wide_picture_is_shown_with_its_border_repeated(shape: tuple[int, int]) -> None:
+    x = torch.rand(1, 3, *shape)
+    view = cut(x, draw(Crops(1, whole=1.0), *shape, seed=0, step=0).maps, 10)
+    assert torch.allclose(view, surrounded(x), atol=1e-5)
+    assert surrounded(x).shape == (1, 3, 10, 10) and torch.equal(surrounded(x[..., :6, :6]), x[..., :6, :6])
 
 
 def test_crops_are_a_function_of_seed_and_step() -> None:

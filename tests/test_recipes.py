@@ -144,10 +144,10 @@ def test_an_incompatible_pair_is_refused_with_the_reason(settings: dict[str, obj
 
 
 def test_shapes_that_a_network_cannot_draw_are_refused() -> None:
-    with pytest.raises(RequestError, match="size=N"):
-        recipes.build(GAN(net="dcgan"), Noise(1, 20, 20), Plan())
+    with pytest.raises(RequestError, match="use size=24x24 or size=20x20, or net=mlp"):
+        recipes.build(GAN(net="dcgan"), Noise(1, 22, 22), Plan())
     with pytest.raises(RequestError, match="net=mlp"):
-        recipes.build(GAN(net="dcgan"), Noise(1, 8, 16), Plan())
+        recipes.build(GAN(net="dcgan"), Noise(2), Plan())
     with pytest.raises(RequestError, match="points"):
         recipes.build(GAN(augment="ada"), Noise(2), Plan())
 

@@ -123,7 +123,14 @@ def test_a_scale_is_learned_unless_it_is_given(digits: Dataset, likelihood: str,
 
 @pytest.mark.parametrize(
     ("shape", "net"),
-    [((1, 8, 8), "mlp"), ((1, 28, 28), "dcgan"), ((3, 64, 64), "dcgan"), ((3, 60, 60), "mlp"), ((1, 28, 32), "mlp")],
+    [
+        ((1, 8, 8), "mlp"),
+        ((1, 28, 28), "dcgan"),
+        ((3, 64, 64), "dcgan"),
+        ((3, 60, 60), "mlp"),
+        ((1, 28, 32), "dcgan"),
+        ((1, 30, 50), "mlp"),
+    ],
 )
 def test_the_network_follows_the_shape(shape: tuple[int, ...], net: str) -> None:
     assert resolve(VAE(), shape).net == net

@@ -7,6 +7,8 @@ critic's overfitting (ADA, Karras et al. 2020, arXiv:2006.06676).
 Images are `(N, C, H, W)` in [-1, 1]; results may leave that range, as in both papers. Every draw comes from the global
 generator of the images' device. It uses element-wise arithmetic, `pad` and `gather`, never `grid_sample`, so that it
 runs on every device and a gradient penalty can differentiate through it twice.
+
+Of images with alpha, colours change as far as alpha allows and alpha stays; beyond their border all is transparent.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import alpha
 from .errors import RequestError, entry, unknown
 
 # --- DiffAugment -----------------------------------------------------------------------------------------------------
@@ -24,17 +27,42 @@ from .errors import RequestError, entry, unknown
 
 def _color(x: Tensor) -> Tensor:
     brightness, saturation, contrast = torch.rand(3, len(x), 1, 1, 1, device=x.device)
-    x = x + (brightness - 0.5)
+    opaque = not alpha.has_alpha(x.shape)
+    x, share = _weighted(x)
+    x = x + share * (brightness - 0.5)
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * (2 * saturation)  # one channel is its own mean: nothing happens
-    mean = x.mean((1, 2, 3), keepdim=True)
-    return mean + (x - mean) * (contrast + 0.5)
+    mean = share * (x.mean((1, 2, 3), keepdim=True) / share.mean((1, 2, 3), keepdim=True).clamp(min=1e-3))
+    x = mean + (x - mean) * (contrast + 0.5)
+    return x if opaque else _joined(x, share)
+
+
+def _weighted(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Colours from -1 to 1, times alpha, and alpha from 0 to 1 (N, 1, H, W); 1 (1, 1, 1, 1) where there is none.
+
+    A change of straight colours, such as y + b, is then one of these: yα + bα.
+    """
+    if not alpha.has_alpha(x.shape):
+        return x, x.new_ones(1, 1, 1, 1)
+    colour, share = x.split((3, 1), 1)
+    share = (share + 1) / 2
+    return colour + 1 - share, share
+
+
+def _joined(colour: Tensor, share: Tensor) -> Tensor:
+    """The reverse of `_weighted`; colours beyond alpha are clamped, since no picture could hold them."""
+    return torch.cat([torch.minimum(torch.maximum(colour, -share), share) - 1 + share, 2 * share - 1], 1)
+
+
+def _nothing(x: Tensor) -> float:
+    """What is beyond the border: transparent, or mid-grey where there is no alpha."""
+    return -1.0 if alpha.has_alpha(x.shape) else 0.0
 
 
 def translate(x: Tensor, down: int, right: int, border: str = "constant") -> Tensor:
     """Move every image by whole pixels, up to `down` and `right` either way; `border` is the mode of `F.pad`."""
     n, c, h, w = x.shape
-    x = F.pad(x, (right, right, down, down), border)
+    x = F.pad(x, (right, right, down, down), border, _nothing(x) if border == "constant" else None)
     row = torch.randint(0, 2 * down + 1, (n, 1, 1, 1), device=x.device) + torch.arange(h, device=x.device)[:, None]
     col = torch.randint(0, 2 * right + 1, (n, 1, 1, 1), device=x.device) + torch.arange(w, device=x.device)
     return x.gather(2, row.expand(n, c, h, x.shape[3])).gather(3, col.expand(n, c, h, w))
@@ -52,7 +80,7 @@ def _cutout(x: Tensor) -> Tensor:
     row = torch.arange(h, device=x.device)[:, None] - top
     col = torch.arange(w, device=x.device) - left
     hole = (row >= 0) & (row < h // 2) & (col >= 0) & (col < w // 2)  # (N, 1, H, W)
-    return x.masked_fill(hole, 0.0)
+    return x.masked_fill(hole, _nothing(x))
 
 
 def mirror(x: Tensor) -> Tensor:
@@ -75,8 +103,9 @@ def diff_augment(x: Tensor, policy: str = ",".join(POLICIES)) -> Tensor:
     """Augment every image of `x` (N, C, H, W) by each transform that `policy` names, in its order.
 
     - `color`: brightness shifted by U(-0.5, 0.5), saturation scaled by U(0, 2), contrast scaled by U(0.5, 1.5);
-    - `translation`: by whole pixels, up to an eighth of the image, the border filled with 0, which is mid-grey;
-    - `cutout`: a square of half the image's height and width set to 0.
+    - `translation`: by whole pixels, up to an eighth of the image, the border filled with 0, which is mid-grey, or
+      transparent;
+    - `cutout`: a square of half the image's height and width set to the same.
 
     An empty policy returns `x` itself. The result has the shape and the dtype of `x`; the arithmetic is float32.
     Raises RequestError for an unknown name. Zhao et al. 2020, section 3.2.
@@ -113,8 +142,9 @@ def _reflect(index: Tensor, size: int) -> Tensor:
 def warp(x: Tensor, matrix: Tensor) -> Tensor:
     """Resample `x` (N, C, H, W) bilinearly: output pixel q shows the input at `matrix` (N, 3, 3) times q.
 
-    Coordinates are (column, row, 1) in pixels from the image's centre; outside, the image is mirrored. Where the
-    matrix maps pixels to pixels, the result is exact; the identity returns the values of `x`.
+    Coordinates are (column, row, 1) in pixels from the image's centre; outside, the image is mirrored, or transparent
+    where it has alpha. Where the matrix maps pixels to pixels, the result is exact; the identity returns the values of
+    `x`.
     """
     n, c, h, w = x.shape
     u = torch.arange(w, device=x.device) - (w - 1) / 2
@@ -129,7 +159,12 @@ def warp(x: Tensor, matrix: Tensor) -> Tensor:
     flat = x.flatten(2)
 
     def corner(i: int, j: int) -> Tensor:
-        return flat.gather(2, (rows[i] + cols[j]).view(n, 1, -1).expand(-1, c, -1))
+        values = flat.gather(2, (rows[i] + cols[j]).view(n, 1, -1).expand(-1, c, -1))
+        if not alpha.has_alpha(x.shape):
+            return values
+        r, k = top + i, left + j
+        outside = (r < 0) | (r >= h) | (k < 0) | (k >= w)
+        return values.masked_fill(outside.view(n, 1, -1), _nothing(x))
 
     upper = torch.lerp(corner(0, 0), corner(0, 1), right_part)
     lower = torch.lerp(corner(1, 0), corner(1, 1), right_part)
@@ -187,15 +222,17 @@ class Adaptive(nn.Module):
         self.register_buffer("tally", torch.zeros(3))  # of this interval: the sum of signs, logits, updates
 
     def forward(self, x: Tensor) -> Tensor:
-        """Augment `x` (N, C, H, W), C = 1 or 3, in float32, to its shape and dtype; at p = 0 it stays as it is."""
+        """Augment `x` (N, C, H, W), C = 1, 3 or 4, in float32, to its shape and dtype; at p = 0 it stays as it is."""
         # no branch depends on p: the host would wait for the device at every call
         with torch.autocast(x.device.type, enabled=False):
             y = x.float()
             if set(self.groups) - {"color"}:
                 y = warp(y, self._geometry(y))
             if "color" in self.groups:
+                y, share = _weighted(y)
                 matrix, offset = self._colors(y)
-                y = (matrix[..., None, None] * y[:, None]).sum(2) + offset[..., None, None]
+                y = (matrix[..., None, None] * y[:, None]).sum(2) + share * offset[..., None, None]
+                y = _joined(y, share) if alpha.has_alpha(x.shape) else y
         return y.to(x.dtype)
 
     @torch.no_grad()

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from . import files
+from . import alpha, files
 from .errors import RequestError
 
 if TYPE_CHECKING:
@@ -29,17 +29,43 @@ INK = (90, 90, 90)
 CAPTION, GAP = 24, 16  # pixels above, and between, two grids side by side
 FOUND, FRAME = 96, 4  # pixels: the largest side of a found image, and the frame around a right one
 RIGHT = (46, 160, 67)
+CHECKS = (204, 255)  # greys of the checkerboard that transparency is shown on
+SQUARE = 6  # pixels of a side of its squares, on a sheet
 NUMBERED = 20  # classes: larger confusion matrices have no room for numbers
 
 
 def to_uint8(x: Tensor) -> NDArray[np.uint8]:
-    """Images (N, C, H, W) in [-1, 1] -> (N, H, W, C) in 0..255, rounded and clamped."""
+    """Images (N, C, H, W) in [-1, 1] -> (N, H, W, C) in 0..255, rounded and clamped; colour with alpha is straight."""
     x = x.detach().to("cpu", torch.float32).nan_to_num(0.0)
-    return x.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    pixels = x.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    return alpha.straight(pixels) if pixels.shape[3] == alpha.CHANNELS else pixels
+
+
+def on_checks(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Straight colour and alpha (H, W, 4) laid on a checkerboard, (H, W, 3)."""
+    row, column = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
+    checks = np.choose((row // SQUARE + column // SQUARE) % 2, CHECKS)[..., None]
+    share = pixels[..., 3:] / 255
+    return (pixels[..., :3] * share + checks * (1 - share)).round().astype(np.uint8)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """An RGB copy; transparency is laid on white."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, PAPER), image).convert("RGB")
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """An RGB copy; transparency is laid on a checkerboard."""
+    return Image.fromarray(on_checks(np.asarray(image))) if image.mode == "RGBA" else image.convert("RGB")
 
 
 class Sheet:
-    """A grid of images on white, filled in parts; small images are enlarged to READABLE pixels."""
+    """A grid of images on white, filled in parts; small images are enlarged to READABLE pixels.
+
+    Transparency is shown on a checkerboard.
+    """
 
     def __init__(self, count: int, height: int, width: int, columns: int | None = None) -> None:
         """By default it is nearly square. Raises RequestError where it is too large for a file."""
@@ -63,7 +89,8 @@ class Sheet:
         for image in to_uint8(x).repeat(self.factor, axis=1).repeat(self.factor, axis=2):
             row, column = divmod(self.filled, self.columns)
             top, left = self.margin + row * self.down, self.margin + column * self.across
-            self.pixels[top : top + image.shape[0], left : left + image.shape[1]] = image  # grey fills all three
+            shown = on_checks(image) if image.shape[2] == alpha.CHANNELS else image
+            self.pixels[top : top + image.shape[0], left : left + image.shape[1]] = shown  # grey fills all three
             self.filled += 1
 
     def image(self) -> Image.Image:
@@ -79,7 +106,7 @@ def grid(x: Tensor, columns: int | None = None) -> Image.Image:
 
 
 def single(x: Tensor) -> Image.Image:
-    """One image (C, H, W) in [-1, 1] at its own size, grey or colour."""
+    """One image (C, H, W) in [-1, 1] at its own size: grey, colour, or colour with alpha."""
     pixels = to_uint8(x[None])[0]
     return Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
 
@@ -208,9 +235,11 @@ def ranked(queries: Sequence[str], found: Tensor, right: Tensor) -> Image.Image:
     found: (Q, K, C, H, W) in [-1, 1]. right: (Q, K) bool.
     """
     rows, columns = found.shape[:2]
-    pixels = to_uint8(found.flatten(0, 1).expand(-1, 3, -1, -1))
-    side = max(2 * FOUND // 3, min(FOUND, pixels.shape[1]))
+    pixels = to_uint8(found.flatten(0, 1).expand(-1, max(3, found.shape[2]), -1, -1))
+    longest = max(pixels.shape[1:3])
+    side = max(2 * FOUND // 3, min(FOUND, longest))
     cell, words = side + 2 * FRAME, 3 * FOUND
+    width, height = (max(1, round(n * side / longest)) for n in (pixels.shape[2], pixels.shape[1]))
     sheet = Image.new("RGB", (words + columns * cell, rows * cell), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
     for q, query in enumerate(queries):
@@ -220,8 +249,8 @@ def ranked(queries: Sequence[str], found: Tensor, right: Tensor) -> Image.Image:
             x, y = words + k * cell, q * cell
             if right[q, k]:
                 draw.rectangle((x, y, x + cell - 1, y + cell - 1), outline=RIGHT, width=FRAME - 1)
-            image = Image.fromarray(pixels[q * columns + k]).resize((side, side), Image.Resampling.BICUBIC)
-            sheet.paste(image, (x + FRAME, y + FRAME))
+            image = Image.fromarray(pixels[q * columns + k]).resize((width, height), Image.Resampling.BICUBIC)
+            sheet.paste(opaque(image), (x + (cell - width) // 2, y + (cell - height) // 2))
     return sheet
 
 
@@ -236,7 +265,7 @@ def rendered(figure: Figure) -> Image.Image:
 
 def fitted(image: Image.Image, longest: int) -> Image.Image:
     """An RGB copy whose longer side is at most `longest` pixels."""
-    copy = image.convert("RGB")
+    copy = opaque(image)
     copy.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return copy
 

@@ -74,6 +74,20 @@ class Data(TypedDict):
     class_names: list[str]
     unreadable: Count
     held_out: NotRequired[HeldOut | None]
+    name: NotRequired[str]
+    relative: NotRequired[str | None]  # the path from the run to the data
+    meanings: NotRequired[str]  # a digest of the classes or words that the networks know by number
+
+
+class Known(TypedDict):
+    """What is kept of data that other data has replaced."""
+
+    data: str
+    fingerprint: str
+    count: Count
+
+
+Change = TypedDict("Change", {"step": Count, "from": Known, "to": Known})  # of the data, in the course of a run
 
 
 class Record(TypedDict):
@@ -93,6 +107,7 @@ class Record(TypedDict):
     rollbacks: list[Rollback]
     budget: Budget
     data: Data
+    data_changed: NotRequired[list[Change]]
 
 
 class Found(TypedDict):
@@ -198,6 +213,7 @@ class Origin(TypedDict):
     largest: Size | None
     notes: NotRequired[list[str]]
     levels: NotRequired[str]
+    splits: NotRequired[list[Annotated[list[Any], Len(2, 2)]]]
 
 
 class Modes(TypedDict):

@@ -87,7 +87,7 @@ def keeping_shape(size: Size, side: int) -> Size:
 
     def cost(it: Size) -> float:
         stretch = abs(math.log(it.width / it.height * size.height / size.width))
-        return 10 * stretch + abs(math.log(math.prod(it) / side**2)) / 2
+        return 20 * stretch + abs(math.log(math.prod(it) / side**2)) / 2
 
     fitting = [it for it in drawable() if it.width <= size.width and it.height <= size.height]
     return min(fitting or drawable()[:1], key=cost)

@@ -62,7 +62,7 @@ def classify(
     if not given:
         raise RequestError("there is no picture", "name one or more", field="images")
     model = open_clip(clip, device_of(device))
-    shape, pixels = (3, model.size, model.size), []
+    shape, pixels = model.shape, []
     for picture in given:
         pixels.append(read_picture(picture, shape))
         yield Progress("reading pictures", len(pixels), len(given))

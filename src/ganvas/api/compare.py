@@ -7,7 +7,7 @@ from typing import Annotated
 from ..comparison import Comparison, Outcome
 from ..progress import Note, Progress, Steps, clock
 from .arguments import parse_names
-from .types import Device, Names, Options, Out
+from .types import Data, Device, Names, Options, Out
 from .verb import Verb
 
 
@@ -15,7 +15,7 @@ from .verb import Verb
 def compare(
     *,
     out: Annotated[Out, "Directory of the runs and results; interrupted comparisons resume."],
-    data: Annotated[str, "Data set, folder, .zip or .npz."] = "ring",
+    data: Annotated[Data, "Data set, folder, .zip or .npz; in Python also arrays."] = "ring",
     losses: Annotated[Names, "Objectives separated by commas, or all."] = "all",
     seeds: Annotated[int, "Runs of each objective."] = 3,
     steps: Annotated[int | None, "Of each run; by default 2,000 for points, else the recipe's."] = None,

@@ -84,7 +84,7 @@ def edit(
     truncation: float = 1.0,
     options: Options | None = None,
     device: Device = "auto",
-    out: Annotated[Out | None, "strip.png, or a film: .mp4, .gif, .webp, a directory."] = None,
+    out: Annotated[Out | None, "strip.png, or a film: .mp4, .gif, .webp, .webm, .mov, a directory."] = None,
     progress: bool = True,
 ) -> Steps[Edit]:
     """Move a latent along a direction, and see what changes."""

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+import torch
 from PIL.Image import Image
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .. import media
 from ..data import Dataset, cache, describe, inspecting
+from ..data import Options as ReadOptions
 from ..data import Report as Counts
-from ..errors import RequestError, writing
+from ..errors import RequestError, entry, writing
 from ..progress import Progress, Steps
 from ..shown import Shown
-from .types import Data, Out
+from .types import Data, Options, Out
 from .verb import Verb
 
 SHOWN, SIDE = 100, 256  # items on the contact sheet, and the most pixels of a side
+PAIRS = 20  # near-duplicates shown
 
 
 @dataclass(eq=False, repr=False)
@@ -30,6 +35,7 @@ class Inspection(Shown):
     counts: Counts
     store: Path | None = None  # what it was converted to
     sheet: Path | None = None  # where the contact sheet was written
+    pairs: Path | None = None  # where the sheet of near-duplicates was written
 
     @property
     def dataset(self) -> Dataset:
@@ -47,20 +53,35 @@ class Inspection(Shown):
 
     def picture(self) -> Image:
         """A contact sheet of SHOWN items; larger ones are shrunk to SIDE pixels."""
-        count, shape = min(SHOWN, len(self.dataset)), self.dataset.shape
-        if len(shape) == 1:
+        count = min(SHOWN, len(self.dataset))
+        if len(self.dataset.shape) == 1:
             return media.scatter(self.dataset.batch(0, count).x)
+        return self._drawn((self.dataset.batch(i, 1).x for i in range(count)), count)
+
+    def near_duplicates(self) -> Image | None:
+        """The nearest pairs of items that look nearly the same, side by side; None where there are none."""
+        pairs = self.counts.near_duplicates[:PAIRS]
+        items = (self.dataset.at(torch.tensor([item])).x for pair in pairs for item in pair[:2])
+        return self._drawn(items, 2 * len(pairs), columns=2 * min(4, len(pairs))) if pairs else None
+
+    def _drawn(self, items: Iterable[Tensor], count: int, columns: int | None = None) -> Image:
+        shape = self.dataset.shape
         size = [round(side * min(1, SIDE / max(shape[1:]))) for side in shape[1:]]
-        sheet = media.Sheet(count, *size)
-        for i in range(count):  # one at a time, since they may be large
-            sheet.add(interpolate(self.dataset.batch(i, 1).x, size, mode="area"))
+        sheet = media.Sheet(count, size[0], size[1], columns)
+        for item in items:  # one at a time, since they may be large
+            sheet.add(interpolate(item, size, mode="area"))
         return sheet.image()
 
     def save(self, out: Out) -> None:
-        """Write the contact sheet, a .png. WorkError where that fails."""
+        """Write the contact sheet, a .png, and where there are near-duplicates NAME-near.png. WorkError where that
+        fails.
+        """
+        self.sheet, pairs = Path(out), self.near_duplicates()
         with writing(out):
-            media.save_png(self.picture(), Path(out))
-        self.sheet = Path(out)
+            media.save_png(self.picture(), self.sheet)
+            if pairs:
+                self.pairs = self.sheet.with_name(f"{self.sheet.stem}-near.png")
+                media.save_png(pairs, self.pairs)
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,9 @@ class Cleared:
 def inspect(
     data: Annotated[Data | None, "Data set, folder, .zip, .npz or IDX file."] = None,
     *,
+    options: Annotated[
+        Options | None, "How it is read, as recipes have it: size, channels, levels, truncated, image, caption."
+    ] = None,
     clear_cache: Annotated[bool, "Remove all data sets from the cache, which are decoded again when needed."] = False,
     out: Annotated[Out | None, "Also convert it to a store in this new directory, with a contact sheet."] = None,
     progress: bool = True,
@@ -91,7 +115,10 @@ def inspect(
         return Cleared(*cache.clear())
     if data is None:
         raise RequestError("there is no data set", "name one, or a folder of pictures", field="data")
-    counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(str(data))
+    if options and isinstance(data, Dataset):
+        raise RequestError("the data set is open already", "give them to `ganvas.open_data`", field="options")
+    chosen = reading(options or {})
+    counts = yield from describe(data) if isinstance(data, Dataset) else inspecting(data, chosen)
     found = Inspection(counts)
     if out is not None:
         yield Progress("writing the store")
@@ -99,6 +126,22 @@ def inspect(
         if found.drawable:
             found.save(Path(out) / "contact.png")
     return found
+
+
+def reading(options: Options) -> ReadOptions:
+    """The options of a recipe that say how data are read. RequestError for any other, and for impossible values."""
+    known: dict[str, object] = {"size": None, "channels": 0, "levels": "auto", "truncated": "skip"}
+    known |= {"image": "", "caption": ""}
+    for name in options:
+        entry("option", name, known, field="options")
+    settings = known | dict(options)
+    channels = str(settings["channels"]).replace("auto", "0")
+    if not channels.isdecimal():
+        raise RequestError(f"{channels!r} is not a number", "choose 1, 3 or 4", field="options.channels")
+    try:
+        return ReadOptions.of(settings | {"channels": int(channels)}, 0)
+    except ValueError as error:
+        raise RequestError(str(error), field="options.size") from None
 
 
 def sheet_name(found: Inspection) -> Path:

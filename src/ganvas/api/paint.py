@@ -21,7 +21,7 @@ def paint(
     extras: Annotated[Texts | None, "What it shall show in addition to the words."] = None,
     generator: Annotated[RunLike | None, "Run or file; by default the one that comes with ganvas."] = None,
     clip: Annotated[ClipLike | None, "Run or file; by default what suits the generator."] = None,
-    size: Annotated[str | None, "WIDTHxHEIGHT, where the generator's latent is a grid."] = None,
+    size: Annotated[str | None, "WIDTHxHEIGHT, or a side of a square, where the generator's latent is a grid."] = None,
     steps: Annotated[int, "Strokes in all."] = 100,
     seed: Annotated[int, "Of the latent and the crops: the same seed, the same picture."] = 0,
     crops: Annotated[int, "Views that CLIP has at every stroke."] = 30,

@@ -99,7 +99,7 @@ def project(
     options: Options | None = None,
     device: Device = "auto",
     out: Annotated[Out | None, "z.npz, for walk, edit and sample; a picture of what was found next to it."] = None,
-    video: Annotated[Out | None, "The search as a film: trajectory.mp4, .gif, .webp, or a directory."] = None,
+    video: Annotated[Out | None, "The search as a film: search.mp4, .gif, .webp, .webm, .mov, or a directory."] = None,
     progress: bool = True,
 ) -> Steps[Projection]:
     """Find the latents of pictures, and show how near the model comes to them."""
@@ -164,6 +164,7 @@ def searching(
         counted = enumerate(frames(), 1)
         yield from (Progress("projecting", i, total, image=image) for i, image in counted)
     else:
+        yield from film.losses(video, generator.decoder.shape)
         with writing(video):
             yield from (Progress("projecting", i, total) for i in film.write(frames(), video, FPS))
     return last[0]

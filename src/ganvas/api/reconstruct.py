@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+import PIL.Image
 import torch
 from PIL.Image import Image
 from torch import Tensor
@@ -23,7 +25,7 @@ from ..progress import Progress, Steps
 from ..shown import Shown
 from ..sizes import Size
 from .arguments import at_least, autoencoder_of, refuse_overwriting
-from .types import Device, Out, RunLike, Sources
+from .types import Data, Device, Out, RunLike, Sources
 from .verb import Verb
 
 COLUMNS = 8  # of the sheet
@@ -114,17 +116,18 @@ def reconstruct(
 def originals(sources: Sources, autoencoder: Autoencoder, count: int, split: str) -> Steps[tuple[list[str], Tensor]]:
     """The names and the pixels (N, C, H, W) of what is asked for, in the form that the autoencoder takes."""
     shape = autoencoder.network.shape
-    given = [sources] if isinstance(sources, Dataset) else several(sources)
-    files = [Path(one) for one in given if isinstance(one, str | Path)]
-    if not isinstance(sources, Dataset) and all(file.suffix.lower() in SUFFIXES for file in files):
-        names = [Path(name_of(one, i)).stem for i, one in enumerate(given)]  # type: ignore[arg-type]
-        return names, read_pictures(given, shape, "sources")  # type: ignore[arg-type]
-    if len(given) > 1:
-        raise RequestError(
-            f"{' '.join(map(str, given))} are several", "name pictures, or one data set", field="sources"
-        )
-    dataset = given[0]
+    dataset: Data = sources  # type: ignore[assignment]
+    if isinstance(sources, str | Path | PIL.Image.Image | np.ndarray | Tensor | list | tuple):
+        given = several(sources)  # type: ignore[arg-type]
+        files = [Path(one) for one in given if isinstance(one, str | Path)]
+        if all(file.suffix.lower() in SUFFIXES for file in files):
+            names = [Path(name_of(one, i)).stem for i, one in enumerate(given)]
+            return names, read_pictures(given, shape, "sources")
+        if len(given) > 1:
+            problem = f"{' '.join(map(str, given))} are several"
+            raise RequestError(problem, "name pictures, or one data set", field="sources")
+        dataset = files[0]
     if not isinstance(dataset, Dataset):
-        dataset = yield from opening(str(dataset), Options(Size(shape[2], shape[1]), shape[0], split))
+        dataset = yield from opening(dataset, Options(Size(shape[2], shape[1]), shape[0], split))
     rows = torch.linspace(0, len(dataset) - 1, min(count, len(dataset)), dtype=torch.float64).long()
     return [f"{row:06d}" for row in rows.tolist()], dataset.at(rows).x.cpu()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -88,6 +89,21 @@ class Samples(Shown):
         """(N,) int64 classes or (N, K) uint8 keywords; None of a generator without labels."""
         return self.generator.labels(self.seeds, self.label)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes by number, or the keywords, that `labels` mean."""
+        known = self.generator.keywords or self.generator.class_names
+        return known or tuple(map(str, range(self.generator.classes)))
+
+    def words(self, labels: Tensor) -> list[str]:
+        """Labels in words: the name of each class, or the prompt (of its own keywords, where none was asked for)."""
+        names = self.names
+        if labels.ndim == 1:
+            return [names[number] for number in labels.tolist()]
+        if self.label is not None:
+            return [str(self.label)] * len(labels)
+        return [" ".join(name for name, mark in zip(names, row, strict=True) if mark) for row in labels.tolist()]
+
     def picture(self) -> Image:
         """The first SHOWN of them on a sheet, or all points on a plot."""
         items = self.images
@@ -97,7 +113,8 @@ class Samples(Shown):
         """Write what `out` names as it is drawn: a .png sheet of all, an .npz, or a directory with one PNG a seed.
 
         A directory is one that exists, or whose name ends with a separator or has no suffix. An .npz holds `images`
-        uint8 (N, H, W, C) or `points` float32 (N, D), `seeds` int64, and `labels` where there are any.
+        uint8 (N, H, W, C) or `points` float32 (N, D), `seeds` int64, and where there are any `labels`, their
+        `class_names`, and of prompts `captions`; a directory then has a metadata.jsonl. Both can be opened as data.
 
         Raises RequestError for any other name and for a sheet that is too large; WorkError where writing fails.
         """
@@ -137,11 +154,34 @@ def write_sheet(samples: Samples, out: Path) -> Iterator[Part]:
 
 
 def write_directory(samples: Samples, out: Path) -> Iterator[Part]:
-    """One PNG a seed, at its own size."""
+    """One PNG a seed, at its own size, and their classes or prompts in a metadata.jsonl that data are read with."""
+    described: dict[str, dict[str, str]] = {}
     for part in samples.parts():
-        for seed, item in zip(part.seeds, part.items, strict=True):
-            media.save_png(media.single(item), out / f"seed{seed:04d}.png", flush=False)
+        key = "label" if part.labels is None or part.labels.ndim == 1 else "text"
+        words = [""] * len(part.seeds) if part.labels is None else samples.words(part.labels)
+        for seed, item, word in zip(part.seeds, part.items, words, strict=True):
+            name = f"seed{seed:04d}.png"
+            media.save_png(media.single(item), out / name, flush=False)
+            described[name] = {key: word} if word else {}
         yield part
+    write_words(out / "metadata.jsonl", described)
+
+
+def write_words(path: Path, described: dict[str, dict[str, str]]) -> None:
+    """Add what is said about files to a metadata.jsonl; lines about other files stay."""
+    kept = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = [line for line in kept if line.strip() and _file_of(line) not in described]
+    new = [json.dumps({"file_name": name, **words}, ensure_ascii=False) for name, words in described.items() if words]
+    if new or len(lines) < len(kept):
+        files.write(path, "".join(f"{line}\n" for line in [*lines, *new]).encode(errors="backslashreplace"))
+
+
+def _file_of(line: str) -> object:
+    try:
+        row = json.loads(line)
+    except ValueError:  # not ours: it stays
+        return None
+    return row.get("file_name") if isinstance(row, dict) else None
 
 
 def write_npz(samples: Samples, out: Path) -> Iterator[Part]:
@@ -154,7 +194,9 @@ def write_npz(samples: Samples, out: Path) -> Iterator[Part]:
     form |= {"descr": "<f4" if points else "|u1"}
     small: dict[str, Any] = {"seeds": np.array(samples.seeds, np.int64)}
     if (labels := samples.labels) is not None:
-        small["labels"] = labels.numpy()
+        small |= {"labels": labels.numpy(), "class_names": np.array(samples.names)}
+        if labels.ndim == 2:
+            small["captions"] = np.array(samples.words(labels))
     with files.new_file(out) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open(f"{'points' if points else 'images'}.npy", "w", force_zip64=True) as entry:
             np.lib.format.write_array_header_2_0(entry, form)

@@ -35,13 +35,12 @@ class Matches(Shown):
 
     files: list[Path]
     scores: list[float]  # cosines
-    size: int  # pixels of a side at which they are shown
+    shape: tuple[int, int, int]  # (C, H, W) of each, as it is shown
     left_out: list[str]  # what could not be decoded, and why
 
     def picture(self) -> Image:
         """All of them, row by row."""
-        shape = (3, self.size, self.size)
-        return media.grid(torch.stack([read_picture(file, shape) for file in self.files]), COLUMNS)
+        return media.grid(torch.stack([read_picture(file, self.shape) for file in self.files]), COLUMNS)
 
     def save(self, out: Out) -> None:
         """Write sheet.png. WorkError where that fails."""
@@ -71,7 +70,10 @@ def search(
     model = open_clip(clip, device_of(device))
     kept, images, left_out = yield from embed(model, files)
     values, rows = (images @ model.text([words]).cpu()[0]).topk(min(top, len(kept)))
-    found = Matches([kept[i] for i in rows.tolist()], values.tolist(), max(model.size, 2 * media.READABLE), left_out)
+    factor = -(-2 * media.READABLE // model.size)
+    channels, height, width = model.shape
+    shown = (channels, max(1, factor) * height, max(1, factor) * width)
+    found = Matches([kept[i] for i in rows.tolist()], values.tolist(), shown, left_out)
     if out is not None:
         found.save(out)
     return found
@@ -79,7 +81,7 @@ def search(
 
 def embed(model: Clip, files: Sequence[Path]) -> Steps[tuple[list[Path], Tensor, list[str]]]:
     """The files that can be decoded, their embeddings (N, dim), which the disk keeps, and why others are left out."""
-    see, plan, shape = model.locked_tower or model.image, choose(str(model.device)), (3, model.size, model.size)
+    see, plan, shape = model.locked_tower or model.image, choose(str(model.device)), model.shape
     cache = Cache(model.locked_spec["hash"] if model.locked_spec else digest(model.network.state_dict()))
     kept: list[Path] = []
     left_out: list[str] = []

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from ..data import printable
 from ..progress import Note, Steps
 from ..run import Run
-from .types import DataPath, Device, OnCollapse, Options, Out, Precision
+from .types import Data, Device, OnCollapse, Options, Out, Precision
 from .verb import Verb
 
 
 @Verb
 def train(
     recipe: Annotated[str, "What to train: `ganvas recipes` lists them."] = "gan",
-    data: Annotated[DataPath | None, "Data set, folder, .zip or .npz; by default the recipe's."] = None,
+    data: Annotated[
+        Data | None, "Data set, folder, .zip or .npz; in Python also arrays; by default the recipe's."
+    ] = None,
     *,
     out: Annotated[Out | None, "Run directory; by default a new runs/RECIPE-DATA."] = None,
     steps: Annotated[int | None, "Steps in all; by default the recipe's."] = None,
@@ -36,7 +39,7 @@ def train(
     """
     run = yield from Run.creating(
         recipe,
-        None if data is None else str(data),
+        data,
         out=out,
         steps=steps,
         minutes=minutes,
@@ -49,6 +52,8 @@ def train(
         overwrite=overwrite,
     )
     yield from headline(run)
+    for note in run.data_notes:
+        yield Note(printable(f"data: {note}"))
     yield from run.advance()
     return run
 
@@ -59,6 +64,11 @@ def headline(run: Run) -> Steps[None]:
     items = f"{data['count']:,} items of {'×'.join(map(str, data['shape']))}"
     begin = f", from step {run.step:,}" if run.step else ""
     place = f"{plan['device']} {plan['precision']}, into {run.path}{begin}"
-    yield Note(f"{run.recipe} on {run.options.data} ({items}), {place}")
+    yield Note(f"{run.recipe} on {run.data_name} ({items}), {place}")
     if held_out := data.get("held_out"):
         yield Note(f"measured on {held_out['count']:,} items that it does not train on ({held_out['split']})")
+    for change in run.record.get("data_changed", ()):
+        before, after = (f"{change[end]['count']:,} items" for end in ("from", "to"))
+        yield Note(
+            f"its data changed at step {change['step']:,}, from {before} to {after}: it is not one run of the same data"
+        )

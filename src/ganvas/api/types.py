@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..data import Dataset
+from ..data import Source
 from ..data.pictures import Picture
 from ..frozen import Autoencoder, Clip, TrainedGenerator
 from ..latent import Directions
@@ -20,8 +20,7 @@ RunLike = str | Path | Run | TrainedGenerator | Autoencoder  # a run, its genera
 RunPath = str | Path | Run  # a run directory
 ClipLike = str | Path | Run | Clip  # a run of clip or lit, a published file, or what was loaded
 Label = str | int
-DataPath = str | Path
-Data = str | Path | Dataset  # a data set by name, a folder, a file, or what `ganvas.open_data` gives
+Data = Source  # a data set by name, a folder, a file; an array, a tensor, pictures, (images, labels), a torch data set
 Pictures = Picture | Sequence[Picture]  # one or several
 Sources = Data | Pictures  # pictures, or one data set
 DirectionLike = str | Path | Directions  # FILE[:K], a file and which of its directions, or a result

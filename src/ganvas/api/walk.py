@@ -32,6 +32,7 @@ class Film:
     count: int  # of frames
     fps: float
     latents: Tensor  # (count, ...), or of a grid of walks (count · cells, ...) frame by frame
+    shape: tuple[int, ...] = ()  # of an item
 
     def __len__(self) -> int:
         return self.count
@@ -42,6 +43,7 @@ class Film:
 
     def saving(self, out: Out) -> Steps[None]:
         """Write the film, with a report after each frame. RequestError for another suffix, WorkError where it fails."""
+        yield from film.losses(out, self.shape)
         with writing(out):
             for done in film.write(self.draw(), out, self.fps):
                 yield Progress("filming", done, self.count)
@@ -78,7 +80,7 @@ def walk(
     truncation: float = 1.0,
     options: Options | None = None,
     device: Device = "auto",
-    out: Annotated[Out | None, "walk.mp4, .gif, .webp, or a directory for numbered PNGs."] = None,
+    out: Annotated[Out | None, "walk.mp4, .gif, .webp, .webm, .mov, or a directory for numbered PNGs."] = None,
     progress: bool = True,
 ) -> Steps[Film]:
     """Film a way through latent space, from keyframe to keyframe."""
@@ -113,7 +115,7 @@ def film_of(
         while together := list(islice(frames, cells)):
             yield film.picture(torch.stack(together), columns)
 
-    return Film(draw, len(z) // cells, fps, z)
+    return Film(draw, len(z) // cells, fps, z, generator.decoder.shape)
 
 
 def share_out(keys: Tensor, cells: int) -> list[Tensor]:

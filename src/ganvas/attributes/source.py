@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data import Dataset, Options, opening
+from ..data import Source as Data
 from ..errors import RequestError, writing
 from ..evaluation.sources import trained_on
 from ..frozen import Classifier, TrainedGenerator, load_classifier
@@ -24,7 +25,7 @@ class Source:
     """The source of attributes: at most one of these, or a labeller with its data."""
 
     labels: Path | None = None
-    data: str | Dataset | None = None
+    data: Data | None = None
     words: Sequence[str] = ()
     clip: object = None
     template: str = "a photo of a {label}"
@@ -34,7 +35,7 @@ class Source:
     def check(self, method: str) -> None:
         """Raise RequestError where an argument would have no effect."""
         asked = {"labels": self.labels, "words": self.words, "classifier": self.classifier}
-        asked |= {"data": self.data} if self.data else {"labeller": self.labeller}
+        asked |= {"labeller": self.labeller} if self.data is None else {"data": True}
         given = [name for name, value in asked.items() if value]
         if given and method != "attribute":
             raise RequestError(f"`method` {method} looks at no attributes", "use attribute", field=given[0])
@@ -59,11 +60,13 @@ def open_judge(run: Path | None, generator: TrainedGenerator, source: Source) ->
         saved = load_fitting(source.labeller, generator, "labeller")
         return Labeller(saved, saved.facts.get("heads", {"class": saved.class_names}))
     training = trained_on(run)
-    spec = source.data or (training.data if training else None)
+    spec = source.data if source.data is not None else training and training.data
     if spec is None:
         raise RequestError("no source of attributes was given", "give `data`, `labels`, `words` or `classifier`")
     shape = generator.decoder.shape
     form = Options(Size(shape[2], shape[1]), shape[0])
+    if source.data is None and training and training.note:
+        yield Note(training.note)
     data = spec if isinstance(spec, Dataset) else (yield from opening(spec, form, hold_out=SHARE))
     labeller = yield from learn(data)
     right = ", ".join(f"{name} {share:.1%}" for name, share in labeller.classifier.facts.get("accuracy", {}).items())

@@ -16,7 +16,7 @@ from ..errors import RequestError
 # What a person types for each type of ganvas.api.types.
 TYPES: dict[str, Any] = {
     **dict.fromkeys(("RunLike", "RunPath", "ClipLike", "Picture", "Init"), Path),
-    **dict.fromkeys(("Label", "Data", "DataPath", "Source", "DirectionLike", "Names", "Parents", "Seeds"), str),
+    **dict.fromkeys(("Label", "Data", "Source", "DirectionLike", "Names", "Parents", "Seeds"), str),
     **dict.fromkeys(("Grid", "Out"), str),
     "Durations": str | float,  # cyclopts checks the default, a number
     **dict.fromkeys(("Pictures", "Latents"), list[Path]),

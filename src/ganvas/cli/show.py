@@ -78,6 +78,8 @@ def show_inspection(found: Inspection | Cleared, asked: Asked) -> None:
         found.save(sheet_name(found))
     if found.sheet is not None:
         print(f"contact sheet: {found.sheet}")
+    if found.pairs is not None:
+        print(f"near-duplicates: {found.pairs}")
 
 
 def show_samples(found: Samples, asked: Asked) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from .. import files, recipes, records
-from ..data import Dataset, Options, lasting, open_data, opening
+from ..data import Dataset, Options, Source, lasting, open_data, opening
 from ..errors import RequestError, WorkError, unknown
 from ..evaluation.extraction import open_networks
 from ..evaluation.figures import available
@@ -29,7 +29,7 @@ from ..recipes.conditional import Conditional
 from .page import TABLES, write_results
 from .work import Job, Outcome, work_through
 
-STATE = "compare.json"
+STATE, KEPT = "compare.json", "data"  # of the comparison, and the store of data that came from memory
 GROWS = ("objectives", "seeds")  # a later call may ask for more of these; the rest of the protocol is fixed
 ARGUMENTS = ("data", "steps")  # not options here
 VARIED = {"objective", "penalty", "penalty_every", "critic_steps", "clip"}  # set by the objectives and their papers
@@ -57,7 +57,7 @@ class Comparison:
         cls,
         out: str | Path,
         *,
-        data: str = "ring",
+        data: Source = "ring",
         losses: str = "all",
         seeds: int = 3,
         steps: int | None = None,
@@ -70,6 +70,7 @@ class Comparison:
         """A new comparison in the directory `out`, or the one that it holds already.
 
         Args:
+            data: what the runs learn; what comes from memory is kept in the directory.
             losses: objectives separated by commas, or "all".
             seeds: how many runs an objective gets, with the seeds 0, 1, ….
             steps: of each run; by default 2,000 for points, for images the recipe's.
@@ -85,14 +86,15 @@ class Comparison:
         """
         names = list(ADVERSARIAL if losses == "all" else dict.fromkeys(losses.replace(" ", "").split(",")))
         check_request(names, {"seeds": seeds, "steps": steps, "samples": samples}, options or {})
-        dataset = open_data(data)
+        dataset = whole = open_data(data)
+        kept = None if isinstance(data, str | Path) else Path(out).resolve() / KEPT
         points = len(dataset.shape) == 1
         recipe = recipe or ("points" if points else "gan")
         chosen = shared(recipe, options or {})
         if chosen.reading() != Options():  # as the runs will see them
-            dataset = drain(opening(data, chosen.reading()))
+            dataset = drain(opening(data if kept is None else whole, chosen.reading()))
         protocol = {
-            "data": lasting(data),
+            "data": str(kept or lasting(str(data))),
             "fingerprint": dataset.fingerprint,
             "shape": list(dataset.shape),
             "recipe": recipe,
@@ -108,7 +110,11 @@ class Comparison:
             "objectives": names,
             "seeds": list(range(seeds)),
         }
-        return cls(Path(out), protocol, known_outcomes(Path(out), protocol))
+        comparison = cls(Path(out), protocol, known_outcomes(Path(out), protocol))
+        if kept is not None and not kept.exists():
+            comparison.save()  # so that the directory is one of a comparison
+            whole.save(kept)
+        return comparison
 
     def play(self, jobs: int | None = None) -> Generator[Outcome, None, None]:
         """Train and measure the missing runs, in `jobs` processes at once (by default one a core).

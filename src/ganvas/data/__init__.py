@@ -1,7 +1,9 @@
 """Where images, points, labels and captions come from: `open_data(spec)` opens any source as a Dataset.
 
-A spec is a name of NAMES; the path of a folder of pictures, a .zip of one, an .npz, an IDX file or folder, CIFAR-10's
-batches, or a store that `Dataset.save` wrote; or `hf:owner/name`. Names come before paths: ./digits is a folder.
+A spec is a name of NAMES; the path of a folder of pictures, a .zip or .tar of one, archives or tables of pictures, an
+.npz, an IDX file or folder, CIFAR-10's batches, or a store that `Dataset.save` wrote; a pattern such as
+`shards-{000..003}.tar`; or `hf:owner/name`. Names come before paths: ./digits is a folder. Or the data are in memory:
+see `memory`.
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ from pathlib import Path
 from ..errors import RequestError, unknown
 from ..progress import Steps, drain, drained
 from ..sizes import parse_size
-from . import arrays, cifar, digits, folder, hub, idx, points, shapes, store
+from . import arrays, cifar, digits, folder, hub, idx, memory, points, shapes, store, tables, webdataset
 from .dataset import Dataset, Modes, Origin
 from .known import read_known
+from .memory import Source
 from .options import DEFAULT, DataError, NoSplit, Options, blaming
-from .report import Report, describe
+from .report import Report, describe, printable
 
-__all__ = ["NAMES", "Dataset", "Modes", "Options", "Origin", "Report", "describe", "inspect", "inspecting", "lasting"]
-__all__ += ["open_data", "opening"]
+__all__ = ["NAMES", "Dataset", "Modes", "Options", "Origin", "Report", "Source", "describe", "inspect", "inspecting"]
+__all__ += ["lasting", "open_data", "opening", "printable"]
 
 # What it is, and its reader
 NAMED: dict[str, tuple[str, Callable[[str, Options], store.Opened]]] = {
@@ -45,7 +48,7 @@ NAMED: dict[str, tuple[str, Callable[[str, Options], store.Opened]]] = {
 NAMES = {name: words for name, (words, _) in NAMED.items()}
 
 
-def opening(spec: str, options: Options = DEFAULT, *, hold_out: float = 0.0) -> Steps[Dataset]:
+def opening(source: Source, options: Options = DEFAULT, *, hold_out: float = 0.0) -> Steps[Dataset]:
     """Open a data set: yields Progress while files are read or shapes are drawn. `open_data` is the same in one call.
 
     hold_out: above 0, give the train split a `held_out` part to measure on: the test split or, if the source has
@@ -53,20 +56,25 @@ def opening(spec: str, options: Options = DEFAULT, *, hold_out: float = 0.0) -> 
     Errors: RequestError, with the reason and a fix; WorkError if the cache cannot be written.
     """
     options.check()
-    dataset = yield from store.finished(_read(spec, options))
+    spec = str(source) if isinstance(source, str | Path) else None
+    opened = memory.read_memory(source, options) if spec is None else _read(spec, options)
+    dataset = yield from store.finished(opened)
     dataset = yield from arrays.fit(dataset, options)
+    spec = dataset.spec if spec is None else spec
     dataset = replace(dataset, spec=spec, seed=options.seed, split=options.split)
     if not hold_out or options.split != "train":
         return dataset
+    if dataset.origin.splits and not any(split != "train" for split, _ in dataset.origin.splits):
+        return dataset.hold_out(hold_out)
     try:
-        test = yield from opening(spec, options.like(dataset)._replace(split="test"))
+        test = yield from opening(source, options.like(dataset)._replace(split="test"))
     except NoSplit:
         return dataset.hold_out(hold_out)
     return replace(dataset, held_out=test)
 
 
 def open_data(
-    spec: str,
+    source: Source,
     *,
     size: object = None,
     channels: int | None = None,
@@ -80,6 +88,8 @@ def open_data(
 ) -> Dataset:
     """Open a data set.
 
+    source: a name, a path, or what is in memory: images as an array or a tensor, pictures, (images, labels), a torch
+        data set.
     size: pixels: 64 (a square), "96x128" or (96, 128) (width, height). None keeps that of arrays, draws `shapes` at 32,
         and for files keeps the shape that most have. Pictures of another shape are cut to their middle.
     channels: 1 (grey), 3 (colour), or 4 (colour and alpha, premultiplied). None keeps those of arrays; files become
@@ -98,21 +108,22 @@ def open_data(
     except ValueError as error:
         raise RequestError(str(error), field="size") from None
     options = Options(wanted, channels, split, seed, levels, truncated, image, caption)
-    return drain(opening(spec, options, hold_out=hold_out))
+    return drain(opening(source, options, hold_out=hold_out))
 
 
 def lasting(spec: str) -> str:
     """A spec that means the same from any directory: paths are made absolute."""
     try:
         path = Path(spec).expanduser().resolve()
-        return str(path) if spec and spec not in NAMES and path.exists() else spec
+        exists = path.exists() or webdataset.is_pattern(spec)
+        return str(path) if spec and spec not in NAMES and exists else spec
     except REFUSED:  # opening it says so
         return spec
 
 
-def inspecting(spec: str, options: Options = DEFAULT) -> Steps[Report]:
+def inspecting(source: Source, options: Options = DEFAULT) -> Steps[Report]:
     """Open a data set and count what is in it: classes, exact duplicates, unreadable files. `inspect` in one call."""
-    dataset = yield from opening(spec, options)
+    dataset = yield from opening(source, options)
     return (yield from describe(dataset))
 
 
@@ -124,9 +135,12 @@ REFUSED = (OSError, RuntimeError, ValueError)  # no permission, no such user, li
 READERS: tuple[tuple[Callable[[Path], bool], Callable[[Path, Options], store.Opened]], ...] = (
     (store.is_store, store.read_store),
     (lambda path: path.suffix.lower() == ".npz", arrays.read_npz),
+    (lambda path: path.suffix.lower() == ".npy", arrays.read_npy),
     (cifar.is_cifar, cifar.read_cifar),
     (idx.is_idx, idx.read_idx),
     (folder.is_emoji, folder.read_emoji),
+    (webdataset.is_archive, webdataset.read_archive),
+    (tables.is_table, tables.read_table),
     (lambda path: path.is_dir() or path.suffix.lower() == ".zip", folder.read_folder),
 )
 
@@ -137,6 +151,8 @@ def _read(spec: str, options: Options) -> store.Opened:
         return NAMED[spec][1](spec, options)
     if spec.startswith("hf:"):
         return hub.read_hub(spec.removeprefix("hf:"), options)
+    if webdataset.is_pattern(spec):
+        return webdataset.read_pattern(spec, options)
     with blaming(f"{spec!r} cannot be opened", "give a folder, a .zip, an .npz or a name", REFUSED):
         path = Path(spec).expanduser().resolve()
         exists = spec != "" and path.exists()
@@ -144,8 +160,11 @@ def _read(spec: str, options: Options) -> store.Opened:
     if reader is not None:
         return reader(path, options)
     if exists:
-        raise DataError(f"{spec!r} is not a data set", "give a folder of images, a .zip of one, an .npz or an IDX file")
+        raise DataError(
+            f"{spec!r} is not a data set",
+            "give a folder of images, a .zip or .tar of one, a .parquet, an .npz or an IDX file",
+        )
     if spec and path.name == spec and not path.suffix:
         raise unknown("data set or folder", spec, NAMES, field="data")
-    choices = f"give a folder, a .zip, an .npz, an IDX file, or one of: {', '.join(NAMES)}"
+    choices = f"give a folder, a .zip, a .tar, a .parquet, an .npz, an IDX file, or one of: {', '.join(NAMES)}"
     raise DataError(f"there is no {spec!r}", choices)

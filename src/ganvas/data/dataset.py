@@ -20,6 +20,7 @@ from ..types import Batch
 from .rows import chunks, gathering
 
 FORMAT = 1  # of the store that save() writes
+HELD_OUT = "test"  # the store, within that of a data set, of what it holds out
 LARGE = 256 * 2**20  # bytes; larger arrays are memory-mapped, not read
 
 
@@ -40,6 +41,7 @@ class Origin:
     largest: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()  # what was cut, chosen, guessed or left out, a sentence each, with how to change it
     levels: str = ""  # "LOW:HIGH" or "full", as pictures of more than 8 bits were read
+    splits: tuple[tuple[str, int], ...] = ()  # each split of the source, and how many items it has
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,7 @@ class Dataset:
     def save(self, directory: str | Path, *, moving: Path | None = None) -> Path:
         """Write a store that `open_data(directory)` opens; it is written whole or not at all.
 
-        moving: an .npy of the items, which becomes that of the store.
+        moving: an .npy of the items, which becomes that of the store. What is held out becomes its test split.
         """
         target = Path(directory)
         with writing(target):
@@ -162,6 +164,8 @@ class Dataset:
                     "origin": asdict(self.origin),
                 }
                 (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+                if self.held_out is not None:
+                    self.held_out.save(folder / HELD_OUT)
         return target
 
 

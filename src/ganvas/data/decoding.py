@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from .cache import partial
 from .dataset import Origin
 from .decode import TRUNCATED, Form
 from .journal import Journal
+from .notes import cut_off
 from .options import DataError, Options
 from .pool import Source, batches
 from .survey import Survey, surveying
@@ -29,7 +31,6 @@ class Decoded(NamedTuple):
     items: Tensor  # (N, C, H, W) uint8, memory-mapped
     files: list[str]  # of the items
     origin: Origin
-    sizes: np.ndarray  # (N, 2) int32: width and height of each file, upright
 
 
 class Findings:
@@ -90,7 +91,7 @@ def decoding(source: Source, files: list[str], options: Options, key: str = "") 
         items = torch.from_numpy(journal.finish(shape, 1 if grey else form.channels))
     finally:
         journal.close()
-    return Decoded(items, findings.names, _origin(source, findings, survey, options), _sizes(kept))
+    return Decoded(items, findings.names, _origin(source, findings, survey, options))
 
 
 def _remembered(first: dict | None, count: int) -> Survey | None:
@@ -101,17 +102,11 @@ def _remembered(first: dict | None, count: int) -> Survey | None:
     return Survey(Form(Size(*size), channels, levels and tuple(levels), keep), tuple(notes))
 
 
-def _sizes(kept: np.ndarray) -> np.ndarray:
-    return np.stack([kept["width"], kept["height"]], 1)
-
-
 def _origin(source: Source, findings: Findings, survey: Survey, options: Options) -> Origin:
-    sizes = _sizes(findings.kept)
-    areas = sizes.astype(np.int64).prod(1)
-    smallest, largest = (tuple(sizes[at].tolist()) for at in (areas.argmin(), areas.argmax()))
-    notes = (*survey.notes, *_notes(findings, survey.form, options))
+    by_area = sorted(zip(*(findings.kept[side].tolist() for side in ("width", "height")), strict=True), key=prod)
+    notes = (*cut_off(by_area, survey.form.size), *survey.notes, *_notes(findings, survey.form, options))
     levels = "{}:{}".format(*survey.form.levels) if survey.form.levels else "full"
-    return Origin(source.place, tuple(findings.unreadable), smallest, largest, notes, levels=levels)
+    return Origin(source.place, tuple(findings.unreadable), by_area[0], by_area[-1], notes, levels=levels)
 
 
 def _notes(findings: Findings, form: Form, options: Options) -> Iterator[str]:

@@ -1,13 +1,11 @@
-"""Pictures in a folder or a .zip, with the annotations next to them, decoded once into one array."""
+"""Pictures in a folder or a .zip, with the label files next to them, decoded once into one array."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from hashlib import sha256
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,27 +13,28 @@ from torch import Tensor
 
 from ..progress import Steps
 from ..sizes import Size
-from .annotations import Annotation, read_annotations, read_emoji_annotations
 from .dataset import Dataset
 from .decode import SUFFIXES
 from .decoding import decoding
+from .labels import Labels, read_emoji_labels, read_labels
+from .layout import TOP, lay_out, top_folders
+from .notes import left_out
 from .options import DataError, Options
 from .store import cached
 from .tree import Folder, Tree, Zip
 
-VERSION = 7  # of the decoding, raised when pixels or annotations change, since they are cached
+VERSION = 8  # of the decoding, raised when pixels or labels change, since they are cached
 EMOJI = "img/google/64/"
-NO_CLASS = ("(top)", "unlabelled")  # the classes of pictures in no sub-folder, and of pictures without a label
+NO_CLASS = (TOP, "unlabelled")  # the classes of pictures in no sub-folder, and of pictures without a label
 
 
 class Pictures(NamedTuple):
-    """The pictures of one split."""
+    """The pictures of a folder or an archive, of all splits."""
 
     tree: Tree
-    files: list[str]  # of the split
-    inside: dict[str, str]  # the files of every split, each with its path inside its split
+    files: list[str]
     name: str
-    annotate: Callable[[Tree], dict[str, Annotation]]
+    read_labels: Callable[[Tree, list[str], Options], Labels]
 
 
 def is_emoji(path: Path) -> bool:
@@ -48,28 +47,33 @@ def read_emoji(path: Path, options: Options) -> Steps[Dataset]:
     options.require_train("emoji")
     tree = Folder(path)
     files = [file for file in _pictures(tree) if file.startswith(EMOJI)]
-    annotate = partial(read_emoji_annotations, pictures=EMOJI)
-    pictures = Pictures(tree, files, {file: file for file in files}, "emoji", annotate)
-    return _read(pictures, options._replace(size=options.size or Size(64, 64)))
+
+    def labels(tree: Tree, files: list[str], _: Options) -> Labels:
+        return read_emoji_labels(tree, files, EMOJI)
+
+    return _read(Pictures(tree, files, "emoji", labels), options._replace(size=options.size or Size(64, 64)))
 
 
 def read_folder(path: Path, options: Options) -> Steps[Dataset]:
-    """Every picture below `path`, a folder or a .zip. Sub-folders are classes, unless annotations contain labels.
+    """Every picture below `path`, a folder or a .zip. Sub-folders are classes, unless label files have some.
 
-    The classes of `train` and `test` are numbered together, so that a number means the same in both.
+    Classes are numbered over all splits, so that a number means the same in each.
     """
     tree = Zip(path) if path.is_file() else Folder(path)
+    return _read(_pictures_of(tree, path.stem), options)
+
+
+def reading_tree(tree: Tree, name: str, options: Options) -> Steps[Dataset]:
+    """Every picture of a tree, as `read_folder` reads them, but not from the cache."""
+    return _decoded(_pictures_of(tree, name), options, key="")
+
+
+def _pictures_of(tree: Tree, name: str) -> Pictures:
     files = _pictures(tree)
     if not files:
-        raise DataError(f"{path} contains no images", f"put some there ({', '.join(SUFFIXES)})")
-    tops, inside = _top_folders(files), {file: file for file in files}
-    if {"train", "test"} <= set(tops.values()):
-        skip = _common_depth(files) + 1
-        inside = {file: "/".join(PurePosixPath(file).parts[skip:]) for file in files if tops[file] in ("train", "test")}
-        files = [file for file in files if tops[file] == options.split]
-    else:
-        options.require_train(path)
-    return _read(Pictures(tree, files, inside, path.stem, read_annotations), options)
+        others = "".join(f" ({note})" for note in left_out(tree.files))
+        raise DataError(f"{tree.place} contains no images{others}", f"put some there ({', '.join(SUFFIXES)})")
+    return Pictures(tree, files, name, read_labels)
 
 
 def _pictures(tree: Tree) -> list[str]:
@@ -77,61 +81,58 @@ def _pictures(tree: Tree) -> list[str]:
 
 
 def _read(pictures: Pictures, options: Options) -> Steps[Dataset]:
-    form = f"{options.size or 'auto'}-{options.channels or 'auto'}-{options.levels}-{options.truncated}"
+    columns = sha256(repr((options.image, options.caption)).encode()).hexdigest()[:4]
+    form = f"{columns}-{options.size or 'auto'}-{options.channels or 'auto'}-{options.levels}-{options.truncated}"
     key = f"{pictures.name}-{VERSION}-{pictures.tree.stamp()}-{options.split}-{form}"
     dataset = yield from cached(key, _decoded(pictures, options, key))
     return replace(dataset, origin=replace(dataset.origin, place=pictures.tree.place))  # the cache may be of a copy
 
 
 def _decoded(pictures: Pictures, options: Options, key: str) -> Steps[Dataset]:
-    tree, files, inside, name, annotate = pictures
-    annotations = annotate(tree)
-    decoded = yield from decoding(tree, files, options, key)
-    labels, class_names = _classes(decoded.files, inside, annotations)
-    own = [annotations.get(file, Annotation()) for file in decoded.files]
-    captions = tuple(it.caption or "" for it in own) if any(it.caption for it in own) else None
-    return Dataset(name, decoded.items, labels, class_names, captions, _attributes(own), origin=decoded.origin)
+    tree, name = pictures.tree, pictures.name
+    labels = pictures.read_labels(tree, pictures.files, options)
+    splits = {file: split for file, split in zip(labels.files, labels.splits, strict=True) if split}
+    layout = lay_out(pictures.files, splits)
+    if options.split not in layout.parts:
+        options.require_train(tree.place)
+        raise DataError(f"{tree.place} has no pictures to train on", "put some into the split 'train'")
+    decoded = yield from decoding(tree, layout.parts[options.split], options, key)
+    rows = {file: row for row, file in enumerate(labels.files)}
+    own = [rows[file] for file in decoded.files]
+    numbers, class_names, notes = _classes(own, layout.inside, labels)
+    captions = tuple(labels.captions[row] for row in own) if any(labels.captions[row] for row in own) else None
+    attributes = {name: torch.from_numpy(labels.attributes[name][own]) for name in sorted(labels.attributes)}
+    notes = (*layout.notes, *notes, *decoded.origin.notes, *labels.notes, *left_out(tree.files))
+    origin = replace(decoded.origin, notes=notes, splits=layout.counts)
+    return Dataset(name, decoded.items, numbers, class_names, captions, attributes or None, origin=origin)
 
 
 def _classes(
-    files: list[str], inside: dict[str, str], annotations: dict[str, Annotation]
-) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Labels and class names: those of the annotations or, if these have no labels, the sub-folders.
+    own: list[int], inside: dict[str, str], labels: Labels
+) -> tuple[Tensor | None, tuple[str, ...], tuple[str, ...]]:
+    """Labels and class names of pictures, by their rows: those of label files or, without any, the sub-folders; and
+    a note of folders that are then not used.
 
-    Classes are numbered over every split. Those of NO_CLASS come last, and only if `files` has them, so that a test
-    split without classes adds none to train.
+    Classes are numbered over every split. Those of NO_CLASS come last, and only if a picture of `own` is in them, so
+    that a test split without classes adds none to train.
     """
-    labels = {file: annotations[file].label if file in annotations else None for file in inside}
-    if any(labels.values()):
-        names = {file: label or "unlabelled" for file, label in labels.items()}
-    else:
-        tops = _top_folders(list(inside.values()))
-        names = {file: tops[path] for file, path in inside.items()}
-    own = [names[file] for file in files]
-    known = {*names.values()}.difference(NO_CLASS)
-    if not known.intersection(own) or (len(known.union(own)) == 1 and not any(labels.values())):
-        return None, ()
-    classes = sorted(known.union(own), key=lambda name: (name in NO_CLASS, name))
+    tops = top_folders(list(inside.values()))
+    names = [tops.get(inside.get(file, ""), TOP) for file in labels.files]
+    used = [file in inside for file in labels.files]
+    notes: tuple[str, ...] = ()
+    given = any(label for label, use in zip(labels.classes, used, strict=True) if use)
+    if given:
+        if folders := sorted({name for name, use in zip(names, used, strict=True) if use} - {TOP}):
+            shown = f"{', '.join(folders[:3])}{', ...' * (len(folders) > 3)}"
+            notes = (f"classes are those of the label files, and not the {len(folders):,} folders ({shown})",)
+        names = [label or "unlabelled" for label in labels.classes]
+    known = {name for name, use in zip(names, used, strict=True) if use}.difference(NO_CLASS)
+    mine = [names[row] for row in own]
+    if not known.intersection(mine) or (len(known.union(mine)) == 1 and not given):
+        return None, (), notes
+    digits = given and all(map(str.isdecimal, known))  # class 10 of a label file comes after class 9
+    classes = sorted(
+        known.union(mine), key=lambda name: (name in NO_CLASS, int(name) if digits and name in known else 0, name)
+    )
     numbers = {name: i for i, name in enumerate(classes)}
-    return torch.tensor([numbers[name] for name in own]), tuple(classes)
-
-
-def _top_folders(files: list[str]) -> dict[str, str]:
-    """The first folder of each file below those that all have in common: archives often have one folder at the top."""
-    depth = _common_depth(files)
-    return {file: (*_folders(file), "(top)")[depth] for file in files}
-
-
-def _common_depth(files: list[str]) -> int:
-    """How many folders, from the top, all files have in common."""
-    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*map(_folders, files), strict=False)))
-
-
-def _folders(file: str) -> tuple[str, ...]:
-    return tuple(file.split("/")[:-1])  # there may be very many, and paths are slow
-
-
-def _attributes(annotations: list[Annotation]) -> dict[str, Tensor] | None:
-    """A column (N,) float32 for every attribute of any picture, nan for a picture without it."""
-    names = sorted({name for it in annotations for name in it.attributes})
-    return {name: torch.tensor([it.attributes.get(name, math.nan) for it in annotations]) for name in names} or None
+    return torch.tensor([numbers[name] for name in mine]), tuple(classes), notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -65,7 +66,14 @@ class Options(NamedTuple):
     def of(cls, options: Mapping[str, Any], seed: int) -> Options:
         """Those among a recipe's options, or a record of them; early records hold fewer."""
         chosen = {name: options[name] for name in ("levels", "truncated", "image", "caption") if name in options}
+        if not isinstance(chosen.get("levels", ""), str):  # of diffusion, whose levels are resolutions
+            del chosen["levels"]
         return cls(parse_size(options["size"]), options["channels"] or None, seed=seed, **chosen)
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits of all that changes what is read; the seed does not."""
+        return hashlib.sha256(repr(self._replace(seed=0)).encode(errors="backslashreplace")).hexdigest()[:16]
 
     def check(self) -> None:
         """Raise RequestError for an impossible value."""

@@ -9,8 +9,11 @@ import torch
 
 from ..progress import Steps, counted
 from .dataset import Dataset
+from .near import MOST, Pair, near_duplicates
 
 SHOWN = 5  # unreadable files, and classes, in a line
+NAMES = 12  # attributes in a line
+IMBALANCE = 10  # times as many items as the smallest class has are said
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Report:
     dataset: Dataset
     duplicates: int  # items that repeat an earlier one exactly
     counts: dict[str, int]  # items of each class
+    near_duplicates: tuple[Pair, ...] = ()  # items that look nearly like others, the nearest pairs first
 
     @property
     def unreadable(self) -> tuple[tuple[str, str], ...]:
@@ -37,22 +41,45 @@ class Report:
         if origin.smallest and origin.largest:
             (w, h), (width, height) = origin.smallest, origin.largest
             lines.append(f"sizes found: {w}x{h} to {width}x{height}")
+        if origin.splits:
+            lines.append(f"splits: {', '.join(f'{split} {count:,}' for split, count in origin.splits)}")
+        if origin.levels not in ("", "full"):
+            lines.append(f"levels: {origin.levels}")
+        lines += [*self._words(), f"exact duplicates: {self.duplicates:,}"]
+        if self.near_duplicates:
+            items = len({item for pair in self.near_duplicates for item in pair[:2]})
+            least = "at least " if len(self.near_duplicates) >= MOST else ""
+            lines.append(f"near-duplicates: {least}{len(self.near_duplicates):,} pairs, of {items:,} items")
+        some = ", ".join(f"{file} ({reason})" for file, reason in self.unreadable[:SHOWN])
+        lines.append(f"unreadable: {len(self.unreadable):,}" + (some and f": {some}{_more(len(self.unreadable))}"))
+        lines += [f"note: {note}" for note in origin.notes]
+        lines.append(f"fingerprint: {dataset.fingerprint}")
+        return [printable(line) for line in lines]
+
+    def _words(self) -> list[str]:
+        """Classes, captions and attributes."""
+        lines, dataset = [], self.dataset
         if self.counts:
             some = ", ".join(f"{name} {count:,}" for name, count in list(self.counts.items())[:SHOWN])
             lines.append(f"classes: {len(self.counts)} ({some}{_more(len(self.counts))})")
+        kinds = sorted((count, name) for name, count in self.counts.items() if count)
+        if kinds and kinds[-1][0] > IMBALANCE * kinds[0][0]:
+            (least, rare), (most, common) = kinds[0], kinds[-1]
+            times = f"{most // least:,} times as many items as {rare!r} ({most:,} and {least:,})"
+            lines.append(f"imbalance: {common!r} has {times}: samples of rare classes are poorer")
+        if empty := [name for name, count in self.counts.items() if not count]:
+            lines.append(f"classes without items here: {', '.join(empty[:SHOWN])}{_more(len(empty))}")
         if dataset.captions:
-            first = next(caption for caption in dataset.captions if caption)
-            lines.append(f"captions: {sum(map(bool, dataset.captions)):,}, such as {first!r}")
+            some = [caption for caption in dict.fromkeys(dataset.captions) if caption][:2]
+            lines.append(f"captions: {sum(map(bool, dataset.captions)):,}, such as {' and '.join(map(repr, some))}")
         if dataset.attributes:
-            lines.append(f"attributes: {', '.join(dataset.attributes)}")
-        lines.append(f"exact duplicates: {self.duplicates:,}")
-        some = ", ".join(f"{file} ({reason})" for file, reason in self.unreadable[:SHOWN])
-        lines.append(f"unreadable: {len(self.unreadable):,}" + (some and f": {some}{_more(len(self.unreadable))}"))
-        lines.append(f"fingerprint: {dataset.fingerprint}")
-        return [_printable(line) for line in lines]
+            names = list(dataset.attributes)
+            rest = f" and {len(names) - NAMES:,} more" if len(names) > NAMES else ""
+            lines.append(f"attributes: {', '.join(names[:NAMES])}{rest}")
+        return lines
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """The line with control characters escaped: names of files must not end it or control the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
@@ -69,4 +96,5 @@ def describe(dataset: Dataset) -> Steps[Report]:
     if dataset.labels is not None:
         found = torch.bincount(dataset.labels, minlength=dataset.classes).tolist()
         counts = dict(zip(dataset.class_names, found, strict=True))
-    return Report(dataset, len(dataset) - len(distinct), counts)
+    near = yield from near_duplicates(dataset)
+    return Report(dataset, len(dataset) - len(distinct), counts, tuple(near))

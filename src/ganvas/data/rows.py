@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO
 
 import numpy as np
 
@@ -25,18 +27,25 @@ def gathering(parts: Iterable[np.ndarray | None], shape: tuple[int, ...], what: 
 
     It is uint8, memory-mapped in an unnamed file of the cache; a WorkError says what to do where that has no room.
     """
+    with cache_file() as file:
+        count = done = 0
+        for part in parts:
+            if part is not None:
+                file.write(np.ascontiguousarray(part, dtype=np.uint8).data)
+                count += len(part)
+            done += 1 if part is None else len(part)
+            yield Progress(what, done, total)
+        file.flush()
+        return np.memmap(file, np.uint8, "c", shape=(count, *shape))
+
+
+@contextmanager
+def cache_file() -> Iterator[IO[bytes]]:
+    """An unnamed file of the cache; a WorkError says what to do where that has no room."""
     try:
         cache_directory().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache_directory()) as file:
-            count = done = 0
-            for part in parts:
-                if part is not None:
-                    file.write(np.ascontiguousarray(part, dtype=np.uint8).data)
-                    count += len(part)
-                done += 1 if part is None else len(part)
-                yield Progress(what, done, total)
-            file.flush()
-            return np.memmap(file, np.uint8, "c", shape=(count, *shape))
+            yield file
     except OSError as error:
         raise WorkError(
             f"cannot write to the cache {cache_directory()}: {error.strerror or error}; "

@@ -1,7 +1,7 @@
 """Drawn scenes of one to three flat shapes, with a caption and an exact table of attributes.
 
-The class of a scene is the shape that its caption names first. Positions and radii are fractions of the image's side,
-from the top left corner.
+The class of a scene is the shape that its caption names first. Positions and radii are fractions of the image's short
+side, from the top left corner: in an image of 64×32 pixels x runs from 0 to 2.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..progress import Steps, counted
+from ..sizes import Size
 from .dataset import Dataset, Origin
 from .options import Options
 from .rows import gathering
@@ -78,7 +79,7 @@ VALUES = {"shape": KINDS, "color": tuple(COLORS), "size": tuple(RADII)}  # the n
 
 
 class Shape(NamedTuple):
-    """One object of a scene; x, y and radius are fractions of the image's side."""
+    """One object of a scene; x, y and radius are fractions of the image's short side."""
 
     kind: str
     color: str
@@ -89,6 +90,8 @@ class Shape(NamedTuple):
 
 
 Scene = tuple[Shape, ...]
+Frame = tuple[float, float]  # the width and the height of an image, in short sides
+SQUARE: Frame = (1.0, 1.0)
 
 
 def relation(a: Shape, b: Shape) -> str:
@@ -99,18 +102,18 @@ def relation(a: Shape, b: Shape) -> str:
     return "above" if dy < 0 else "below"
 
 
-def scene(rng: np.random.Generator, most: int = MAX_OBJECTS) -> Scene:
+def scene(rng: np.random.Generator, most: int = MAX_OBJECTS, frame: Frame = SQUARE) -> Scene:
     """One to `most` shapes that do not touch, with clear relations and no two of the same kind and colour."""
     count = int(rng.integers(1, most + 1))
     looks = rng.choice(len(KINDS) * len(COLORS), size=count, replace=False)
-    sizes, radii, xy = _place(rng, count)
+    sizes, radii, xy = _place(rng, count, frame)
     return tuple(
         Shape(KINDS[look % len(KINDS)], tuple(COLORS)[look // len(KINDS)], tuple(RADII)[size], x, y, radius)
         for look, size, (x, y), radius in zip(looks, sizes, xy.tolist(), radii.tolist(), strict=True)
     )
 
 
-def _place(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _place(rng: np.random.Generator, count: int, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sizes (count,), radii (count,) and centres (count, 2) that fit: the first of as many tries as it takes.
 
     Shapes do not touch, and the first is clearly on one side of each of the others. Each try draws new sizes too,
@@ -122,7 +125,8 @@ def _place(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray
         sizes = rng.integers(len(RADII), size=(TRIES, count))
         radii = rng.uniform(low[sizes], high[sizes])
         reach = REACH * radii
-        xy = rng.uniform((reach + MARGIN)[..., None], (1 - reach - MARGIN)[..., None], size=(TRIES, count, 2))
+        low_xy, high_xy = reach[..., None] + MARGIN, np.array(frame) - reach[..., None] - MARGIN
+        xy = rng.uniform(low_xy, high_xy, size=(TRIES, count, 2))
         apart = abs(xy[:, 1:] - xy[:, :1])
         clear = abs(apart[..., 0] - apart[..., 1]) > CLEAR
         gaps = np.linalg.norm(xy[:, pairs[0]] - xy[:, pairs[1]], axis=-1) - reach[:, pairs[0]] - reach[:, pairs[1]]
@@ -143,10 +147,11 @@ def _phrase(shape: Shape) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def draw(shapes: Sequence[Shape], size: int) -> np.ndarray:
-    """The picture, (3, size, size) uint8, antialiased."""
-    side = size * SUPERSAMPLING
-    canvas = Image.new("RGB", (side, side), BACKGROUND)
+def draw(shapes: Sequence[Shape], size: int | Size) -> np.ndarray:
+    """The picture, (3, height, width) uint8, antialiased; an int is a square."""
+    width, height = (size, size) if isinstance(size, int) else size
+    side = min(width, height) * SUPERSAMPLING
+    canvas = Image.new("RGB", (width * SUPERSAMPLING, height * SUPERSAMPLING), BACKGROUND)
     pen = ImageDraw.Draw(canvas)
     for shape in shapes:
         outline = (OUTLINES[shape.kind] * shape.radius + (shape.x, shape.y)) * side
@@ -176,24 +181,33 @@ def tabulate(scenes: Sequence[Scene]) -> dict[str, Tensor]:
     }
 
 
-def centred(shapes: Scene) -> Scene:
+def centred(shapes: Scene, frame: Frame) -> Scene:
     """Each shape twice as large, in the middle."""
-    return tuple(shape._replace(x=0.5, y=0.5, radius=2 * shape.radius) for shape in shapes)
+    return tuple(shape._replace(x=frame[0] / 2, y=frame[1] / 2, radius=2 * shape.radius) for shape in shapes)
+
+
+def placed(shapes: Scene, frame: Frame) -> Scene:
+    """The scene as it is."""
+    return shapes
 
 
 def read_scenes(
-    name: str, options: Options, most: int = MAX_OBJECTS, arrange: Callable[[Scene], Scene] = lambda shapes: shapes
+    name: str, options: Options, most: int = MAX_OBJECTS, arrange: Callable[[Scene, Frame], Scene] = placed
 ) -> Steps[Dataset]:
     """SCENES scenes of up to `most` shapes, a function of seed, split and size; drawn once, then cached."""
-    size = max(options.size) if options.size else SIZE
+    size = options.size or Size(SIZE, SIZE)
+    frame = size.width / size.short, size.height / size.short
 
     def build() -> Steps[Dataset]:
         rng = np.random.default_rng((options.seed, options.split == "test"))
-        scenes = yield from counted((arrange(scene(rng, most)) for _ in range(SCENES)), "placing shapes", SCENES)
+        scenes = yield from counted(
+            (arrange(scene(rng, most, frame), frame) for _ in range(SCENES)), "placing shapes", SCENES
+        )
         drawn = (draw(shapes, size)[None] for shapes in scenes)
-        items = torch.from_numpy((yield from gathering(drawn, (3, size, size), "drawing shapes", SCENES)))
+        items = torch.from_numpy((yield from gathering(drawn, (3, size.height, size.width), "drawing shapes", SCENES)))
         labels = torch.tensor([KINDS.index(shapes[0].kind) for shapes in scenes])
         captions = tuple(describe(shapes) for shapes in scenes)
         return Dataset(name, items, labels, KINDS, captions, tabulate(scenes), origin=Origin("drawn"))
 
-    return cached(f"{name}-{VERSION}-{options.split}-{options.seed}-{size}", build())
+    pixels = size.width if frame == SQUARE else size
+    return cached(f"{name}-{VERSION}-{options.split}-{options.seed}-{pixels}", build())

@@ -17,7 +17,7 @@ from ..errors import RequestError, WorkError
 from ..progress import Steps
 from ..records import Store
 from . import cache
-from .dataset import FORMAT, LARGE, Dataset, Modes, Origin
+from .dataset import FORMAT, HELD_OUT, LARGE, Dataset, Modes, Origin
 from .journal import ROWS
 from .options import DataError, Options, blaming
 from .rows import chunks
@@ -31,7 +31,9 @@ def is_store(path: Path) -> bool:
 
 
 def read_store(path: Path, options: Options) -> Dataset:
-    """The data set of a store, which has one split; arrays of more than LARGE bytes are memory-mapped."""
+    """The data set of a store, with a test split if one was held out; arrays of more than LARGE bytes are mapped."""
+    if options.split == "test" and is_store(path / HELD_OUT):
+        return read_store(path / HELD_OUT, options._replace(split="train"))
     options.require_train(path)
     with blaming(f"the store {path} is damaged", "remove it and convert its source again", Exception):
         meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
@@ -57,10 +59,9 @@ def read_store(path: Path, options: Options) -> Dataset:
 def _origin(record: Mapping[str, Any]) -> Origin:
     smallest, largest = (record[key] and tuple(record[key]) for key in ("smallest", "largest"))
     unreadable = tuple((file, reason) for file, reason in record["unreadable"])
-    # 0.1 had neither notes nor levels
-    return Origin(
-        record["place"], unreadable, smallest, largest, tuple(record.get("notes", ())), levels=record.get("levels", "")
-    )
+    splits = tuple((split, count) for split, count in record.get("splits", ()))  # 0.1 had no notes, levels and splits
+    notes, levels = tuple(record.get("notes", ())), record.get("levels", "")
+    return Origin(record["place"], unreadable, smallest, largest, notes, levels=levels, splits=splits)
 
 
 def _check(dataset: Dataset) -> None:

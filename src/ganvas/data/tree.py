@@ -13,12 +13,13 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
+from .decode import SUFFIXES
 from .options import DataError, blaming
 
 HIDDEN = (".", "__MACOSX")  # how their names begin
@@ -27,11 +28,13 @@ MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
-def _hidden(file: str) -> bool:
+def hidden(file: str) -> bool:
+    """Whether a file or a folder that it is in is for the system alone."""
     return any(part.startswith(HIDDEN) for part in PurePosixPath(file).parts)
 
 
-def _stamp(entries: Iterable[tuple[str | int, ...]]) -> str:
+def stamp_of(entries: Iterable[tuple[str | int, ...]]) -> str:
+    """16 hexadecimal digits of what tells files apart."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(repr(entry).encode())
@@ -72,6 +75,17 @@ def open_file(path: Path | str) -> BinaryIO:
     return open(path, "rb")
 
 
+def holds(folder: Path, matches: Callable[[Path], bool]) -> bool:
+    """Whether a folder has such files below it, and no pictures."""
+    found = False
+    for file in _below(str(folder)) if folder.is_dir() else ():
+        path = folder / file
+        if path.suffix.lower() in SUFFIXES:
+            return False
+        found = found or matches(path)
+    return found
+
+
 class Folder:
     """The files below a folder; hidden ones are left out, links are followed."""
 
@@ -91,7 +105,7 @@ class Folder:
         return Path(self.place, file)
 
     def stamp(self) -> str:
-        return _stamp(self._stats())
+        return stamp_of(self._stats())
 
     def _stats(self) -> Iterator[tuple[str | int, ...]]:
         for file in self.files:
@@ -115,7 +129,7 @@ class Zip:
                 raise DataError(f"the entry {entry.filename!r} of {path} {refusal[0]}", refusal[1])
         # Windows separates names by backslashes. Of two entries with one name, the last is read.
         named = {PurePosixPath(entry.filename.replace("\\", "/")).as_posix(): entry for entry in entries}
-        self._entries = {name: entry for name, entry in named.items() if not _hidden(name)}
+        self._entries = {name: entry for name, entry in named.items() if not hidden(name)}
         self.files = sorted(self._entries)
 
     def read(self, file: str) -> bytes:
@@ -128,16 +142,29 @@ class Zip:
         return BytesIO(self.read(file))  # going back in a compressed entry would unpack it again
 
     def stamp(self) -> str:
-        return _stamp([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])
+        return stamp_of([(entry.filename, entry.file_size, entry.CRC) for entry in self._archive.infolist()])
 
 
-Tree = Folder | Zip
+class Tree(Protocol):
+    """Files by name: what Folder, Zip and Tar have in common."""
+
+    place: str
+    files: list[str]
+
+    def read(self, file: str) -> bytes: ...
+    def open(self, file: str) -> BinaryIO: ...
+    def stamp(self) -> str: ...
+
+
+def unsafe_name(name: str) -> bool:
+    """Whether the name of an entry could lead out of the archive."""
+    name = name.replace("\\", "/")
+    return name.startswith("/") or name[1:2] == ":" or ".." in name.split("/")
 
 
 def _refusal(entry: zipfile.ZipInfo) -> tuple[str, str] | None:
     """Why an entry is unsafe, and what to do."""
-    name = entry.filename.replace("\\", "/")
-    if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/"):
+    if unsafe_name(entry.filename):
         return "leaves the archive", "make one with relative names"
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "is a link", "put the file itself there"

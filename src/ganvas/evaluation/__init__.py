@@ -12,10 +12,11 @@ from torch import Tensor
 
 from .. import files, media
 from ..data import Dataset
+from ..data import Source as Data
 from ..errors import RequestError, writing
 from ..frozen import TrainedGenerator
 from ..plan import choose
-from ..progress import Progress, Steps, drained
+from ..progress import Note, Progress, Steps, drained
 from ..shown import table_html, text_html
 from . import copies, findings, protocol
 from .extraction import needed_for, open_networks
@@ -78,7 +79,7 @@ class Evaluation:
 
 def evaluating(
     source: str | Path | TrainedGenerator | Dataset | Tensor,
-    data: str | Path | Dataset | None = None,
+    data: Data | None = None,
     *,
     metrics: Sequence[str] | None = None,
     features: str | Path = "auto",
@@ -102,9 +103,11 @@ def evaluating(
     """
     where = choose(device, "fp32").device
     training, generator = trained_on(source), open_generator(source, where)
-    spec = str(data) if isinstance(data, Path) else data if data is not None else training and training.data
+    spec = data if data is not None else training and training.data
     if spec is None:
         raise RequestError("there is nothing to compare the samples with", "name the data set", field="data")
+    if data is None and training and training.note:
+        yield Note(training.note)
     shape = None if generator is None else generator.decoder.shape
     real = yield from opening_real(spec, training, shape, seed)
     if generator is None:
@@ -128,6 +131,7 @@ def evaluating(
         yield Progress("measuring ppl", len(measured), len(chosen))
         figures["ppl"], facts["ppl"] = path_length(generator, seed)
     warnings += findings.warn(real, training, sampled, sets.reference, sets.samples)
+    warnings += findings.unseen(networks.extractor, real.dataset.shape)
     shares = protocol.class_shares(sets, real.dataset.class_names)
     evaluation = Evaluation(figures, facts, tuple(warnings), tuple(findings.variety(figures)), shares)
     if "copies" not in chosen:

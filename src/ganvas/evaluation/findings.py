@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from .. import metrics
+from ..features import Extractor
 from .copies import Copies
 from .extraction import Extracted
 from .figures import Figure
@@ -21,6 +22,17 @@ LOST = 0.1  # of their recall or coverage: with less, samples of a mode are all 
 ALMOST = 0.99  # of the modes that real items reach: fewer are missing
 SOME, MANY = 3, 10  # times the odds that a real item is as near to the training set as a copy
 UNEVEN = 0.05  # of the real items in other classes than an even draw would give
+
+
+def unseen(extractor: Extractor, shape: tuple[int, ...]) -> list[str]:
+    """A warning where the features see only the middle of pictures that are not square."""
+    if not extractor.crops or len(shape) != 3 or shape[1] == shape[2]:
+        return []
+    lost = 1 - min(shape[1:]) / max(shape[1:])
+    return [
+        f"{extractor.name} sees the central square of each picture: the ends, {lost:.0%} of it, are in no figure; "
+        "inception, lpips and pixels see all of it.",
+    ]
 
 
 def warn(real: Real, training: Training | None, source: Source, reference: Extracted, samples: Extracted) -> list[str]:
@@ -38,6 +50,8 @@ def warn(real: Real, training: Training | None, source: Source, reference: Extra
         )
     elif training and own != real.dataset.fingerprint:
         found.append(f"This run was trained on {training.data}, and is compared with other items, those of {name}.")
+    if training and training.changed:
+        found.append(f"Until step {training.changed:,} this run learned from other data, which is not compared here.")
     found += source.warnings
     dim = samples.features.shape[1]
     if min(len(samples), len(reference)) <= dim:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .. import alpha
 from ..data import Dataset
 from ..errors import RequestError, unknown
 from ..progress import Steps
@@ -123,6 +124,8 @@ def describe(
         "features_dim": networks.extractor.dim,
         "resize": networks.extractor.resize,
     }
+    if alpha.has_alpha(real.dataset.shape):
+        facts["transparency"] = networks.extractor.transparency
     if source.generated and len(real.dataset.shape) == 3:
         facts["values"] = "generated images are rounded to 8 bits"
     if networks.classifier:

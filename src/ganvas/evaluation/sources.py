@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .. import records
+from .. import alpha, records
 from ..data import Dataset, Options, lasting, opening
+from ..data import Source as Data
 from ..data.options import DataError, NoSplit
+from ..data.places import find
 from ..errors import RequestError
 from ..files import GENERATOR, RECORD
 from ..frozen import TrainedGenerator, load_generator
@@ -61,6 +63,8 @@ class Training:
     reading: Options
     held_out: float  # the share of the items that it was not trained on, where the data has no test split
     fingerprint: str
+    note: str = ""  # where the data was found, if that is not where it was
+    changed: int = 0  # the last step at which other data replaced it
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,14 @@ def trained_on(source: object) -> Training | None:
     if run is None:
         return None
     record = records.read_record(run)
-    options = record["options"]
+    options, place = record["options"], find(run, record)
     return Training(
-        data=options["data"],
+        data=place.spec,
         reading=Options.of(options, record["seed"]),
         held_out=options["held_out"],
         fingerprint=record["data"]["fingerprint"],
+        note=place.note,
+        changed=record.get("data_changed", [{"step": 0}])[-1]["step"],
     )
 
 
@@ -116,7 +122,7 @@ def generated_items(generator: TrainedGenerator, source: object, seed: int) -> S
 
     def take(rows: Tensor) -> Tensor:
         x = generator.sample(rows.tolist())
-        return x if x.ndim == 2 else x.add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1)
+        return x if x.ndim == 2 else alpha.possible(x).add(1).mul(127.5).round().div(127.5).sub(1)
 
     def draw(n: int) -> Items:
         rows = torch.arange(seed * n, (seed + 1) * n)
@@ -197,15 +203,13 @@ def all_items(dataset: Dataset, seed: int) -> Items:
     return shuffled(dataset.items, seed, lambda rows: dataset.at(rows).x, dataset.labels)
 
 
-def opening_real(
-    spec: str | Dataset, training: Training | None, shape: tuple[int, ...] | None, seed: int
-) -> Steps[Real]:
+def opening_real(spec: Data, training: Training | None, shape: tuple[int, ...] | None, seed: int) -> Steps[Real]:
     """The data, in the form of the generator's items where there is one (`shape`), and as the run saw it."""
     if isinstance(spec, Dataset):
         train, test = spec, spec.held_out
     else:
         share = 0.0
-        if training is not None and lasting(spec) == training.data:
+        if training is not None and isinstance(spec, str | Path) and lasting(str(spec)) == training.data:
             reading, share = training.reading, training.held_out
         else:
             reading = Options(seed=training.reading.seed if training else 0)  # what is drawn: what the run has seen

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from .. import nets
+from .. import alpha, nets
 from ..errors import WorkError
 from ..frozen import TrainedGenerator
 
@@ -36,9 +36,9 @@ def facts(generator: TrainedGenerator) -> dict[str, Any]:
     """JSON-able: `recipe`, the `shape` of an item and of a `latent`, and the labels.
 
     A label is a number below `classes`, with their `class_names` where they have any, or a row of 0 and 1 for each of
-    `keywords`.
+    `keywords`. Of images with alpha `alpha` says how they hold it.
     """
-    return {
+    about: dict[str, Any] = {
         "recipe": generator.recipe,
         "class_names": list(generator.class_names),
         "classes": generator.classes,
@@ -46,6 +46,9 @@ def facts(generator: TrainedGenerator) -> dict[str, Any]:
         "shape": list(generator.decoder.shape),
         "latent": list(generator.latents([0]).shape[1:]),
     }
+    if alpha.has_alpha(generator.decoder.shape):
+        about["alpha"] = "the last channel; colour c is premultiplied: (c + 1) / (alpha + 1) is straight, from 0 to 1"
+    return about
 
 
 def inputs(generator: TrainedGenerator, seeds: Iterable[int]) -> tuple[Tensor, ...]:

@@ -10,10 +10,12 @@ from math import prod
 import torch
 from torch import Tensor
 
+from .. import alpha
 from ..errors import RequestError
 from ..metrics.inputs import at_once
 
 BOUND = 2.0  # of the values of images in [-1, 1], which a generator may overshoot
+CHANNELS = (1, 3, alpha.CHANNELS)
 GPU = 8  # times as many numbers are worked on at one time there: few leave it idle
 
 
@@ -28,9 +30,9 @@ def exact() -> Iterator[None]:
 class Extractor:
     """A function from items to features, and what a protocol says of it.
 
-    Images are (N, C, H, W) in [-1, 1], of any size and with one channel or three; points are (N, dim). The extractor
-    prepares them itself, as `resize` says. Calling it, or its `logits`, raises RequestError for items of another shape,
-    integers, and values far outside of [-1, 1]; the features of NaN are NaN.
+    Images are (N, C, H, W) in [-1, 1], of any size and with one channel, three or four; points are (N, dim). The
+    extractor prepares them itself, as `resize` and `transparency` say. Calling it, or its `logits`, raises RequestError
+    for items of another shape, integers, and values far outside of [-1, 1]; the features of NaN are NaN.
     """
 
     name: str  # "cnn-fashion-mnist", "pixels", ..., or a file's name
@@ -42,6 +44,8 @@ class Extractor:
     device: str = "cpu"
     class_names: tuple[str, ...] = ()  # of the logits, where they are known
     images: bool = True  # rather than points
+    crops: bool = False  # sees only the central square of pictures
+    transparency: str = "laid on white"  # what becomes of it, in images that have it
     widest: Callable[[tuple[int, ...]], int] = prod  # shape of an item -> numbers of the widest layer it goes through
 
     @exact()
@@ -64,7 +68,10 @@ class Extractor:
     def _checked(self, x: Tensor) -> Tensor:
         """The items as float32 on the device of the network; RequestError where they do not suit it."""
         if self.images:
-            fits, wanted = x.ndim == 4 and x.shape[1] in (1, 3) and 0 not in x.shape[2:], "(N, 1 or 3, H, W) in [-1, 1]"
+            fits, wanted = (
+                x.ndim == 4 and x.shape[1] in CHANNELS and 0 not in x.shape[2:],
+                "(N, 1, 3 or 4, H, W) in [-1, 1]",
+            )
         else:
             fits, wanted = x.ndim == 2 and x.shape[1] == self.dim, f"(N, {self.dim})"
         if not (fits and x.is_floating_point()):

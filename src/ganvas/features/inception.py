@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..alpha import flat
 from ..frozen.foreign import Tensors
 from ..frozen.published import Options, open_network
 from ..nets.inception import CLASSES, FEATURES, SIZE, Inception
@@ -68,8 +69,8 @@ def folded(kernel: Tensor, gain: Tensor, shift: Tensor, mean: Tensor, variance: 
 
 
 def prepare(x: Tensor) -> Tensor:
-    """Images (N, C, H, W) in [-1, 1], C 1 or 3 -> what the network sees, (N, 3, 299, 299)."""
-    x = (x.expand(-1, 3, -1, -1) * 127.5 + 127.5).round().clamp(0, 255)
+    """Images (N, C, H, W) in [-1, 1], C 1, 3 or 4 -> what the network sees, (N, 3, 299, 299)."""
+    x = (flat(x).expand(-1, 3, -1, -1) * 127.5 + 127.5).round().clamp(0, 255)
     return (resize(x, SIZE, "tensorflow") - 128) / 128
 
 

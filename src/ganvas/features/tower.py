@@ -25,4 +25,4 @@ def tower_extractor(name: str, device: str) -> Extractor:
         f"{tower.size}×{tower.size}, the mean {mean} and deviation {deviation}"
     )
     widest = 4 * tower.network.get_parameter("position").numel()  # of the perceptrons
-    return Extractor(name, digest, tower.dim, resize, features, None, device, widest=lambda shape: widest)
+    return Extractor(name, digest, tower.dim, resize, features, None, device, crops=True, widest=lambda shape: widest)

@@ -45,10 +45,16 @@ class Clip:
 
     @property
     def size(self) -> int:
-        """Pixels of a side of its input; other images are resized, and cut to a square."""
+        """Pixels of a side of its input; other images are resized, and cut to a square where `shape` is one."""
         tower = self.locked_tower or self.network.image_tower
         assert isinstance(tower, ImageTower)
         return tower.size
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the pictures that it reads: of its training's shape, or squares."""
+        height, width = self.network.options.get("shape", (self.size, self.size))
+        return 3, height, width
 
     def image(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) in [-1, 1], of any size, on its device -> (N, dim) there; differentiable."""

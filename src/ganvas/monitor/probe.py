@@ -7,6 +7,7 @@ from math import inf
 import torch
 from torch import Tensor
 
+from .. import alpha
 from ..data import Dataset
 from ..features import Extractor, embed
 from ..metrics import Moments, density_coverage, frechet, measurable, nearest
@@ -58,7 +59,7 @@ class Probe:
 
         For samples that are not finite, or too large to measure, there is only the distance, which is infinite.
         """
-        seen = samples.clamp(-1, 1) if self.extractor.images else samples  # as images are saved
+        seen = alpha.possible(samples) if self.extractor.images else samples  # as images are saved
         fake = (embed(self.extractor, seen).double() - self.mean) @ self.axes
         if not (measurable(samples) and measurable(fake)):
             return {"monitor/distance": inf}

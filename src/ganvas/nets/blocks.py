@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..errors import RequestError, entry
+from ..sizes import Size, base_of, nearest
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
@@ -92,22 +93,23 @@ class Autoencoder(nn.Module, ABC):
         """The decoder as a generator, which shares the weights."""
 
 
-def pyramid(shape: tuple[int, ...], width: int, most: int) -> tuple[int, int, list[int]]:
-    """The channels of a square image, its smallest side, and the widths of all resolutions down to that one.
+def pyramid(shape: tuple[int, ...], width: int, most: int) -> tuple[int, tuple[int, int], list[int]]:
+    """The channels of an image, its coarsest (height, width), and the widths of all resolutions down to that one.
 
-    A side is 4·2ᵏ for powers of two from 8 to 256, 7·2ᵏ for 28 and its doubles. Widths double from `width` to `most`.
-    Raises RequestError for points, oblong images and other sides.
+    `sizes.base_of` gives the coarsest: 4×4 for 64×64, 3×4 for 96×128. Widths double from `width` to `most`. Raises
+    RequestError for points and for sizes that are not a base doubled.
     """
-    if len(shape) != 3 or shape[1] != shape[2]:
-        problem = f"this network draws square images, not items of shape {tuple(shape)}"
+    if len(shape) != 3:
+        problem = f"this network draws images, not items of shape {tuple(shape)}"
         raise RequestError(problem, "use net=mlp", field="options.net")
-    channels, _, size = shape
-    for base in (4, 7):
-        steps = (size // base).bit_length() - 1
-        if 1 <= steps <= 6 and base << steps == size:
-            return channels, base, [min(width << i, most) for i in range(steps + 1)]
-    hint = "use size=N, N one of 8, 16, 28, 32, 64, 128, 256"
-    raise RequestError(f"this network does not draw {size}×{size}", hint, field="options.size")
+    channels, height, wide = shape
+    found = base_of(height, wide)
+    if found is None:
+        one, other = nearest(Size(wide, height))
+        hint = f"use size={one} or size={other}, or net=mlp, which draws any size"
+        raise RequestError(f"convolutions do not draw {Size(wide, height)} pixels", hint, field="options.size")
+    base, doublings = found
+    return channels, base, [min(width << i, most) for i in range(doublings + 1)]
 
 
 def zero_init(layer: nn.Conv2d | nn.Linear) -> nn.Module:

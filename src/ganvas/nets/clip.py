@@ -81,19 +81,30 @@ class Clip(nn.Module):
 
     `image` and `text` are the specs of the towers. The image tower takes images in [-1, 1] of any size and normalises
     them by `colours`, their mean and deviation; the text tower takes tokens. A projection takes the features of a fixed
-    tower instead, which is not part of this network: locked-image tuning (Zhai et al. 2022). Raises RequestError for
-    unknown towers, or embeddings of different sizes.
+    tower instead, which is not part of this network: locked-image tuning (Zhai et al. 2022). `shape` is the (height,
+    width) of its pictures where they are not square: it sees all of them, pressed into a square. Raises
+    RequestError for unknown towers, or embeddings of different sizes.
     """
 
-    def __init__(self, image: Spec, text: Spec, colours: Sequence[Sequence[float]] = SIGNED) -> None:
+    def __init__(
+        self,
+        image: Spec,
+        text: Spec,
+        colours: Sequence[Sequence[float]] = SIGNED,
+        shape: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         self.options: dict[str, Any] = {"image": image, "text": text, "colours": [list(c) for c in colours]}
+        if shape is not None:
+            height, width = shape
+            self.options["shape"] = [int(height), int(width)]
         image_tower, text_tower = tower(image, IMAGE | LOCKED), tower(text, TEXT | LOCKED)
         self.dim: int = image_tower.dim  # pyright: ignore[reportAttributeAccessIssue] - every tower of the tables has it
         if text_tower.dim != self.dim:
             problem = f"the towers embed in {self.dim} and {text_tower.dim} dimensions"
             raise RequestError(problem, "use the same for both")
-        self.image_tower = image_tower if image["net"] in LOCKED else ImageTower(image_tower, *colours)
+        locked = image["net"] in LOCKED
+        self.image_tower = image_tower if locked else ImageTower(image_tower, *colours, whole=shape is not None)
         self.text_tower = text_tower
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 

@@ -1,4 +1,4 @@
-"""DCGAN (Radford et al. 2016): transposed convolutions up, strided convolutions down, for 28 and 8 to 256 pixels."""
+"""DCGAN (Radford et al. 2016): transposed convolutions up, strided convolutions down, for sizes of `sizes.base_of`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .blocks import Generator, Head, Pack, activation, apply_spectral_norm, argu
 
 
 class InputProjection(nn.ConvTranspose2d):
-    """The transposed convolution of a 1×1 image, (N, C, 1, 1) -> (N, C', k, k), as a matrix product."""
+    """The transposed convolution of a 1×1 image, (N, C, 1, 1) -> (N, C', h, w), as a matrix product."""
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         y = (x.flatten(1) @ self.weight.flatten(1)).reshape(len(x), *self.weight.shape[1:])
@@ -20,7 +20,8 @@ class InputProjection(nn.ConvTranspose2d):
 class DCGANGenerator(Generator):
     """z (N, latent) or (N, latent, 1, 1) -> images (N, C, H, W).
 
-    The first block maps z to base×base, each further one doubles H and W; the last but one has `width` channels.
+    The first block maps z to the coarsest level, each further one doubles H and W; the last but one has `width`
+    channels.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class DCGANCritic(nn.Module):
             batch_norm = norm == "batch" and i > 0  # never on the input layer
             layers += [nn.Conv2d(a, b, 4, 2, 1, bias=not batch_norm), *([nn.BatchNorm2d(b)] if batch_norm else [])]
             layers += [activation(activate), *([nn.Dropout2d(dropout)] if dropout else [])]
-        self.layers = nn.Sequential(*layers, Head((widths[-2], base, base), outputs, stddev, discrimination))
+        self.layers = nn.Sequential(*layers, Head((widths[-2], *base), outputs, stddev, discrimination))
         normal_init(self)
         if norm == "spectral":
             apply_spectral_norm(self)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..alpha import flat
 from ..errors import RequestError, entry
 
 # LPIPS compares the outputs of stages: of each the side of the max pooling (stride 2) in front or 0; its convolutions
@@ -25,8 +26,9 @@ class Lpips(nn.Module):
 
     d(x, y) = Σ_l 1/(H_l W_l) Σ_hw ‖w_l ⊙ (ŷ^l_hw − x̂^l_hw)‖²; `heads` hold the squares of w_l.
 
-    Images are (N, C, H, W) in [-1, 1], C 1 or 3. Sides under 32 pixels, too small for the trunks, are enlarged by a
-    whole factor. Differentiable. net: "alex", the paper's for measuring, or "vgg", for losses and path lengths.
+    Images are (N, C, H, W) in [-1, 1], C 1, 3 or 4; what is transparent is laid on white. Sides under 32 pixels, too
+    small for the trunks, are enlarged by a whole factor. Differentiable. net: "alex", the paper's for measuring, or
+    "vgg", for losses and path lengths.
     """
 
     shift: Tensor
@@ -50,7 +52,7 @@ class Lpips(nn.Module):
     def activations(self, x: Tensor) -> Sequence[Tensor]:
         """Unit activations of every stage, channels first, each channel times the root of its weight."""
         found = []
-        x = (enlarged(x).expand(-1, 3, -1, -1) - self.shift) / self.scale
+        x = (enlarged(flat(x)).expand(-1, 3, -1, -1) - self.shift) / self.scale
         for stage, head in zip(self.stages, self.heads, strict=True):
             x = stage(x)
             # unlike a root of squares, vector_norm has a gradient where all activations are 0
@@ -71,6 +73,6 @@ class Lpips(nn.Module):
 def enlarged(x: Tensor, least: int = 32) -> Tensor:
     """Images with `least` or more pixels a side: each pixel is repeated as often as needed."""
     if x.ndim != 4 or x.shape[1] not in (1, 3):
-        raise RequestError(f"LPIPS compares images (N, C, H, W) of 1 or 3 channels, not {tuple(x.shape)}")
+        raise RequestError(f"LPIPS compares images (N, C, H, W) of 1, 3 or 4 channels, not {tuple(x.shape)}")
     times = -(-least // min(x.shape[2:]))
     return x.repeat_interleave(times, 2).repeat_interleave(times, 3) if times > 1 else x

@@ -59,7 +59,7 @@ def pointwise(a: int, b: int) -> list[nn.Module]:
 
 
 class ResidualGenerator(Generator):
-    """z (N, latent) -> images (N, C, H, W), square, of 4·2ᵏ or 7·2ᵏ pixels.
+    """z (N, latent) -> images (N, C, H, W) of the sizes of `sizes.base_of`.
 
     It starts from a learned basis at the smallest resolution; a linear function of z scales each channel. `blocks` is
     per resolution; `group` is the channels per group of the 3×3 convolution, or a divisor of it. `out` "tanh" keeps
@@ -80,7 +80,7 @@ class ResidualGenerator(Generator):
         super().__init__(latent, shape, arguments(locals()))
         channels, base, widths = pyramid(shape, width, max_width)
         widths.reverse()
-        self.basis = nn.Parameter(torch.randn(widths[0], base, base))
+        self.basis = nn.Parameter(torch.randn(widths[0], *base))
         self.modulation = initialise(nn.Linear(latent, widths[0]))
         layers: list[nn.Module] = []
         for i, residuals in enumerate(stages(widths, blocks, expansion, group)):

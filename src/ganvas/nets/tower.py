@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .resize import square
+from ..alpha import flat
+from .resize import resize, square
 
 Colour = tuple[float, float, float]
 Colours = tuple[Colour, Colour]  # mean and deviation of the training images' channels, in [0, 1]
@@ -17,17 +18,22 @@ IMAGENET: Colours = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class ImageTower(nn.Module):
-    """Images (N, C, H, W) in [-1, 1], C 1 or 3, of any size -> embeddings (N, dim), of any length. Differentiable.
+    """Images (N, C, H, W) in [-1, 1] of any size -> embeddings (N, dim), of any length. Differentiable.
+
+    C is 1, 3 or 4; what is transparent is laid on white.
 
     `network` takes prepared images (N, 3, size, size), and has `size` and `dim`. mean, deviation: of its training.
+    whole: it sees all of a picture that is not square, pressed into one, as it has learnt them; others see its middle.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, network: nn.Module, mean: Sequence[float], deviation: Sequence[float]) -> None:
+    def __init__(
+        self, network: nn.Module, mean: Sequence[float], deviation: Sequence[float], whole: bool = False
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.prepare = network, resize if whole else square
         self.size: int = network.size  # pyright: ignore[reportAttributeAccessIssue] - every image network has both
         self.dim: int = network.dim  # pyright: ignore[reportAttributeAccessIssue]
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
@@ -35,5 +41,5 @@ class ImageTower(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):  # which would round pixels to 8 bits
-            x = square(x.float().expand(-1, 3, -1, -1) / 2 + 0.5, self.size, "bicubic").clamp(0, 1)
+            x = self.prepare(flat(x.float()).expand(-1, 3, -1, -1) / 2 + 0.5, self.size, "bicubic").clamp(0, 1)
         return self.network((x - self.mean) / self.deviation)

@@ -55,7 +55,7 @@ class VAE(Autoencoder):
 
 
 def dcgan(o: dict[str, Any]) -> tuple[nn.Module, DCGANGenerator]:
-    """Convolutions, for square images from 8 to 256 pixels."""
+    """Convolutions, for the sizes of `sizes.base_of`."""
     sizes = (o["width"], o["max_width"], o["activate"])
     encoder = DCGANCritic(o["shape"], *sizes, norm="batch" if o["norm"] else "none", outputs=2 * o["latent"])
     return encoder, DCGANGenerator(o["shape"], o["latent"], *sizes, o["norm"], o["out"])

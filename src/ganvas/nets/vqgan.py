@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import RequestError
+from ..sizes import Size
 from .blocks import Autoencoder, Generator, arguments
 from .quantize import VectorQuantizer
 from .taming import GROUPS, Decoder, Encoder, Layout
@@ -30,9 +31,11 @@ def layout(o: dict[str, Any]) -> Layout:
         raise RequestError(problem, "give factors of 1 or more, such as 1,2,4", field="options.ch_mult")
     factor = 1 << (len(ch_mult) - 1)
     if shape[1] % factor or shape[2] % factor:
-        problem = f"{shape[1]}×{shape[2]} images cannot be halved {len(ch_mult) - 1} times between the levels {text}"
-        hint = f"use fewer levels, or size=N with N a multiple of {factor}"
-        raise RequestError(problem, hint, field="options.ch_mult")
+        often = "once" if factor == 2 else f"{len(ch_mult) - 1} times"
+        problem = f"{Size(shape[2], shape[1])} images cannot be halved {often} between the levels {text}"
+        near = [Size(*(max(1, way(n / factor)) * factor for n in shape[:0:-1])) for way in (math.floor, math.ceil)]
+        hint = f"use fewer levels, or size={near[0]} or size={near[1]}"
+        raise RequestError(problem, hint, field="options.size")
     attention = [(shape[1] >> i) in o["attn_resolutions"] for i in range(len(ch_mult))]
     return Layout([ch, *(ch * m for m in ch_mult)], attention, o["num_res_blocks"], o["dropout"], o["groups"])
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .. import alpha
 from ..errors import RequestError
 
 # The side of a crop, in heights of the picture (course material, chapter 3).
@@ -29,8 +30,8 @@ class Crops:
     heights, within 0.43 and 1.9. The course material mirrors and turns once a step; here each crop has its own draw,
     at no cost, since all of it is one affine map and one bilinear resampling.
 
-    A share of `whole` of the crops shows the entire picture instead, without noise, for prompts about place and size.
-    `fill` is what is beyond the border: its own pixels repeated, or grey.
+    A share of `whole` of the crops shows the entire picture instead, without noise, for prompts about place and size:
+    a square around it, of its long side. `fill` is what is beyond the border: its own pixels repeated, or grey.
 
     Each other crop gets Gaussian noise of the deviation `noise` times `layers` uniform numbers in [0, 1], so that most
     have little noise and a few have much; 0 layers: `noise` itself.
@@ -87,9 +88,9 @@ def draw(crops: Crops, height: int, width: int, seed: int, step: int) -> CropPla
         ],
         1,
     )
-    whole, least = round(crops.whole * n), min(height, width)
+    whole, most = round(crops.whole * n), max(height, width)
     deviations[:whole] = 0
-    maps[:whole] = torch.tensor([[least / width, 0.0, 0.0], [0.0, least / height, 0.0]])
+    maps[:whole] = torch.tensor([[most / width, 0.0, 0.0], [0.0, most / height, 0.0]])
     return CropPlan(maps, deviations, torch.randint(2**62, (n,), generator=generator))
 
 
@@ -98,6 +99,25 @@ def cut(x: Tensor, maps: Tensor, size: int, fill: str = "border") -> Tensor:
     n, c = len(maps), x.shape[1]
     places = F.affine_grid(maps.to(x), [n, c, size, size], align_corners=False)
     return F.grid_sample(x.expand(n, -1, -1, -1), places, "bilinear", fill, align_corners=False)
+
+
+def surrounded(x: Tensor) -> Tensor:
+    """Pictures (N, C, H, W) in the middle of squares, their border repeated, as `whole` shows them."""
+    across, down = (max(x.shape[2:]) - side for side in (x.shape[3], x.shape[2]))
+    return F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2), "replicate")
+
+
+def on_colours(x: Tensor, seeds: Tensor) -> Tensor:
+    """Crops (N, 4, H, W), each laid on a random colour of its seed, so that what is seen is not its background's doing.
+
+    Crops without alpha stay as they are.
+    """
+    if not alpha.has_alpha(x.shape):
+        return x
+    colours = [
+        2 * torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(seed + 1)) - 1 for seed in seeds.tolist()
+    ]
+    return alpha.composite(x, torch.stack(colours).to(x))
 
 
 def add_noise(x: Tensor, deviations: Tensor, seeds: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import sizes
 from ..data.decode import SUFFIXES
 from ..data.pictures import read_picture
 from ..errors import RequestError
@@ -25,7 +25,7 @@ from ..frozen.weights import SHIPPED
 from ..inversion import encode_guesses, project
 from ..latent.saved import HasLatents, gather_latents
 from ..progress import Note, Progress, Steps
-from .crops import Crops
+from .crops import Crops, surrounded
 from .score import Prompt, Prompts, clip_score, parse_prompt
 from .start import draw_latent, find_start, grid_for
 from .strokes import Brush, Moments
@@ -132,7 +132,7 @@ def read_prompts(texts: Sequence[str], clip: Clip, field: str) -> tuple[Prompt, 
     for part in (part for text in texts for part in text.split("|")):
         prompt = parse_prompt(part, field)
         if Path(prompt.words).suffix.lower() in SUFFIXES:
-            prompt = prompt._replace(picture=read_picture(prompt.words, (3, clip.size, clip.size), field))
+            prompt = prompt._replace(picture=read_picture(prompt.words, clip.shape, field))
         found.append(prompt)
     return tuple(found)
 
@@ -141,11 +141,14 @@ def parse_size(size: str | None, generator: TrainedGenerator) -> Steps[tuple[int
     """The rows and columns of the latent for WIDTHxHEIGHT, with a note where they are rounded."""
     if size is None:
         return None
-    parts = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", size.strip())
-    if not parts:
-        raise RequestError(f"{size!r} is not a size", "write WIDTHxHEIGHT, such as 400x224", field="size")
-    width, height = int(parts[1]), int(parts[2])
-    shape = generator.decoder.shape
+    try:
+        wanted = sizes.parse_size(size)
+    except ValueError as error:
+        problem, _, hint = str(error).partition(": ")
+        raise RequestError(problem, hint, field="size") from None
+    if wanted is None:
+        return None
+    (width, height), shape = wanted, generator.decoder.shape
     found = grid_for(generator.decoder, shape, width, height)
     if found is not None:
         cell = shape[1] // generator.decoder.prior(1).shape[2]
@@ -162,7 +165,7 @@ def search(setup: Setup, number: int) -> Steps[Tensor]:
     return (
         yield from find_start(
             setup.generator.decoder,
-            lambda images: score(images).score,
+            lambda images: score(surrounded(images)).score,
             request.best_of,
             request.seed + number,
             generations=request.generations,

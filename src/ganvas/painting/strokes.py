@@ -12,7 +12,7 @@ from torch.optim import AdamW
 
 from ..latent import linked
 from ..types import Decoder
-from .crops import CropPlan, Crops, add_noise, cut, draw
+from .crops import CropPlan, Crops, add_noise, cut, draw, on_colours
 from .score import ImageTextModel, Prompts, Score, clip_score
 from .start import Prior, measure_prior
 
@@ -131,7 +131,7 @@ def image_gradient(
     image, count, total = image.requires_grad_(), len(plan.maps), 0.0
     chunk = chunk or max(1, CHUNK // (image.shape[1] * size * size))
     for rows in torch.arange(count).split(chunk):
-        views = cut(image, plan.maps[rows], size, crops.fill)
+        views = on_colours(cut(image, plan.maps[rows], size, crops.fill), plan.seeds[rows])
         found = score_of(add_noise(views, plan.deviations[rows], plan.seeds[rows]))
         (found.loss.sum() / count).backward(inputs=[image])
         total += found.score.sum().item() / count

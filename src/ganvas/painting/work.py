@@ -12,7 +12,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from .. import files, film, latent, media
+from .. import alpha, files, film, latent, media
 from ..errors import RequestError, writing
 from ..progress import Progress, Steps, drained
 from ..shown import Shown
@@ -59,7 +59,7 @@ class Painting(Shown):
                 recipe = {**setup.recipe, "steps": setup.request.steps, "painted": words}
                 media.save_png(film.picture(image[None]), path, {"ganvas": json.dumps(recipe)})
                 self.files[words] = path
-            kind = film.preferred()
+            kind = film.preferred(alpha.has_alpha(setup.generator.decoder.shape))
             yield from self.filming("the strokes", self.frames, len(self.frames), out / f"{PAINTING}{kind}")
             if len(self.done) > 1:
                 path = latent.path(self.latents, SECONDS, self.fps, easing="sin6")

@@ -44,8 +44,8 @@ FAMILIES = {
     vqgan.VQGAN: vqgan,
 }
 
-__all__ = ["RECIPES", "Training", "build", "describe", "from_json", "grouped", "override", "recipe", "resolve"]
-__all__ += ["to_json"]
+__all__ = ["RECIPES", "Training", "build", "describe", "from_json", "grouped", "override", "recipe"]
+__all__ += ["refuse_size", "resolve", "to_json"]
 
 
 def recipe(name: str) -> Training:
@@ -57,6 +57,12 @@ def resolve(options: Training, images: Images, plan: Plan) -> Training:
     """The options with every `auto` replaced by what suits the data and the device; `build` takes either."""
     o = FAMILIES[type(options)].resolve(options, images.shape, plan.device)
     return replace(o, decay=o.steps) if o.decay < 0 else o
+
+
+def refuse_size(options: Training, device: str) -> None:
+    """A RequestError for a size that is asked for and cannot be drawn: before the data is read."""
+    if size := options.reading().size:
+        FAMILIES[type(options)].resolve(options, (options.channels or 3, size.height, size.width), device)
 
 
 def build(options: Training, images: Dataset, plan: Plan) -> System:

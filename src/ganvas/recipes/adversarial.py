@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from .. import objectives
+from .. import alpha, objectives
 from ..augment import Adaptive, diff_augment
 from ..nets import Generator
 from ..nets.blocks import is_batch_independent
@@ -51,9 +53,10 @@ class AdversarialLoss:
         """As many fakes as a batch has items."""
         return self.generator(self.generator.prior(len(batch.x)))
 
-    def critic_for(self, batch: Batch) -> Critic:
-        """The critic of a batch's items and of the fakes drawn for it."""
-        return self.critic
+    def critic_for(self, batch: Batch) -> Callable[..., Tensor]:
+        """The critic of a batch's items and of the fakes drawn for it; items with alpha it also sees composited."""
+        x = batch.x
+        return alpha.Composites(self.critic, len(x), x.device) if alpha.has_alpha(x.shape) else self.critic
 
     def extra_critic_loss(self, critic: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
         """What is added to the critic's loss, after `critic` has seen the real items and then the fakes."""

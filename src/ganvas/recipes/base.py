@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -56,6 +56,10 @@ class Training:
     def reading(self, seed: int = 0) -> data.Options:
         """How the data set is opened."""
         return data.Options.of(asdict(self), seed)
+
+    def meanings(self, images: Dataset) -> Sequence[str]:
+        """The classes or words that the networks know by their number: other data must have the same."""
+        return ()
 
     def lr_factor(self, step: int) -> float:
         """That of the learning rate at a step: linear warm-up, and a cosine to a hundredth at `decay`."""

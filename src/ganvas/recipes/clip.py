@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from .. import files, frozen, media, nets, tokens
+from .. import alpha, files, frozen, media, nets, tokens
 from ..augment import mirror, translate
 from ..data import Dataset
 from ..errors import RequestError, unknown
@@ -53,6 +53,9 @@ class Clip(Training):
     lr: float = opt(1e-3, "AdamW's learning rate")
     weight_decay: float = opt(0.05, "AdamW's weight decay, of the matrices alone")
 
+    def meanings(self, images: Dataset) -> Sequence[str]:
+        return sorted(set(images.captions or ()))  # of which the tokeniser is made
+
 
 def clip() -> Clip:
     """CLIP (Radford et al. 2021; Nesturi 2024, chapter 3): images and captions in one space, by a contrastive loss.
@@ -89,6 +92,8 @@ class ClipTask:
         if self.pairs.features is None:
             x = translate(x, o.shift, o.shift, "replicate")
             x = mirror(x) if o.flip else x
+            if alpha.has_alpha(x.shape):
+                x = alpha.composite(x, alpha.backgrounds(len(x), x.device))
         image, text = self.network.image(x), self.network.text(self.pairs.text(rows))
         meaning = self.pairs.meanings[rows.to(self.pairs.meanings.device)]
         loss = contrastive_loss(image, text, self.network.scale, meaning)
@@ -149,7 +154,10 @@ def model(o: Clip, images: Dataset, device: str) -> frozen.Clip:
     if o.image_tower in IMAGE_TOWERS:
         eye, digest = open_tower(o.image_tower, device)
         locked_spec = {"tower": o.image_tower, "hash": digest}
-    network = nets.Clip(image_spec(o, images.shape[-1], eye), text_spec(o, reader)).to(device)
+    _, height, width = images.shape
+    shape = None if height == width or eye is not None else (height, width)
+    spec = image_spec(o, min(height, width), eye)
+    network = nets.Clip(spec, text_spec(o, reader), shape=shape).to(device)
     return frozen.Clip(network, reader, "clip", eye, locked_spec)
 
 

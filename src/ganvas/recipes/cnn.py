@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -42,6 +43,9 @@ class CNN(Training):
     label_smoothing: float = opt(0.0, "share of the target spread over all classes", high=0.99)
     lr: float = opt(2e-3, "AdamW's learning rate")
     weight_decay: float = opt(0.02, "AdamW's weight decay")
+
+    def meanings(self, images: Dataset) -> Sequence[str]:
+        return images.class_names
 
 
 def cnn() -> CNN:

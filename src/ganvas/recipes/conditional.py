@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from .. import objectives
+from .. import alpha, objectives
 from ..data import Dataset
 from ..errors import RequestError
 from ..nets import AuxiliaryClassifierCritic, ConditionalGenerator, EmbeddingCritic, ProjectionCritic
@@ -44,6 +44,10 @@ class Conditional(GAN):
     keywords: int = opt(256, "keywords: how many to know, the most frequent of the captions", low=MIN_KEYWORDS)
     keyword_dropout: float = opt(0.1, "keywords: share left out of each item's, so that a part of them is enough", 0, 1)
 
+    def meanings(self, images: Dataset) -> Sequence[str]:
+        names = label_names(self, images)
+        return names if self.told == "class" else (*names, str(min(PROMPTS, len(images))))  # which it remembers
+
 
 def cgan() -> Conditional:
     """A class-conditional GAN (Mirza and Osindero 2014; course slides "Epoch 2"): both networks see the label.
@@ -70,7 +74,7 @@ def prompt_gan() -> Conditional:
 class LabelledCritic:
     """A critic with the labels of one batch. It keeps its predictions of labels, in the order of its calls."""
 
-    def __init__(self, critic: nn.Module, labels: Tensor) -> None:
+    def __init__(self, critic: Callable[..., Tensor], labels: Tensor) -> None:
         self.critic, self.labels = critic, labels  # (N, K)
         self.predictions: list[Tensor] = []  # (n, K) each
 
@@ -110,7 +114,7 @@ class ConditionalLoss(AdversarialLoss):
         return self.generator(self.generator.prior(len(batch.x)), self.labels)
 
     def critic_for(self, batch: Batch) -> LabelledCritic:
-        return LabelledCritic(self.critic, self.labels)
+        return LabelledCritic(super().critic_for(batch), self.labels)
 
     def extra_critic_loss(self, critic: Critic, batch: Batch) -> tuple[Tensor | float, Stats]:
         assert isinstance(critic, LabelledCritic)
@@ -159,10 +163,12 @@ def label_names(o: Conditional, images: Dataset) -> tuple[str, ...]:
 
 def build_critic(o: Conditional, shape: tuple[int, ...], count: int) -> nn.Module:
     """The critic of items of a shape with `count` labels, as `rule` says."""
+    seen = alpha.seen(shape)
     if o.rule == "embedding":
-        critic = gan.NETS[o.net](o, joined_shape(shape, o.embedding), 1)[1]
-        return EmbeddingCritic(critic, shape, count, o.embedding)
-    critic = gan.NETS[o.net](o, shape, 1 + count)[1]
+        joined = joined_shape(seen, o.embedding)
+        critic = gan.NETS[o.net](o, joined, joined, 1)[1]
+        return EmbeddingCritic(critic, seen, count, o.embedding)
+    critic = gan.NETS[o.net](o, shape, seen, 1 + count)[1]
     if o.rule in ("projection", "both"):
         return ProjectionCritic(critic, count, o.rule == "both")
     return AuxiliaryClassifierCritic(critic)
@@ -184,7 +190,8 @@ def build(o: Conditional, images: Dataset, plan: Plan) -> System:
     """The networks, optimisers and losses of options, as `resolve` returns them, for labelled items."""
     known = label_names(o, images)
     labels = None if o.told == "class" else keywords.mark(images.captions or (), known)
-    inner = gan.NETS[o.net](replace(o, latent=o.latent + o.embedding), images.shape, 1)[0]
+    wider, shape = replace(o, latent=o.latent + o.embedding), images.shape
+    inner = gan.NETS[o.net](wider, shape, shape, 1)[0]
     critic = build_critic(o, images.shape, len(known))
     generator = build_generator(o, images.shape, inner.options, known, labels)
     return gan.assemble(ConditionalLoss(o, generator, critic, len(images), labels), images, plan)

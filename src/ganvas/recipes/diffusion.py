@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -49,6 +50,9 @@ class Diffusion(Training):
     lr: float = opt(2e-3, "Adam's learning rate")
     beta2: float = opt(0.99, "Adam's β₂", high=0.99999)
     ema: float = opt(0.998, "decay of the weights' moving average, which draws the samples; 0: none", high=0.99999)
+
+    def meanings(self, images: Dataset) -> Sequence[str]:
+        return images.class_names if self.labels else ()
 
 
 def diffusion() -> Diffusion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -10,43 +11,44 @@ from torch import nn
 from torch.nn import Parameter
 from torch.optim import Adam, Optimizer, RMSprop
 
-from .. import objectives
+from .. import alpha, objectives
 from ..augment import transforms
 from ..nets import DCGANCritic, DCGANGenerator, Generator, MLPCritic, MLPGenerator, ResidualCritic, ResidualGenerator
-from ..nets.blocks import AutoencoderCritic, apply_spectral_norm
+from ..nets.blocks import AutoencoderCritic, apply_spectral_norm, pyramid
 from ..plan import Plan
 from ..types import Images, Phase, System
 from .adversarial import AdversarialLoss
 from .base import averaged, place, refuse
 from .gan_options import GAN
 
+Shape = tuple[int, ...]
 Pair = tuple[Generator, nn.Module]
 
 
-def mlp(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
-    """The multilayer perceptrons of the options; `outputs` is the critic's."""
-    layers = (shape, o.critic_hidden, o.critic_activation, o.dropout, o.critic_norm == "spectral")
+def mlp(o: GAN, shape: Shape, seen: Shape, outputs: int) -> Pair:
+    """The multilayer perceptrons of the options; `outputs` is the critic's, which sees items of another shape."""
+    layers = (seen, o.critic_hidden, o.critic_activation, o.dropout, o.critic_norm == "spectral")
     head = (o.minibatch_stddev, o.minibatch_discrimination, o.pack, outputs)
     generator = MLPGenerator(shape, o.latent, o.hidden, o.activation, o.norm, o.out)
     return generator, MLPCritic(*layers, *head, unit=o.out == "sigmoid")
 
 
-def dcgan(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
+def dcgan(o: GAN, shape: Shape, seen: Shape, outputs: int) -> Pair:
     """The convolutional pair of the options."""
-    layers = (shape, o.width, o.max_width, o.critic_activation, o.critic_norm, o.dropout)
+    layers = (seen, o.width, o.max_width, o.critic_activation, o.critic_norm, o.dropout)
     head = (o.minibatch_stddev, o.minibatch_discrimination, o.pack, outputs)
     generator = DCGANGenerator(shape, o.latent, o.width, o.max_width, o.activation, o.norm, o.out)
     return generator, DCGANCritic(*layers, *head)
 
 
-def residual(o: GAN, shape: tuple[int, ...], outputs: int) -> Pair:
+def residual(o: GAN, shape: Shape, seen: Shape, outputs: int) -> Pair:
     """R3GAN's pair."""
     sizes = (o.width, o.max_width)
     generator = ResidualGenerator(shape, o.latent, *sizes, out=o.out)
-    return generator, ResidualCritic(shape, *sizes, minibatch_stddev=o.minibatch_stddev, pack=o.pack, outputs=outputs)
+    return generator, ResidualCritic(seen, *sizes, minibatch_stddev=o.minibatch_stddev, pack=o.pack, outputs=outputs)
 
 
-Nets = Callable[[GAN, tuple[int, ...], int], Pair]
+Nets = Callable[[GAN, Shape, Shape, int], Pair]  # options, shapes of the items and of what the critic sees, outputs
 NETS: dict[str, Nets] = {"mlp": mlp, "dcgan": dcgan, "residual": residual}
 
 
@@ -55,7 +57,7 @@ def suitable_net(o: GAN, row: objectives.Objective, shape: tuple[int, ...]) -> s
     if len(shape) == 1:
         return "mlp"
     plain = o.critic_norm in ("auto", "none") and not (o.dropout or o.minibatch_discrimination or row.energy)
-    return "residual" if shape[-1] < 16 and plain else "dcgan"
+    return "residual" if min(shape[1:]) < 16 and plain else "dcgan"
 
 
 def affordable_width(net: str, size: int, device: str) -> int:
@@ -72,11 +74,12 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
     per_sample = bool(objectives.parse_penalty(penalty)) or row.energy
     hidden = o.hidden or ((128, 128, 128) if len(shape) == 1 else (256, 512, 1024))
     norm = "batch" if net == "dcgan" and not per_sample else "none"
+    side = round(math.sqrt(math.prod(shape[1:])))  # of the square with as many pixels
     o = replace(
         o,
         net=net,
         hidden=hidden,
-        width=o.width or affordable_width(net, shape[-1], device),
+        width=o.width or affordable_width(net, side, device),
         critic_hidden=o.critic_hidden or hidden[::-1],
         penalty=penalty,
         critic_norm=norm if o.critic_norm == "auto" else o.critic_norm,
@@ -86,6 +89,8 @@ def resolve(o: GAN, shape: tuple[int, ...], device: str = "cpu") -> GAN:
         out="linear" if len(shape) == 1 else o.out,
     )
     check(o, row, shape)
+    if net != "mlp":
+        pyramid(shape, o.width, o.max_width)  # refuses a size before anything is allocated
     return o
 
 
@@ -122,9 +127,10 @@ def optimizer(o: GAN, params: Iterable[Parameter], lr: float) -> Optimizer:
 def build(o: GAN, images: Images, plan: Plan) -> System:
     """The networks, optimisers and losses of options, as `resolve` returns them, for items of `images`' shape."""
     row = objectives.objective(o.objective)
-    generator, critic = NETS[o.net](o, images.shape, o.latent if row.energy else 1)
+    seen = alpha.seen(images.shape)
+    generator, critic = NETS[o.net](o, images.shape, seen, o.latent if row.energy else 1)
     if row.energy:
-        decoder = NETS[o.net](replace(o, norm=False), images.shape, 1)[0]
+        decoder = NETS[o.net](replace(o, norm=False), seen, seen, 1)[0]
         if o.critic_norm == "spectral":
             apply_spectral_norm(decoder)
         critic = AutoencoderCritic(critic, decoder)

@@ -14,9 +14,11 @@ from .. import files, frozen, media
 from ..data import Dataset
 from ..errors import RequestError
 from ..nets import VAE as Network
+from ..nets.blocks import pyramid
 from ..objectives import likelihoods
 from ..objectives.likelihoods import LIKELIHOODS
 from ..plan import Plan
+from ..sizes import base_of
 from ..types import Batch, Examination, Phase, Stats, System
 from .base import Training, averaged, examination, held_out_of, opt, place, refuse_points
 
@@ -30,7 +32,9 @@ COLUMNS, TRAVERSED, REACH = 10, 6, 3.0  # of the picture; units that it shows; t
 class VAE(Training):
     """Autoencoder."""
 
-    net: Literal["auto", "mlp", "dcgan"] = opt("auto", "auto: dcgan for squares of 16, 28, 32, 56, 64, … pixels")
+    net: Literal["auto", "mlp", "dcgan"] = opt(
+        "auto", "auto: dcgan for sizes that halve twice or more to 3-7 pixels, else mlp"
+    )
     latent: int = opt(16, "units of the latent z ~ N(0, I)", low=1)
     hidden: tuple[int, ...] = opt((512, 512), "mlp: the encoder's hidden layers; the decoder's are these in reverse")
     width: int = opt(32, "dcgan: channels at the largest resolution, doubling inward", low=1)
@@ -171,9 +175,11 @@ def resolve(o: VAE, shape: tuple[int, ...], device: str = "cpu") -> VAE:
     refuse_points(shape, "a vae")
     if o.batch < 2:
         raise RequestError(f"{o.batch} is too small for batch normalisation", "give 2 or more", field="batch")
-    sizes = [base << doublings for base in (4, 7) for doublings in range(2, 7)]
-    best = "dcgan" if shape[1] == shape[2] and shape[2] in sizes else "mlp"
-    return replace(o, net=best if o.net == "auto" else o.net)
+    found = base_of(*shape[1:])
+    o = replace(o, net=o.net if o.net != "auto" else "dcgan" if found and found[1] > 1 else "mlp")
+    if o.net == "dcgan":
+        pyramid(shape, o.width, o.max_width)  # refuses a size before anything is allocated
+    return o
 
 
 def build(o: VAE, images: Dataset, plan: Plan) -> System:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from .. import files, frozen, media, nets, objectives
+from .. import alpha, files, frozen, media, nets, objectives
 from ..data import Dataset
 from ..errors import RequestError
 from ..features.perceptual import PERCEPTUAL, Distance, available, perceptual
@@ -86,6 +87,20 @@ class VQGANTask:
         start = options.critic_start if options.adversarial_weight else sys.maxsize
         self.schedule = Schedule(start, sys.maxsize, sys.maxsize)
         self.unseen: list[Tensor] = []  # reconstructions of this step that the critic has not seen yet
+        self.transparent = alpha.has_alpha(images.shape)
+
+    def critic_for(self, x: Tensor) -> Callable[..., Tensor]:
+        """The critic of a batch and its reconstructions, which sees items with alpha composited too."""
+        return alpha.Composites(self.critic, len(x), x.device) if self.transparent else self.critic
+
+    def apart(self, output: Tensor, x: Tensor) -> Tensor:
+        """The perceptual distance, (); of items with alpha on random backgrounds."""
+        if self.distance is None:
+            return output.new_zeros(())
+        if self.transparent:
+            colours = alpha.backgrounds(len(x), x.device)
+            output, x = alpha.composite(output, colours), alpha.composite(x, colours)
+        return self.distance(output, x).mean()
 
     def ramp(self, step: int) -> float:
         """The factor of the adversarial loss at a step: it rises linearly to 1."""
@@ -101,7 +116,7 @@ class VQGANTask:
         output = self.network.decode_raw(quantized.z).float()
 
         l1 = (output - x).abs().mean()
-        perceptual = l1.new_zeros(()) if self.distance is None else self.distance(output, x).mean()
+        perceptual = self.apart(output, x)
         reconstruction = l1 + o.perceptual_weight * perceptual
         quantization = codebook_loss(z, quantized.codes, o.commitment).mean()
         loss = reconstruction + o.codebook_weight * quantization
@@ -115,7 +130,7 @@ class VQGANTask:
         }
         if self.schedule.active(step):
             self.unseen.append(output.detach())
-            logits = self.critic(output)
+            logits = self.critic_for(output)(output)
             adversarial = self.row.losses.generator(logits, logits).mean()
             weight = adaptive_weight(reconstruction, adversarial, self.network.decoder.conv_out.weight)
             loss = loss + self.ramp(step) * o.adversarial_weight * weight * adversarial
@@ -124,7 +139,8 @@ class VQGANTask:
 
     def critic_loss(self, batch: Batch, step: int) -> tuple[Tensor, Stats]:
         """The objective's, over patches of the batch and of its reconstructions."""
-        real, fake = self.critic(batch.x), self.critic(self.unseen.pop(0))
+        critic = self.critic_for(batch.x)
+        real, fake = critic(batch.x), critic(self.unseen.pop(0))
         stats = objectives.accuracy(*objectives.margins(real.detach(), fake.detach(), self.row))
         return self.row.losses.critic(real, fake).mean(), stats
 
@@ -164,10 +180,10 @@ def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -
 def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
     """Replaces open options by what suits the shape, the device and the number of steps; refuses points."""
     refuse_points(shape, "VQGAN")
-    size, halvings = min(shape[1:]), 1
-    while size >> halvings > GRID and (size >> halvings) % 2 == 0:
+    size, common, halvings = min(shape[1:]), math.gcd(*shape[1:]), 1
+    while size >> halvings > GRID and common % (2 << halvings) == 0:
         halvings += 1
-    return replace(
+    resolved = replace(
         o,
         ch_mult=o.ch_mult or tuple(min(1 << i, 4) for i in range(halvings + 1)),
         groups=o.groups or max(1, min(32, o.ch // 4)),
@@ -175,6 +191,8 @@ def resolve(o: VQGAN, shape: tuple[int, ...], device: str = "cpu") -> VQGAN:
         critic_start=o.steps // 2 if o.critic_start < 0 else o.critic_start,
         critic_layers=o.critic_layers or (1 if size < 32 else 2 if size < 64 else 3),
     )
+    nets.vqgan.layout({**asdict(resolved), "shape": shape})  # refuses a size before anything is allocated
+    return resolved
 
 
 def check(o: VQGAN, images: Dataset) -> None:
@@ -199,7 +217,7 @@ def build(o: VQGAN, images: Dataset, plan: Plan) -> System:
     distance = None if o.perceptual == "none" else perceptual(o.perceptual, images, plan.device)
     layers = (o.ch, o.ch_mult, o.num_res_blocks, o.attn_resolutions, o.z_channels, o.dropout, o.groups)
     network = nets.VQGAN(images.shape, o.embed_dim, o.n_embed, *layers)
-    critic = PatchCritic(images.shape[0], o.critic_width, o.critic_layers)
+    critic = PatchCritic(alpha.seen(images.shape)[0], o.critic_width, o.critic_layers)
     place([network, critic], plan)
     task = VQGANTask(o, network, critic, distance, images)
     ours, theirs = list(network.parameters()), list(critic.parameters())

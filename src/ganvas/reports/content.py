@@ -202,6 +202,7 @@ def facts(record: dict[str, Any], lines: Sequence[Line]) -> list[tuple[str, str]
     rows = [
         ("data", f"{record['options']['data']}, {items(data)}"),
         ("fingerprint", data["fingerprint"]),
+        *(("data changed", changed(change)) for change in record.get("data_changed", ())),
         (
             "classes",
             f"{len(classes)}: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}" if classes else "",
@@ -213,6 +214,12 @@ def facts(record: dict[str, Any], lines: Sequence[Line]) -> list[tuple[str, str]
         ("versions", f"ganvas {record['ganvas']}, torch {record['torch']}, Python {record['python']}"),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def changed(change: dict[str, Any]) -> str:
+    """That other data replaced the data, in words."""
+    before, after = (f"{change[end]['count']:,} items ({change[end]['fingerprint']})" for end in ("from", "to"))
+    return f"changed at step {change['step']:,}, from {before} to {after}: this is not one run of the same data"
 
 
 def commands(run: Path, lines: Sequence[Line]) -> list[str]:

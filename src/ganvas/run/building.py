@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import sys
@@ -15,18 +14,13 @@ import torch
 import torch.distributed as dist
 
 from .. import recipes
-from ..data import Dataset, lasting, opening
+from ..data import Dataset, lasting
 from ..errors import RequestError
 from ..features import open_features
 from ..loop import train
 from ..monitor import MIN_ITEMS
 from ..plan import Plan, computing
-from ..progress import Steps
 from ..types import System
-
-NAMED = 3  # of the files that cannot be read, in a warning
-
-logger = logging.getLogger(__name__)
 
 
 def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, object]) -> recipes.Training:
@@ -39,15 +33,6 @@ def requested(recipe: str, given: Mapping[str, object], options: Mapping[str, ob
         field = error.field if given.get(name) is None else name
         raise RequestError(error.problem, error.hint, field=field) from None
     return replace(chosen, data=lasting(chosen.data))
-
-
-def opening_items(options: recipes.Training, seed: int) -> Steps[Dataset]:
-    """The data set that the options ask for; warns of files in it that cannot be read."""
-    dataset = yield from opening(options.data, options.reading(seed), hold_out=options.held_out)
-    if unreadable := dataset.origin.unreadable:
-        names = ", ".join(file for file, _ in unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
-        logger.warning("%d files of %s cannot be read and are left out: %s", len(unreadable), options.data, names)
-    return dataset
 
 
 def assemble(options: recipes.Training, dataset: Dataset, plan: Plan, seed: int) -> System:
@@ -64,10 +49,10 @@ def trial(options: recipes.Training, dataset: Dataset, seed: int, plan: Plan) ->
 
 
 def first_record(
-    recipe: str, chosen: recipes.Training, resolved: recipes.Training, dataset: Dataset, plan: Plan, seed: int
+    recipe: str, chosen: recipes.Training, resolved: recipes.Training, plan: Plan, seed: int
 ) -> dict[str, Any]:
-    """The part of `recipe.json` that stays: the request, where it is computed and with what, and the data."""
-    where, test = asdict(plan), dataset.held_out
+    """The part of `recipe.json` that stays: the request, and where it is computed and with what."""
+    where = asdict(plan)
     return {
         "ganvas": version("ganvas"),
         "torch": torch.__version__,
@@ -78,14 +63,6 @@ def first_record(
         "seed": seed,
         "plan": where,
         "threads": where.pop("threads"),
-        "data": {
-            "fingerprint": dataset.fingerprint,
-            "count": len(dataset),
-            "shape": dataset.shape,
-            "class_names": dataset.class_names,
-            "unreadable": len(dataset.origin.unreadable),
-            "held_out": test and {"split": test.split, "count": len(test), "fingerprint": test.fingerprint},
-        },
     }
 
 

@@ -12,6 +12,8 @@ from shlex import quote
 from filelock import FileLock, Timeout
 
 from .. import files
+from ..data.places import is_path
+from ..data.store import is_store
 from ..errors import RequestError
 from ..files import RECORD
 
@@ -36,6 +38,16 @@ def claim(out: str | Path | None, name: str, overwrite: bool) -> Path:
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL byte
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise RequestError(f"cannot make the run directory {path}: {reason}", "choose another", field="out") from error
+
+
+def spare(out: str | Path | None, spec: str, overwrite: bool) -> None:
+    """A RequestError where replacing the run in `out` would remove the very data of the new one."""
+    if out is None or not overwrite or not is_path(spec):
+        return
+    if Path(out).expanduser().resolve() in Path(spec).parents:
+        raise RequestError(
+            f"{out} holds the data {spec}, which `overwrite` would remove", "choose another", field="out"
+        )
 
 
 def resumption(path: Path) -> str:
@@ -65,12 +77,12 @@ def emptied(path: Path, overwrite: bool) -> Path:
         fix = f"`{resumption(path)}` continues it, `overwrite` replaces it"
         raise RequestError(f"{path} holds a run already", fix, field="out")
     lock = hold(path)
-    for pattern in OURS:
-        for found in path.glob(pattern):
-            if found.is_dir():
-                shutil.rmtree(found)
-            else:
-                found.unlink()
+    kept = (found for found in path.iterdir() if re.fullmatch(r"data(-\d+)?", found.name) and is_store(found))
+    for found in (*kept, *(found for pattern in OURS for found in path.glob(pattern))):
+        if found.is_dir():
+            shutil.rmtree(found)
+        else:
+            found.unlink()
     lock.release()
     return path
 

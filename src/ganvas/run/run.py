@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Generator, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import files, frozen, recipes, records
-from ..data import Dataset
+from ..data import Dataset, Source, lasting
 from ..errors import RequestError
 from ..monitor import Finding, judge
 from ..plan import choose, choose_precision, choose_threads, requested_threads
@@ -26,7 +27,8 @@ from ..shown import picture_html, text_html
 from ..types import System
 from . import checkpoint, folder
 from .budget import Budget, TrainingProgress
-from .building import assemble, first_record, opening_items, refuse_many_processes, requested, trial, watched
+from .building import assemble, first_record, refuse_many_processes, requested, trial, watched
+from .items import Found, adopt, data_record, keeping, opening_items, reopening
 from .session import Session
 from .state import RunState
 from .watch import ATTEMPTS, SLOWER, check_policy, slow
@@ -41,12 +43,13 @@ class Run(RunState):
         """Open the run at `path`. Raises RequestError where there is none."""
         super().__init__(path)
         self._data: Dataset | None = None  # on the device of the plan
+        self._found: Found | None = None  # the same, until the record says where it is
         self._built: tuple[System, Dataset] | None = None
 
     @staticmethod
     def creating(
         recipe: str = "gan",
-        data: str | None = None,
+        data: Source | None = None,
         *,
         out: str | Path | None = None,
         steps: int | None = None,
@@ -61,18 +64,22 @@ class Run(RunState):
     ) -> Steps[Run]:
         """Make the directory of a run that has not trained yet; `advance` trains it.
 
-        `data` is by default the recipe's own, `out` the first free `runs/<recipe>-<data>`; `options` are the recipe's,
-        as values or text. Training ends after `steps` (by default the recipe's) or `minutes`. `on_collapse` is what
-        happens when the monitor finds something wrong: "warn", "stop", or "rollback" to the best checkpoint with
-        halved learning rates, at most three times. Raises RequestError, before anything is written, where the request
-        is wrong.
+        `data` is by default the recipe's own; what comes from memory is kept in the directory. `out` is by default the
+        first free `runs/<recipe>-<data>`; `options` are the recipe's, as values or text. Training ends after `steps`
+        (by default the recipe's) or `minutes`. `on_collapse` is what happens when the monitor finds something wrong:
+        "warn", "stop", or "rollback" to the best checkpoint with halved learning rates, at most three times. Raises
+        RequestError, before anything is written, where the request is wrong.
         """
         Budget(steps, minutes).check()
         refuse_many_processes()
         check_policy(on_collapse)
-        chosen = requested(recipe, {"data": data, "steps": steps, "batch": batch}, options or {})
-        dataset = yield from opening_items(chosen, seed)
+        spec = str(data) if isinstance(data, str | Path) else None
+        chosen = requested(recipe, {"data": spec, "steps": steps, "batch": batch}, options or {})
         plan = choose(device, precision)
+        recipes.refuse_size(chosen, plan.device)
+        source = chosen.data if data is None or isinstance(data, str | Path) else data
+        dataset = yield from opening_items(source, chosen.reading(seed), chosen.held_out)
+        folder.spare(out, lasting(dataset.spec), overwrite)
         resolved = recipes.resolve(chosen, dataset, plan)
         placed = dataset.to(plan.device)
         plan = yield from choose_threads(plan, partial(trial, resolved, placed, seed))
@@ -80,7 +87,11 @@ class Run(RunState):
             plan = yield from choose_precision(plan, partial(trial, resolved, placed, seed))
         system = assemble(resolved, dataset, plan, seed)
         path = folder.claim(out, f"{recipe}-{dataset.name}", overwrite)
-        record = first_record(recipe, chosen, resolved, dataset, plan, seed) | {
+        if not isinstance(source, str):
+            kept = yield from keeping(source, dataset, chosen.reading(seed), path)
+            chosen, resolved = replace(chosen, data=kept), replace(resolved, data=kept)
+        record = first_record(recipe, chosen, resolved, plan, seed) | {
+            "data": data_record(chosen, dataset, path),
             "monitor": watched(chosen, dataset, system),
             "on_collapse": on_collapse,
             "rollbacks": [],
@@ -93,20 +104,17 @@ class Run(RunState):
 
     create = staticmethod(drained(creating))
 
-    def opening(self) -> Steps[None]:
+    def opening(self, data: Source | None = None, changed: bool = False) -> Steps[None]:
         """Read the data that the run trains on, which `advance` does silently where this has not been done.
 
-        Raises RequestError where the data has changed, or this machine lacks the device of the run.
+        `data` says where it is, where it has moved; `changed` accepts other data. Raises RequestError where the data is
+        gone, or has changed and that is not accepted, or this machine lacks the device of the run.
         """
-        if self._built or self._data:
+        if data is None and (self._built or self._data):
             return
-        dataset, known = (yield from opening_items(self.options, self.record["seed"])), self.record["data"]
-        if dataset.fingerprint != known["fingerprint"]:
-            counts = f"{known['count']} items then, {len(dataset)} now"
-            problem = f"{self.options.data!r} is not what {self.path} began with ({counts})"
-            raise RequestError(problem, "restore the old data, or train a new run", field="data")
+        found = yield from reopening(self, data, changed)
         choose(self.plan.device, self.plan.precision)  # refuses what this machine lacks
-        self._data = dataset.to(self.plan.device)
+        self._built, self._found, self._data = None, found, found.dataset.to(self.plan.device)
 
     def advance(
         self, steps: int | None = None, minutes: float | None = None, on_collapse: str | None = None
@@ -132,6 +140,12 @@ class Run(RunState):
             lock.release()
             raise
         return self._train(lock)
+
+    @property
+    def data_notes(self) -> tuple[str, ...]:
+        """What was cut, chosen, guessed or left out where its data were read; nothing before they are opened."""
+        dataset = self._built[1] if self._built else self._data
+        return dataset.origin.notes if dataset else ()
 
     def generator(self, device: str = "auto") -> frozen.TrainedGenerator:
         """The generator of the newest checkpoint, alone."""
@@ -168,7 +182,7 @@ class Run(RunState):
         return f"Run({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
-        lines = [f"{self.recipe} on {self.options.data}, in {self.path}"]
+        lines = [f"{self.recipe} on {self.data_name}, in {self.path}"]
         lines += [f"{finding.meaning} {finding.advice}" for finding in self.findings]
         if not self.pictures:
             return text_html(lines)
@@ -185,7 +199,10 @@ class Run(RunState):
             assert self._data is not None
             self._heed_threads()
             files.clean(self.path)
-            self._built = self._load(self._data)
+            built = self._load(self._data)
+            if self._found is not None:
+                adopt(self, self._found)
+            self._built, self._found = built, None
         return self._built
 
     def _heed_threads(self) -> None:

@@ -41,6 +41,13 @@ class RunState:
         return self.record["rollbacks"]
 
     @property
+    def data_name(self) -> str:
+        """The data as it was asked for, or the name of what came from memory and is kept with the run."""
+        data = self.record["data"]
+        inside = not (data.get("relative") or "..").startswith("..")
+        return data["name"] if inside else self.options.data
+
+    @property
     def survivor(self) -> str:
         """The checkpoint to return to, in words."""
         saved = checkpoint.steps(self.checkpoints)

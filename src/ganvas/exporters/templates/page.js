@@ -46,9 +46,13 @@ function draw() {
 
 function show({ items, ms }) {
   const image = new ImageData(width, height), plane = width * height;
+  const byte = (c, i) => Math.max(0, Math.min(255, Math.round((items[c * plane + i] + 1) * 127.5)));
   for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round((items[(channels > 1 ? c : 0) * plane + i] + 1) * 127.5);
-    image.data[4 * i + 3] = 255;
+    const alpha = channels > 3 ? byte(3, i) : 255; // colour is premultiplied, and a canvas takes it straight
+    for (let c = 0; c < 3; c++) {
+      image.data[4 * i + c] = alpha ? Math.round((Math.min(byte(channels > 1 ? c : 0, i), alpha) * 255) / alpha) : 0;
+    }
+    image.data[4 * i + 3] = alpha;
   }
   at("picture").getContext("2d").putImageData(image, 0, 0);
   at("picture").dataset.drawn = Number(at("picture").dataset.drawn ?? 0) + 1;
