@@ -106,7 +106,7 @@ def test_a_directory_in_use_names_both_ways_out(trained: Path, capsys: pytest.Ca
         (["sample", "nowhere", "--seeds", "5-2", "--out", "x.png"], "--seeds: the range 5-2"),
         (["train", "--steps", "0"], "--steps: 0"),
         (["train", "gan", "digits", "--set", "batch=0"], "--set batch: 0"),
-        (["data", "digitz"], "DATA: "),
+        (["data", "digitz"], "--data: "),
         (["data", "digitz"], "digits"),
     ],
 )

@@ -26,6 +26,8 @@ MEASURED = 2**20  # about as many pixels are measured of a picture
 TRUNCATED = "its last bytes are missing"
 END = b"\xff\xd9"  # of a JPEG; with it, libjpeg leaves grey what is missing
 
+TURNED = (5, 6, 7, 8)  # orientations in which width and height are the other way round
+
 Levels = tuple[float, float]  # the values that become black and white
 
 
@@ -97,8 +99,9 @@ def _decoded(data: bytes, file: str, size: Size, channels: int, levels: Levels |
     image.draft(None, (2 * max(size), 2 * max(size)))
     with _blaming(image):
         image.load()  # raises here for damaged files, not where the orientation is read
-        width, height = whole[::-1] if _is_turned(image) else whole
-        image = _shallow(_upright(image), levels, deep_colour)
+        turn = _orientation(image)
+        width, height = whole[::-1] if turn in TURNED else whole
+        image = _shallow(image if turn == 1 else _upright(image), levels, deep_colour)
         transparent = _is_transparent(image)
         image = _resized(_premultiplied(image) if channels == 4 else _flat(image), size)
         if channels < 4:
@@ -106,9 +109,7 @@ def _decoded(data: bytes, file: str, size: Size, channels: int, levels: Levels |
         pixels = np.asarray(image).reshape(size.height, size.width, channels)
     if channels == 4:
         pixels = np.minimum(pixels, pixels[..., 3:])  # where the resampling overshoots
-    first, second, third = pixels[..., 0], pixels[..., 1 % channels], pixels[..., 2 % channels]
-    grey = np.array_equal(first, second) and np.array_equal(second, third)
-    return Picture(np.ascontiguousarray(pixels.transpose(2, 0, 1)), width, height, grey, transparent)
+    return Picture(pixels.transpose(2, 0, 1), width, height, _is_grey(pixels), transparent)
 
 
 def read_header(content: BinaryIO, file: str) -> Header:
@@ -116,7 +117,7 @@ def read_header(content: BinaryIO, file: str) -> Header:
     image = _opened(content, file)
     with _blaming(image):
         # Pillow would decode a PNG to find metadata after its pixels.
-        turned = (image.format != "PNG" or "exif" in image.info) and _is_turned(image)
+        turned = (image.format != "PNG" or "exif" in image.info) and _orientation(image) in TURNED
         width, height = image.size[::-1] if turned else image.size
         return Header(width, height, image.has_transparency_data, _is_deep(image) or _is_deep_colour(image))
 
@@ -183,12 +184,12 @@ def _reads_heic() -> bool:
     return True
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """Whether its EXIF says that width and height are the other way round."""
+def _orientation(image: Image.Image) -> int:
+    """How its EXIF says that it must be turned: 1 is not at all."""
     try:
-        return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged metadata raise errors of any kind
-        return False
+        return 1
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -223,6 +224,12 @@ def _shallow(image: Image.Image, levels: Levels | None, deep_colour: bool) -> Im
     if (hidden := image.info.get("transparency")) is not None:
         shallow.putalpha(Image.fromarray(np.where(deep == hidden, 0, 255).astype(np.uint8)))
     return shallow
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    """Whether the colours of (H, W, C) are equal; of most pictures the first pixel shows that they are not."""
+    first = pixels[0, 0, :3].tolist()
+    return first.count(first[0]) == len(first) and bool((pixels[..., :3] == pixels[..., :1]).all())
 
 
 def _is_transparent(image: Image.Image) -> bool:

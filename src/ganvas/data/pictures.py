@@ -16,8 +16,8 @@ from ..errors import RequestError
 from ..sizes import Size
 from .decode import Unreadable, decode
 
-# Arrays are (H, W, C) uint8, as files have it; tensors (C, H, W) in [-1, 1], as networks do, colour premultiplied.
-Picture = str | Path | Image.Image | np.ndarray | Tensor
+# The fourth channel of an array is that of a file; a tensor has colour premultiplied by it, as networks do.
+Picture = str | Path | Image.Image | np.ndarray | Tensor  # arrays (H, W, C) uint8, tensors (C, H, W) in [-1, 1]
 
 
 def read_picture(picture: Picture, shape: tuple[int, ...], field: str = "images") -> Tensor:

@@ -15,6 +15,7 @@ from threading import Event
 from typing import BinaryIO, Protocol, TypeVar
 
 from .decode import Form, Unreadable
+from .tree import Folder
 from .worker import Batch, Contents, Died, Worker, decode_batch
 
 AT_ONCE = 32  # files worked on before their results are given
@@ -133,7 +134,7 @@ class Crew:
     def _contents(self, files: Sequence[str]) -> Contents:
         for file in files:
             try:
-                yield file, self.source.read(file)
+                yield file, self.source.path(file) if isinstance(self.source, Folder) else self.source.read(file)
             except OSError as error:
                 yield file, str(error)
 

@@ -41,7 +41,7 @@ def stamp_of(entries: Iterable[tuple[str | int, ...]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _below(folder: str, inside: str = "", parents: frozenset[str] = frozenset()) -> Iterator[tuple[str, os.DirEntry]]:
+def _below(folder: str, inside: str = "", parents: frozenset[str] = frozenset()) -> Iterator[str]:
     """Every file below a folder except hidden ones, by its path inside; links to folders are followed, but not in
     circles.
     """
@@ -55,7 +55,7 @@ def _below(folder: str, inside: str = "", parents: frozenset[str] = frozenset())
             if _is_folder(entry):
                 yield from _below(entry.path, f"{inside}{entry.name}/", parents | {here})
             else:
-                yield inside + entry.name, entry
+                yield inside + entry.name
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
@@ -65,11 +65,21 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
+def open_file(path: Path | str) -> BinaryIO:
+    """A file of at most MAX_FILE bytes to read. OSError for others, and for what is no file."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("not a file")  # reading a pipe would never end
+    if found.st_size > MAX_FILE:
+        raise OSError(f"more than {MAX_FILE} bytes")
+    return open(path, "rb")
+
+
 def holds(folder: Path, matches: Callable[[Path], bool]) -> bool:
     """Whether a folder has such files below it, and no pictures."""
     found = False
-    for _, entry in _below(str(folder)) if folder.is_dir() else ():
-        path = Path(entry.path)
+    for file in _below(str(folder)) if folder.is_dir() else ():
+        path = folder / file
         if path.suffix.lower() in SUFFIXES:
             return False
         found = found or matches(path)
@@ -81,29 +91,26 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
-        self._entries = dict(sorted(_below(self.place)))
-        self.files = list(self._entries)
+        self.files = sorted(_below(self.place))
 
     def read(self, file: str) -> bytes:
         with self.open(file) as content:
             return content.read()
 
     def open(self, file: str) -> BinaryIO:
-        path = f"{self.place}/{file}"
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("not a file")  # reading a pipe would never end
-        if found.st_size > MAX_FILE:
-            raise OSError(f"more than {MAX_FILE} bytes")
-        return open(path, "rb")
+        return open_file(self.path(file))
+
+    def path(self, file: str) -> Path:
+        """Where another process finds it."""
+        return Path(self.place, file)
 
     def stamp(self) -> str:
         return stamp_of(self._stats())
 
     def _stats(self) -> Iterator[tuple[str | int, ...]]:
-        for file, entry in self._entries.items():
+        for file in self.files:
             with suppress(OSError):  # such as a dangling link: reading it reports it
-                found = os.stat(entry.path)
+                found = os.stat(f"{self.place}/{file}")
                 # st_ctime also changes if a file of the same size and date replaces another, or becomes readable.
                 yield file, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 

@@ -7,6 +7,7 @@ by the bytes that it speaks of. A decoder that crashes on a damaged file takes o
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import signal
@@ -23,6 +24,7 @@ import numpy as np
 from ..errors import RequestError
 from ..sizes import Size
 from .decode import Form, Unreadable, decode
+from .tree import open_file
 
 START = """
 import sys, types
@@ -33,9 +35,10 @@ from ganvas.data.worker import serve
 serve()
 """
 READY = b"ready\n"
+PIPE = 2**20  # bytes that wait between the processes, on Linux, so that neither waits for the other at each file
 
 Found = tuple[int, int, bool, bool, bool] | str  # what `decode` found besides pixels, or the reason why it failed
-Contents = Iterable[tuple[str, bytes | str]]  # files and their bytes, or the reasons why they cannot be read
+Contents = Iterable[tuple[str, bytes | Path | str]]  # files and their bytes, where they are, or why they cannot be read
 
 
 class Batch(NamedTuple):
@@ -66,14 +69,19 @@ def decode_batch(contents: Contents, form: Form) -> Batch:
         try:
             if isinstance(data, str):
                 raise Unreadable(data)
+            if isinstance(data, Path):
+                with open_file(data) as content:
+                    data = content.read()
             picture = decode(data, file, *form)
-        except Unreadable as error:
+        except (Unreadable, OSError) as error:
             found.append(str(error))
         else:
             pixels.append(picture.pixels)
             found.append((int(picture.width), int(picture.height), *picture[3:]))
-    shape = form.channels, form.size.height, form.size.width
-    return Batch(np.stack(pixels) if pixels else np.empty((0, *shape), np.uint8), found)
+    rows = np.empty((len(pixels), form.channels, form.size.height, form.size.width), np.uint8)
+    for row, picture in zip(rows, pixels, strict=True):
+        row[:] = picture
+    return Batch(rows, found)
 
 
 class Worker:
@@ -81,9 +89,8 @@ class Worker:
 
     def __init__(self) -> None:
         command = [sys.executable, "-c", START, str(Path(__file__).parent), *sys.path]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, pipesize=PIPE)
         assert self._process.stdin and self._process.stdout
         self._to, self._from = self._process.stdin, self._process.stdout
         if self._from.readline() != READY:
@@ -95,10 +102,11 @@ class Worker:
         try:
             _send(self._to, form)
             for file, data in contents:
-                failed = isinstance(data, str)
-                _send(self._to, [file, data if failed else len(data)])
-                if not failed:
+                if isinstance(data, bytes):
+                    _send(self._to, [file, "bytes", len(data)])
                     self._to.write(data)
+                else:
+                    _send(self._to, [file, "path" if isinstance(data, Path) else "failed", str(data)])
             _send(self._to, None)
             self._to.flush()
             line = self._from.readline()
@@ -131,6 +139,7 @@ def serve() -> None:
     """Answer a parent on standard input and output until it closes them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     warnings.simplefilter("ignore")  # Pillow warns about files that it can decode
+    gc.freeze()  # what is imported need not be looked through again
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
     sink.write(READY)
@@ -156,5 +165,5 @@ def _send(stream: IO[bytes], message: object) -> None:
 
 def _received(stream: IO[bytes]) -> Contents:
     while message := json.loads(stream.readline()):
-        file, size = message
-        yield file, size if isinstance(size, str) else stream.read(size)
+        file, kind, what = message
+        yield file, stream.read(what) if kind == "bytes" else Path(what) if kind == "path" else what
