@@ -111,10 +111,14 @@ class Comparison:
             "seeds": list(range(seeds)),
         }
         comparison = cls(Path(out), protocol, known_outcomes(Path(out), protocol))
-        if kept is not None and not kept.exists():
-            comparison.save()  # so that the directory is one of a comparison
-            whole.save(kept)
+        comparison._keep(whole, kept)
         return comparison
+
+    def _keep(self, whole: Dataset, place: Path | None) -> None:
+        """Write data that came from memory, unless it is there."""
+        if place is not None and not place.exists():
+            self.save()  # so that the directory is one of a comparison
+            whole.save(place)
 
     def play(self, jobs: int | None = None) -> Generator[Outcome, None, None]:
         """Train and measure the missing runs, in `jobs` processes at once (by default one a core).

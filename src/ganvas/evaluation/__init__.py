@@ -130,8 +130,7 @@ def evaluating(
     if "ppl" in chosen and generator is not None:
         yield Progress("measuring ppl", len(measured), len(chosen))
         figures["ppl"], facts["ppl"] = path_length(generator, seed)
-    warnings += findings.warn(real, training, sampled, sets.reference, sets.samples)
-    warnings += findings.unseen(networks.extractor, real.dataset.shape)
+    warnings += findings.warn(real, training, sampled, sets.reference, sets.samples, networks.extractor)
     shares = protocol.class_shares(sets, real.dataset.class_names)
     evaluation = Evaluation(figures, facts, tuple(warnings), tuple(findings.variety(figures)), shares)
     if "copies" not in chosen:

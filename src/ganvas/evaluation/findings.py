@@ -35,7 +35,14 @@ def unseen(extractor: Extractor, shape: tuple[int, ...]) -> list[str]:
     ]
 
 
-def warn(real: Real, training: Training | None, source: Source, reference: Extracted, samples: Extracted) -> list[str]:
+def warn(
+    real: Real,
+    training: Training | None,
+    source: Source,
+    reference: Extracted,
+    samples: Extracted,
+    extractor: Extractor,
+) -> list[str]:
     """Why the figures may mean less than they seem to."""
     found, name, own = [], real.dataset.name, training is not None and training.fingerprint
     if real.test is None:
@@ -52,7 +59,7 @@ def warn(real: Real, training: Training | None, source: Source, reference: Extra
         found.append(f"This run was trained on {training.data}, and is compared with other items, those of {name}.")
     if training and training.changed:
         found.append(f"Until step {training.changed:,} this run learned from other data, which is not compared here.")
-    found += source.warnings
+    found += [*source.warnings, *unseen(extractor, real.dataset.shape)]
     dim = samples.features.shape[1]
     if min(len(samples), len(reference)) <= dim:
         found.append(
