@@ -124,6 +124,7 @@ def test_nothing_that_trains_is_loaded(file: Path) -> None:
         "ganvas.progress",
         "ganvas.records",
         "ganvas.samplers",
+        "ganvas.alpha",
         "ganvas.sizes",
         "ganvas.tokens",
         "ganvas.types",
