@@ -15,7 +15,7 @@ from .verb import Verb
 def compare(
     *,
     out: Annotated[Out, "Directory of the runs and results; interrupted comparisons resume."],
-    data: Annotated[Data, "Data set, folder, .zip or .npz; in Python also arrays."] = "ring",
+    data: Annotated[Data, "Name, folder, archive, table, .npz or hf:NAME; in Python also arrays."] = "ring",
     losses: Annotated[Names, "Objectives separated by commas, or all."] = "all",
     seeds: Annotated[int, "Runs of each objective."] = 3,
     steps: Annotated[int | None, "Of each run; by default 2,000 for points, else the recipe's."] = None,

@@ -99,7 +99,9 @@ class Cleared:
 
 @Verb
 def inspect(
-    data: Annotated[Data | None, "Data set, folder, .zip, .npz or IDX file."] = None,
+    data: Annotated[
+        Data | None, "Name, folder, archive, table, .npz, IDX file or hf:NAME; in Python also arrays."
+    ] = None,
     *,
     options: Annotated[
         Options | None, "How it is read, as recipes have it: size, channels, levels, truncated, image, caption."

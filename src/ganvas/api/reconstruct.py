@@ -85,7 +85,7 @@ def places(names: list[str], out: Out) -> list[Path]:
 @Verb
 def reconstruct(
     run: Annotated[RunLike, "Run of an autoencoder (vae, vqgan), its file, or a published VQGAN's."],
-    sources: Annotated[Sources, "Pictures; or one data set, folder, .zip, .npz or IDX file."],
+    sources: Annotated[Sources, "Pictures; or a whole data set, as for train."],
     *,
     count: Annotated[int, "How many of a data set, at most, from all over it."] = 64,
     split: Annotated[Literal["train", "test"], "Part of the data set, where it has two."] = "train",

@@ -15,7 +15,7 @@ from .verb import Verb
 def train(
     recipe: Annotated[str, "What to train: `ganvas recipes` lists them."] = "gan",
     data: Annotated[
-        Data | None, "Data set, folder, .zip or .npz; in Python also arrays; by default the recipe's."
+        Data | None, "Name, folder, archive, table, .npz or hf:NAME; in Python also arrays; by default the recipe's."
     ] = None,
     *,
     out: Annotated[Out | None, "Run directory; by default a new runs/RECIPE-DATA."] = None,

@@ -26,6 +26,7 @@ MEASURED = 2**20  # about as many pixels are measured of a picture
 TRUNCATED = "its last bytes are missing"
 END = b"\xff\xd9"  # of a JPEG; with it, libjpeg leaves grey what is missing
 
+EXIF = {"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"}  # where Pillow looks for it in a PNG
 TURNED = (5, 6, 7, 8)  # orientations in which width and height are the other way round
 
 Levels = tuple[float, float]  # the values that become black and white
@@ -104,8 +105,9 @@ def _decoded(data: bytes, file: str, size: Size, channels: int, levels: Levels |
         image = _shallow(image if turn == 1 else _upright(image), levels, deep_colour)
         transparent = _is_transparent(image)
         image = _resized(_premultiplied(image) if channels == 4 else _flat(image), size)
-        if channels < 4:
-            image = image.convert("L" if channels == 1 else "RGB")
+        mode = "L" if channels == 1 else "RGB"
+        if channels < 4 and image.mode != mode:  # converting to the same mode would copy
+            image = image.convert(mode)
         pixels = np.asarray(image).reshape(size.height, size.width, channels)
     if channels == 4:
         pixels = np.minimum(pixels, pixels[..., 3:])  # where the resampling overshoots
@@ -171,7 +173,8 @@ def _opened(content: BinaryIO, file: str) -> Image.Image:
 def _formats() -> list[str]:
     """The formats of SUFFIXES that Pillow reads, and no others: for PostScript it would run Ghostscript."""
     known = Image.registered_extensions()
-    return sorted({known[suffix] for suffix in SUFFIXES if suffix in known})
+    found = {known[suffix] for suffix in SUFFIXES if suffix in known}
+    return sorted(found, key=lambda name: (name not in ("PNG", "JPEG"), name))  # tried in this order
 
 
 @cache
@@ -186,6 +189,8 @@ def _reads_heic() -> bool:
 
 def _orientation(image: Image.Image) -> int:
     """How its EXIF says that it must be turned: 1 is not at all."""
+    if image.format == "PNG" and not EXIF & image.info.keys():
+        return 1  # looking for it takes longer
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged metadata raise errors of any kind
@@ -205,7 +210,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 def _is_deep_colour(image: Image.Image) -> bool:
     """Whether the file, which is not decoded yet, has more bits of colour than Pillow keeps."""
-    return not _is_deep(image) and any(";16" in str(tile) for tile in getattr(image, "tile", ()))
+    return not _is_deep(image) and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _shallow(image: Image.Image, levels: Levels | None, deep_colour: bool) -> Image.Image:

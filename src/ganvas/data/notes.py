@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from os.path import splitext
 
 from ..sizes import Size, keeping_shape
 from .decode import SUFFIXES
@@ -58,7 +58,7 @@ def _alike(forms: Sequence[tuple[int, int]], common: tuple[int, int]) -> int:
 
 def left_out(files: Sequence[str]) -> tuple[str, ...]:
     """How many files among these are pictures of kinds that are not decoded."""
-    kinds = Counter(suffix for file in files if (suffix := PurePosixPath(file).suffix.lower()) in OTHERS)
+    kinds = Counter(suffix for file in files if (suffix := splitext(file)[1].lower()) in OTHERS)
     kinds = {suffix: count for suffix, count in kinds.most_common() if suffix not in SUFFIXES}
     if not kinds:
         return ()

@@ -23,6 +23,7 @@ from .decode import SUFFIXES
 from .options import DataError, blaming
 
 HIDDEN = (".", "__MACOSX")  # how their names begin
+READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # a pipe without an end waits else
 MAX_FILE = 512 * 2**20  # bytes of one file, unpacked
 # What reading an entry may raise; RuntimeError if this Python lacks its compression method.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
@@ -65,6 +66,10 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
+class Place(str):
+    """The path of a file, where other texts would be reasons why there is none."""
+
+
 def open_file(path: Path | str) -> BinaryIO:
     """A file of at most MAX_FILE bytes to read. OSError for others, and for what is no file."""
     found = os.stat(path)
@@ -73,6 +78,20 @@ def open_file(path: Path | str) -> BinaryIO:
     if found.st_size > MAX_FILE:
         raise OSError(f"more than {MAX_FILE} bytes")
     return open(path, "rb")
+
+
+def read_file(path: str) -> bytes:
+    """The content of a file of at most MAX_FILE bytes, in as few calls as can be. OSError as `open_file`."""
+    descriptor = os.open(path, READING)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("not a file")
+        if found.st_size > MAX_FILE:
+            raise OSError(f"more than {MAX_FILE} bytes")
+        return os.read(descriptor, found.st_size)
+    finally:
+        os.close(descriptor)
 
 
 def holds(folder: Path, matches: Callable[[Path], bool]) -> bool:
@@ -94,15 +113,14 @@ class Folder:
         self.files = sorted(_below(self.place))
 
     def read(self, file: str) -> bytes:
-        with self.open(file) as content:
-            return content.read()
+        return read_file(self.path(file))
 
     def open(self, file: str) -> BinaryIO:
         return open_file(self.path(file))
 
-    def path(self, file: str) -> Path:
+    def path(self, file: str) -> Place:
         """Where another process finds it."""
-        return Path(self.place, file)
+        return Place(os.path.join(self.place, file))
 
     def stamp(self) -> str:
         return stamp_of(self._stats())

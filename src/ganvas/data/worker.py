@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import RequestError
 from ..sizes import Size
 from .decode import Form, Unreadable, decode
-from .tree import open_file
+from .tree import Place, read_file
 
 START = """
 import sys, types
@@ -38,7 +38,9 @@ READY = b"ready\n"
 PIPE = 2**20  # bytes that wait between the processes, on Linux, so that neither waits for the other at each file
 
 Found = tuple[int, int, bool, bool, bool] | str  # what `decode` found besides pixels, or the reason why it failed
-Contents = Iterable[tuple[str, bytes | Path | str]]  # files and their bytes, where they are, or why they cannot be read
+Contents = Iterable[
+    tuple[str, bytes | Place | str]
+]  # files and their bytes, where they are, or why they cannot be read
 
 
 class Batch(NamedTuple):
@@ -67,11 +69,10 @@ def decode_batch(contents: Contents, form: Form) -> Batch:
     pixels, found = [], []
     for file, data in contents:
         try:
+            if isinstance(data, Place):
+                data = read_file(data)
             if isinstance(data, str):
                 raise Unreadable(data)
-            if isinstance(data, Path):
-                with open_file(data) as content:
-                    data = content.read()
             picture = decode(data, file, *form)
         except (Unreadable, OSError) as error:
             found.append(str(error))
@@ -101,12 +102,15 @@ class Worker:
         """As `decode_batch`, in the process. Died if it ends meanwhile."""
         try:
             _send(self._to, form)
+            some: list[tuple[str, str, str | int]] = []  # in one line, of which only the last is followed by bytes
             for file, data in contents:
                 if isinstance(data, bytes):
-                    _send(self._to, [file, "bytes", len(data)])
+                    _send(self._to, [*some, (file, "bytes", len(data))])
                     self._to.write(data)
+                    some = []
                 else:
-                    _send(self._to, [file, "path" if isinstance(data, Path) else "failed", str(data)])
+                    some.append((file, "path" if isinstance(data, Place) else "failed", data))
+            _send(self._to, some)
             _send(self._to, None)
             self._to.flush()
             line = self._from.readline()
@@ -164,6 +168,6 @@ def _send(stream: IO[bytes], message: object) -> None:
 
 
 def _received(stream: IO[bytes]) -> Contents:
-    while message := json.loads(stream.readline()):
-        file, kind, what = message
-        yield file, stream.read(what) if kind == "bytes" else Path(what) if kind == "path" else what
+    while (some := json.loads(stream.readline())) is not None:
+        for file, kind, what in some:
+            yield file, stream.read(what) if kind == "bytes" else Place(what) if kind == "path" else what
