@@ -102,7 +102,8 @@ def top_folders(files: list[str]) -> dict[str, str]:
 
 def common_depth(files: list[str]) -> int:
     """How many folders, from the top, all files have in common."""
-    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*map(_folders, files), strict=False)))
+    places = {file.rpartition("/")[0]: file for file in files}.values()  # one of each folder: there may be many files
+    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*map(_folders, places), strict=False)))
 
 
 def _folders(file: str) -> tuple[str, ...]:

@@ -34,9 +34,11 @@ def cut_share(width: int, height: int, size: Size) -> float:
 
 def cut_off(forms: Sequence[tuple[int, int]], size: Size) -> tuple[str, ...]:
     """What a size cuts off pictures of these (width, height), or what a square would cut off where it keeps all."""
-    shares = [cut_share(*form, size) for form in forms]
-    share, square = sum(shares) / len(shares), sum(cut_share(*form, Size(1, 1)) for form in forms) / len(forms)
-    common, shapes = Counter(forms).most_common(1)[0][0], len({*forms})
+    counts = Counter(forms)
+    common, shapes = counts.most_common(1)[0][0], len(counts)
+    share, square = (
+        sum(n * cut_share(*form, one) for form, n in counts.items()) / len(forms) for one in (size, Size(1, 1))
+    )
     what = f"pictures are {common[0]}x{common[1]}" if shapes == 1 else f"pictures have {shapes:,} sizes"
     part = "the middle square is" if size.width == size.height else f"the middle in the shape of {size} is"
     if share < NEARLY and size.width != size.height:
@@ -48,7 +50,7 @@ def cut_off(forms: Sequence[tuple[int, int]], size: Size) -> tuple[str, ...]:
         whole = keeping_shape(Size(*common), round(math.sqrt(size.width * size.height)))
         most = "" if shapes == 1 else f", most nearly in the shape of {common[0]}x{common[1]}"
         return (f"{what}{most}: {part} used and {share:.0%} of each is cut off; give size={whole} to keep them whole",)
-    most = f"{share:.0%} of each is cut off on average, and up to {max(shares):.0%}"
+    most = f"{share:.0%} of each is cut off on average, and up to {max(cut_share(*form, size) for form in counts):.0%}"
     return (f"{what}: {part} used, {most}; crop them yourself to choose what is kept",)
 
 
@@ -58,7 +60,8 @@ def _alike(forms: Sequence[tuple[int, int]], common: tuple[int, int]) -> int:
 
 def left_out(files: Sequence[str]) -> tuple[str, ...]:
     """How many files among these are pictures of kinds that are not decoded."""
-    kinds = Counter(suffix for file in files if (suffix := splitext(file)[1].lower()) in OTHERS)
+    others = tuple(OTHERS)
+    kinds = Counter(splitext(file)[1].lower() for file in files if file.lower().endswith(others))
     kinds = {suffix: count for suffix, count in kinds.most_common() if suffix not in SUFFIXES}
     if not kinds:
         return ()

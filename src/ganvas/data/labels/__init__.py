@@ -164,5 +164,6 @@ def _split_by_tables(labels: Labels, parts: list[tuple[str, list[int]]]) -> None
 
 def _foreign(tree: Tree) -> str:
     """How many files of kinds that often hold labels are left, by kind."""
-    kinds = Counter(splitext(file)[1].lower() for file in tree.files if basename(file) not in NO_LABELS)
+    some = (file for file in tree.files if file.lower().endswith(FOREIGN))
+    kinds = Counter(splitext(file)[1].lower() for file in some if basename(file) not in NO_LABELS)
     return ", ".join(f"{kinds[kind]:,} {kind}" for kind in FOREIGN if kinds[kind])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from ..layout import split_named
@@ -31,8 +31,11 @@ class Index:
     def __init__(self, files: list[str]) -> None:
         """files: sorted."""
         self.files = files
-        self._known = _named(files, range(len(files)))
         self._tails = cache(self._count_tails)
+
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        return _named(self.files, range(len(self.files)))
 
     def match(self, names: Iterable[str], file: str) -> Match:
         """What the names of the table `file` mean, by the first of these rules that finds the most of them.
