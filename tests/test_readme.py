@@ -53,6 +53,6 @@ def test_its_links_lead_somewhere() -> None:
 
 
 def test_it_has_one_command_to_run_and_one_to_test() -> None:
-    for name, end in (("run", "ganvas train"), ("test", "pytest")):
+    for name, end in (("run", "ganvas train --minutes 0.75"), ("test", "pytest")):
         (part,) = re.findall(rf"<!-- {name} -->\n```\n(.*?)\n```\n<!-- /{name} -->", README, re.DOTALL)
         assert part.endswith(end) and "\n" not in part
