@@ -15,10 +15,7 @@ from ganvas.data.options import NoSplit
 from ganvas.errors import RequestError
 from ganvas.progress import Note
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

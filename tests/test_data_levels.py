@@ -18,10 +18,7 @@ from ganvas.data.decode import TRUNCATED, Unreadable
 from ganvas.errors import RequestError
 from ganvas.sizes import Size
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def scans(top: Path, *ranges: tuple[float, float], kind: str = "tif", dtype: Any = np.uint16) -> str:

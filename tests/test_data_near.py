@@ -67,7 +67,7 @@ def test_every_pair_within_the_distance_is_a_candidate() -> None:
 
 def test_the_report_counts_them_and_a_sheet_shows_them(tmp_path: Path) -> None:
     found = ganvas.inspect(dataset(smooth(0), smooth(1), saved(smooth(0), 80)), progress=False)
-    assert "near-duplicates: 1 pairs, of 2 items" in found.lines()
+    assert "near-duplicates: 1 pair, of 2 items" in found.lines()
     found.save(tmp_path / "some.png")
     assert found.pairs == tmp_path / "some-near.png"
     assert found.pairs.exists()

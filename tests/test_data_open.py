@@ -17,11 +17,7 @@ from ganvas.data import NAMES, Dataset, digits, inspect, known, open_data, store
 from ganvas.data.dataset import Modes
 from ganvas.errors import RequestError, WorkError
 
-
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

@@ -25,10 +25,7 @@ from ganvas.progress import Progress
 CLASSES = ["zebra", "ant", "cat"]  # not in the order of the alphabet
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def picture(level: int, kind: str = "PNG") -> bytes:

@@ -19,9 +19,7 @@ from ganvas.sizes import Size
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -15,11 +15,7 @@ from ganvas.data import Dataset, lasting, open_data, tar
 from ganvas.data.options import NoSplit
 from ganvas.errors import RequestError
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("GANVAS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def picture(level: int, kind: str = "PNG") -> bytes:

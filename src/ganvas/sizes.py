@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
 MAX_SIDE = 4096
 MOST_HALVINGS = 6
+NEARLY_ALL, ALIKE = 0.9, 0.02  # pictures, and the logarithm of a ratio of proportions
 BASES = range(3, 8)  # pixels of the short side of a network's coarsest level
 
 
@@ -80,6 +81,12 @@ def nearest(size: Size, count: int = 2) -> list[Size]:
     square = size.width == size.height
     candidates = (it for it in drawable() if not square or it.width == it.height)
     return sorted(candidates, key=lambda it: sum(abs(math.log(a / b)) for a, b in zip(it, size, strict=True)))[:count]
+
+
+def share_shape(forms: Sequence[tuple[int, int]], common: tuple[int, int]) -> bool:
+    """Whether nearly all of these (width, height) have the proportions of `common`."""
+    alike = sum(abs(math.log(w / h * common[1] / common[0])) < ALIKE for w, h in forms)
+    return alike >= NEARLY_ALL * len(forms)
 
 
 def keeping_shape(size: Size, side: int) -> Size:

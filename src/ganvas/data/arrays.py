@@ -17,6 +17,7 @@ from ..progress import Steps
 from ..sizes import Size
 from . import members, pixels
 from .dataset import LARGE, Dataset, Origin
+from .notes import LEAST, cut_off, cut_share
 from .options import DataError, Options, blaming
 from .rows import chunks, gathering
 from .store import cached
@@ -60,7 +61,13 @@ def fit(dataset: Dataset, options: Options) -> Steps[Dataset]:
         return replace(dataset, items=torch.from_numpy(rows), fingerprint="")
 
     fitted = yield from cached(f"{dataset.name}-{dataset.fingerprint}-{depth}x{size}", build())
-    return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint)  # names may have changed since
+    notes = dataset.origin.notes
+    if cut_share(width, height, size) >= LEAST:
+        notes += cut_off([(width, height)], size)
+    if channels == 4 and depth < 4:
+        notes += ("transparency is laid on white: channels=4 keeps it",)
+    origin = replace(dataset.origin, notes=notes)  # names may also have changed since
+    return replace(dataset, items=fitted.items, fingerprint=fitted.fingerprint, origin=origin)
 
 
 def _fitted(images: Tensor, size: Size, channels: int) -> Tensor:

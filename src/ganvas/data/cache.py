@@ -16,7 +16,7 @@ from ..progress import Progress, Steps
 
 MAX_NAME = 60  # characters of a name in the cache, 240 bytes at most; the end of a name makes it unique
 PARTIAL = ".partial-"
-STALE = 7 * 24 * 3600  # seconds after which nobody goes on with what was begun
+STALE = 7 * 24 * 3600  # seconds that unfinished work is kept, so that it can be resumed
 ASK = 0.2  # seconds between looks whether another process is ready
 
 
@@ -54,7 +54,7 @@ def _lock(name: str) -> FileLock:
 
 
 def tidy(own: str) -> None:
-    """Remove what killed processes left behind, except what may be gone on with. `own` is locked by the caller."""
+    """Remove what killed processes left behind, but not recent work that can be resumed. The caller has locked `own`."""
     with suppress(OSError):
         for path in list(root().glob(".*")):
             name = _owner(path)

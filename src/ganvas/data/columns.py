@@ -8,14 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .decode import Unreadable, read_header
+from .labels import columns as labels
 from .options import DataError, Options
 
-IMAGE_KEYS = ("image", "img", "picture", "photo", "jpg", "png", "webp")
-LABEL_KEYS = ("label", "labels", "class", "class_name", "category", "cls", "target", "fine_label")
-CAPTION_KEYS = (
-    *("caption", "captions", "text", "texts", "prompt", "description", "sentence", "sentences"),
-    *("title", "alt_text", "en"),
-)
+# Names of columns, with those of tables that are not made by hand.
+LABEL_KEYS = (*labels.LABEL_KEYS, "labels", "cls", "target", "fine_label")
+CAPTION_KEYS = (*labels.CAPTION_KEYS, "captions", "texts", "sentence", "sentences", "title", "alt_text", "en")
 PICTURES, CLASSES, WHOLE, NUMBER, TEXT, TEXTS, OTHER = (
     *("pictures", "classes", "whole numbers", "numbers", "text"),
     *("lists of texts", "something else"),

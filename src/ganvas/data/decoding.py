@@ -63,7 +63,7 @@ class Findings:
 def decoding(source: Source, files: list[str], options: Options, key: str = "") -> Steps[Decoded]:
     """Decode files of a source in the form that the options and a sample of them choose.
 
-    key: that of `store.cached` in which this runs: work that was killed then goes on where it was.
+    key: that of `store.cached` in which this runs: killed work then resumes where it was.
     What cannot be decoded is left out, and named in `origin`; DataError if that is all. `origin.notes` says what was
     chosen and what was lost.
     """

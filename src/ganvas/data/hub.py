@@ -1,7 +1,7 @@
 """Data sets of the Hugging Face hub: `hf:owner/name`, `hf:owner/name/config`, `hf:owner/name@split`.
 
 Tables and archives of samples are downloaded split by split, folders of pictures as a whole; all of it into the hub's
-own cache, so that a download goes on where it was interrupted.
+own cache, so that an interrupted download resumes.
 """
 
 from __future__ import annotations

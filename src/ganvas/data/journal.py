@@ -1,19 +1,17 @@
-"""Rows that are decoded into a file with a journal beside it, so that work that is killed goes on where it was."""
+"""Decoded rows in a file, with a journal next to it: killed work resumes where it was."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from ..errors import WorkError
 from ..files import cache_directory
+from .rows import room
 from .worker import Batch, Found
 
 ROWS, LINES = "rows", "journal.jsonl"  # no .npy before it is whole
@@ -26,7 +24,6 @@ class Journal:
     def __init__(self, folder: Path | None) -> None:
         self._count = 0
         with room():
-            cache_directory().mkdir(parents=True, exist_ok=True)
             if folder is None:
                 self._rows, self._lines = tempfile.TemporaryFile(dir=cache_directory()), None  # noqa: SIM115
                 return
@@ -115,15 +112,3 @@ class Journal:
         """Close the files."""
         for file in filter(None, (self._rows, self._lines)):
             file.close()
-
-
-@contextmanager
-def room() -> Iterator[None]:
-    """A WorkError that says what to do where the cache cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise WorkError(
-            f"cannot write to the cache {cache_directory()}: {error.strerror or error}; "
-            "set GANVAS_CACHE to a directory with more room"
-        ) from error

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from os.path import splitext
 
-from ..sizes import Size, keeping_shape
+from ..sizes import Size, keeping_shape, share_shape
 from .decode import SUFFIXES
 
 LEAST, NEARLY = 0.005, 0.05  # shares of a picture that may be cut off without a word, or without a warning
-COMMON, ALIKE = 0.9, 0.02  # pictures have one shape if this share has the same proportions, in a logarithm
 
 # Pictures that are not decoded, by the kind that people call them.
 OTHERS = {
@@ -46,16 +45,12 @@ def cut_off(forms: Sequence[tuple[int, int]], size: Size) -> tuple[str, ...]:
         return (f"{what}: they are kept as {size}{rest}; a square would cut off {square:.0%} of each",)
     if share < LEAST:
         return ()
-    if shapes == 1 or _alike(forms, common) >= COMMON * len(forms):
+    if shapes == 1 or share_shape(forms, common):
         whole = keeping_shape(Size(*common), round(math.sqrt(size.width * size.height)))
         most = "" if shapes == 1 else f", most nearly in the shape of {common[0]}x{common[1]}"
         return (f"{what}{most}: {part} used and {share:.0%} of each is cut off; give size={whole} to keep them whole",)
     most = f"{share:.0%} of each is cut off on average, and up to {max(cut_share(*form, size) for form in counts):.0%}"
     return (f"{what}: {part} used, {most}; crop them yourself to choose what is kept",)
-
-
-def _alike(forms: Sequence[tuple[int, int]], common: tuple[int, int]) -> int:
-    return sum(abs(math.log(w / h * common[1] / common[0])) < ALIKE for w, h in forms)
 
 
 def left_out(files: Sequence[str]) -> tuple[str, ...]:

@@ -15,16 +15,14 @@ from torch import Tensor
 
 from ..progress import Progress, Steps
 from .arrays import Parts, assembled, column, labelled
+from .columns import CAPTION_KEYS, LABEL_KEYS
 from .dataset import Dataset
 from .decoding import decoding
 from .options import DataError, Options, blaming
 from .rows import cache_file, gathering
 from .spool import Spool
 
-# The columns of tables, the first that is there.
-IMAGES = ("image", "img", "images", "pixel_values")
-LABELS = ("label", "labels", "target", "class", "fine_label")
-CAPTIONS = ("caption", "text", "captions", "prompt")
+IMAGES = ("image", "img", "images", "pixel_values")  # columns of tables, the first that is there
 
 
 class Items(Protocol):
@@ -65,8 +63,8 @@ class Reader:
         """The image, label and caption of a row."""
         image = self.column(row, IMAGES, self.options.image, "image")
         self.label, caption = (
-            self.column(row, LABELS, "", ""),
-            self.column(row, CAPTIONS, self.options.caption, "caption"),
+            self.column(row, LABEL_KEYS, "", ""),
+            self.column(row, CAPTION_KEYS, self.options.caption, "caption"),
         )
         self.unused |= row.keys() - {image, self.label, caption}
         return row[image], row.get(self.label), row.get(caption)

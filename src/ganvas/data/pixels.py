@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..alpha import premultiplied
 from ..progress import Progress, Steps
-from .options import DataError
+from .options import DataError, parse_levels
 from .rows import chunks, gathering
 
 Array = np.ndarray | Tensor
@@ -50,7 +50,7 @@ def reading(array: Array, what: str, levels: str = "auto") -> Steps[tuple[Tensor
 
 
 def is_plain(array: Array, form: Form) -> bool:
-    """Whether a file's array, which nobody changes, holds the pixels as they are needed."""
+    """Whether an array is mapped from a file that already holds the pixels in the right form: it needs no copy."""
     mapped = isinstance(array, np.memmap) and array.dtype == np.uint8
     return mapped and (form.first or form.shape[0] == 1) and form.shape[0] != 4
 
@@ -60,7 +60,7 @@ def layout(array: Array, what: str) -> tuple[bool, tuple[int, int, int], tuple[s
     shape, tensor = tuple(array.shape), isinstance(array, Tensor)
     fix = "give (N, C, H, W), C of 1, 3 or 4" if tensor else "give (N, H, W) or (N, H, W, C), C of 1, 3 or 4"
     if not math.prod(shape):
-        raise DataError(f"{what} has shape {shape} and is empty", fix.replace("N", "N", 1) + ", with N at least 1")
+        raise DataError(f"{what} has shape {shape} and is empty", f"{fix}, with N at least 1")
     if len(shape) == 3:
         if (shape[0] if tensor else shape[2]) in CHANNELS:
             raise DataError(f"{what} has shape {shape}, as a single picture has", fix)
@@ -110,8 +110,8 @@ def scale(array: Array, what: str, levels: str) -> Steps[tuple[tuple[float, floa
         raise DataError(f"{what} is {kind}", "give uint8, bool or floating point numbers")
     low, high = yield from bounds(array, what)
     shown = f"{what} ({kind}, {low:.4g} to {high:.4g})"
-    if ":" in levels:
-        black, white = asked(levels)
+    if given := parse_levels(levels):
+        black, white = given
         return (black, white), (f"{black:g} is black and {white:g} is white in {shown}, as `levels` says",)
     found = whole_range(low, high, levels) if whole else float_range(low, high)
     if found is None:
@@ -139,17 +139,6 @@ def whole_range(low: float, high: float, levels: str) -> tuple[float, float] | N
     if high <= 255:
         return 0.0, 1.0 if high == 1 else 255.0
     return (low, high) if levels == "auto" and high - low < DEEP / 2 else (0.0, DEEP)
-
-
-def asked(levels: str) -> tuple[float, float]:
-    """ "0:4095" -> (0.0, 4095.0). RequestError where it is something else."""
-    try:
-        black, white = (float(part) for part in levels.split(":"))
-    except ValueError:
-        black = white = 0.0
-    if not -math.inf < black < white < math.inf:
-        raise DataError(f"{levels!r} is not possible", "give LOW:HIGH, such as 0:4095", field="levels")
-    return black, white
 
 
 def bounds(array: Array, what: str) -> Steps[tuple[float, float]]:

@@ -49,7 +49,8 @@ class Report:
         if self.near_duplicates:
             items = len({item for pair in self.near_duplicates for item in pair[:2]})
             least = "at least " if len(self.near_duplicates) >= MOST else ""
-            lines.append(f"near-duplicates: {least}{len(self.near_duplicates):,} pairs, of {items:,} items")
+            pairs = f"{len(self.near_duplicates):,} pair{'s' * (len(self.near_duplicates) > 1)}"
+            lines.append(f"near-duplicates: {least}{pairs}, of {items:,} items")
         some = ", ".join(f"{file} ({reason})" for file, reason in self.unreadable[:SHOWN])
         lines.append(f"unreadable: {len(self.unreadable):,}" + (some and f": {some}{_more(len(self.unreadable))}"))
         lines += [f"note: {note}" for note in origin.notes]

@@ -41,11 +41,17 @@ def gathering(parts: Iterable[np.ndarray | None], shape: tuple[int, ...], what: 
 
 @contextmanager
 def cache_file() -> Iterator[IO[bytes]]:
-    """An unnamed file of the cache; a WorkError says what to do where that has no room."""
+    """An unnamed file of the cache. WorkError as `room`."""
+    with room(), tempfile.TemporaryFile(dir=cache_directory()) as file:
+        yield file
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """Makes the cache's directory; a WorkError says what to do where the cache cannot be written."""
     try:
         cache_directory().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cache_directory()) as file:
-            yield file
+        yield
     except OSError as error:
         raise WorkError(
             f"cannot write to the cache {cache_directory()}: {error.strerror or error}; "

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..progress import Progress, Steps, counted
-from ..sizes import Size, base_of, keeping_shape
+from ..sizes import Size, base_of, keeping_shape, share_shape
 from .decode import DEEPEST, Form, Header, Levels, Range, is_transparent, read_header, read_range
 from .options import Options, parse_levels
 from .pool import Source, each
@@ -17,7 +17,6 @@ from .pool import Source, each
 SAMPLED = 1000  # files that choose
 SIZES = (256, 128, 64, 32, 16, 8)  # sides to choose from
 FEW = 128  # shades
-COMMON, ALIKE = 0.9, 0.02  # pictures have one shape if this share has the same proportions, in a logarithm
 
 
 class Survey(NamedTuple):
@@ -56,10 +55,9 @@ def _choose_size(found: list[Size]) -> Size:
     if not found:
         return Size(side, side)
     common, count = Counter(found).most_common(1)[0]
-    alike = sum(abs(math.log(it.width / it.height * common.height / common.width)) < ALIKE for it in found)
     if count == len(found) and base_of(common.height, common.width) and common.short <= SIZES[0]:
         return common  # as they are
-    return keeping_shape(common, side) if alike >= COMMON * len(found) else Size(side, side)
+    return keeping_shape(common, side) if share_shape(found, common) else Size(side, side)
 
 
 def _choose_channels(source: Source, headers: dict[str, Header]) -> Steps[int]:

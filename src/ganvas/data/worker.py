@@ -37,7 +37,8 @@ serve()
 READY = b"ready\n"
 PIPE = 2**20  # bytes that wait between the processes, on Linux, so that neither waits for the other at each file
 
-Found = tuple[int, int, bool, bool, bool] | str  # what `decode` found besides pixels, or the reason why it failed
+# Of each file: width, height, whether it is grey, transparent, truncated; or why it cannot be decoded.
+Found = tuple[int, int, bool, bool, bool] | str
 Contents = Iterable[
     tuple[str, bytes | Place | str]
 ]  # files and their bytes, where they are, or why they cannot be read
