@@ -361,6 +361,6 @@ def test_large_archives_are_not_read_at_once(
 def test_fit_says_what_it_cuts_and_flattens() -> None:
     wide = Dataset(name="some", items=torch.from_numpy(images(2, 4, 8, 16)))
     cut = drain(arrays.fit(wide, Options(size=Size(8, 8), channels=3)))
-    assert "50% of each is cut off; give size=16x8" in cut.origin.notes[0]
+    assert "50% of each is cut off; give size=12x6" in cut.origin.notes[0]
     assert "channels=4 keeps" in cut.origin.notes[1]
     assert drain(arrays.fit(wide, Options(size=Size(32, 16)))).origin.notes == ()

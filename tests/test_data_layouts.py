@@ -11,9 +11,11 @@ from PIL import Image
 
 import ganvas
 from ganvas.data import Dataset, inspect, open_data
+from ganvas.data.notes import enlarged
 from ganvas.data.options import NoSplit
 from ganvas.errors import RequestError
 from ganvas.progress import Note
+from ganvas.sizes import Size
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -367,3 +369,8 @@ def test_the_report_can_be_asked_how_else_data_are_read(top: Path) -> None:
     ):
         with pytest.raises(RequestError, match=message):
             ganvas.inspect(found.dataset if message == "open already" else str(top), options=options, progress=False)
+
+
+def test_pictures_that_are_enlarged_are_counted() -> None:
+    assert "1 of 2 pictures are smaller than 16x8 and are enlarged" in enlarged([(8, 8), (20, 10)], Size(16, 8))[0]
+    assert enlarged([(16, 8)], Size(16, 8)) == ()

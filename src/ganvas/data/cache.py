@@ -54,7 +54,7 @@ def _lock(name: str) -> FileLock:
 
 
 def tidy(own: str) -> None:
-    """Remove what killed processes left behind, but not recent work that can be resumed. The caller has locked `own`."""
+    """Remove what killed processes left behind, but no recent work that can be resumed. The caller has locked `own`."""
     with suppress(OSError):
         for path in list(root().glob(".*")):
             name = _owner(path)

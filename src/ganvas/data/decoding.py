@@ -16,7 +16,7 @@ from .cache import partial
 from .dataset import Origin
 from .decode import TRUNCATED, Form
 from .journal import Journal
-from .notes import cut_off
+from .notes import cut_off, enlarged
 from .options import DataError, Options
 from .pool import Source, batches
 from .survey import Survey, surveying
@@ -104,7 +104,8 @@ def _remembered(first: dict | None, count: int) -> Survey | None:
 
 def _origin(source: Source, findings: Findings, survey: Survey, options: Options) -> Origin:
     by_area = sorted(zip(*(findings.kept[side].tolist() for side in ("width", "height")), strict=True), key=prod)
-    notes = (*cut_off(by_area, survey.form.size), *survey.notes, *_notes(findings, survey.form, options))
+    size = survey.form.size
+    notes = (*cut_off(by_area, size), *enlarged(by_area, size), *survey.notes, *_notes(findings, survey.form, options))
     levels = "{}:{}".format(*survey.form.levels) if survey.form.levels else "full"
     return Origin(source.place, tuple(findings.unreadable), by_area[0], by_area[-1], notes, levels=levels)
 

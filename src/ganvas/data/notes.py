@@ -53,6 +53,16 @@ def cut_off(forms: Sequence[tuple[int, int]], size: Size) -> tuple[str, ...]:
     return (f"{what}: {part} used, {most}; crop them yourself to choose what is kept",)
 
 
+def enlarged(forms: Sequence[tuple[int, int]], size: Size) -> tuple[str, ...]:
+    """How many pictures of these (width, height) have fewer pixels than a size needs."""
+    small = sum(width < size.width or height < size.height for width, height in forms)
+    if not small:
+        return ()
+    return (
+        f"{small:,} of {len(forms):,} pictures are smaller than {size} and are enlarged; a smaller size trains sooner",
+    )
+
+
 def left_out(files: Sequence[str]) -> tuple[str, ...]:
     """How many files among these are pictures of kinds that are not decoded."""
     others = tuple(OTHERS)
