@@ -23,7 +23,7 @@ from .options import DataError, Options
 from .store import cached
 from .tree import Folder, Tree, Zip
 
-VERSION = 8  # of the decoding, raised when pixels or labels change, since they are cached
+VERSION = 9  # of the decoding, raised when pixels or labels change, since they are cached
 EMOJI = "img/google/64/"
 NO_CLASS = (TOP, "unlabelled")  # the classes of pictures in no sub-folder, and of pictures without a label
 
